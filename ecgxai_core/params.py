@@ -1,0 +1,254 @@
+"""Every parameter, with its bounds, default and help: the one source of defaults, command-line
+options, widgets, cache keys and documentation.
+
+``profile("default")`` follows this project's rules; ``profile("reference")`` repeats the settings
+with which the ECG-XAI programme was published, and exists for comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ecgxai_core.errors import ParameterError
+
+__all__ = [
+    "PROFILES",
+    "EvaluationParams",
+    "ExplainParams",
+    "FusionParams",
+    "Params",
+    "Profile",
+    "ProfileName",
+    "SelectionParams",
+    "StabilityParams",
+    "profile",
+    "with_settings",
+]
+
+ProfileName = Literal["default", "reference"]
+PROFILES: tuple[ProfileName, ...] = ("default", "reference")
+
+
+class Params(BaseModel):
+    """Base of all parameter groups: immutable, strict about names and bounds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def as_key(self) -> dict[str, Any]:
+        """Plain JSON form, for cache keys and provenance."""
+        return self.model_dump(mode="json")
+
+    def updated(self, **changes: Any) -> Self:
+        """A checked copy with some fields changed."""
+        return checked(type(self), {**self.model_dump(), **changes})
+
+
+P = TypeVar("P", bound=Params)
+
+
+def checked(kind: type[P], values: Mapping[str, Any]) -> P:
+    """Build a parameter group; a bad value becomes a one-line :class:`ParameterError`."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or kind.__name__
+        known = ", ".join(sorted(kind.model_fields))
+        fix = f"known parameters: {known}" if first["type"] == "extra_forbidden" else "see --help"
+        raise ParameterError("parameter", name, first["msg"], fix) from None
+
+
+class SelectionParams(Params):
+    """Which records become ``sel_df``."""
+
+    k_per_class: int = Field(50, ge=1, le=100_000, description="records per diagnosis at most")
+    min_prob: float = Field(
+        0.85, ge=0, le=1, description="least meta-probability (max over aliases)"
+    )
+    max_duration_sec: float = Field(20.0, gt=0, le=86_400, description="longest record, seconds")
+    seed: int = Field(0, ge=0, description="seed of the draw")
+
+
+class ExplainParams(Params):
+    """How one prediction is explained."""
+
+    segments: Literal["uniform", "beat"] = Field("uniform", description="how time is cut")
+    window_sec: float | None = Field(
+        None,
+        ge=0.02,
+        le=10,
+        description="length of uniform segments, seconds; empty = the diagnosis's own",
+    )
+    baseline: Literal["zero", "mean", "linear"] = Field(
+        "zero", description="what replaces a masked cell"
+    )
+    link: Literal["probability", "logit"] = Field(
+        "logit", description="scale on which a coalition's value is measured"
+    )
+    n_coalitions: int = Field(
+        256, ge=16, le=100_000, description="coalitions of the event game at most"
+    )
+    n_lead_coalitions: int = Field(
+        100,
+        ge=16,
+        le=100_000,
+        description="coalitions of each lead-in-event (or cell) game at most",
+    )
+    top_events: int = Field(
+        5,
+        ge=1,
+        le=10_000,
+        description="segments whose leads are explored; more than there are = all",
+    )
+    level: Literal["lead_in_event", "cell"] = Field(
+        "lead_in_event",
+        description="TimeSHAP only: one game per event over its leads, or one game over all cells",
+    )
+    p_on: float = Field(0.5, gt=0, lt=1, description="LIME: chance that a player stays unmasked")
+    kernel_width: float = Field(0.25, gt=0, le=10, description="LIME: width of the cosine kernel")
+    ridge_lime: float = Field(0.01, ge=0, le=100, description="LIME: ridge penalty")
+    ridge_timeshap: float = Field(0.0, ge=0, le=100, description="TimeSHAP: ridge penalty")
+    sampling: Literal["paired", "published"] = Field(
+        "paired",
+        description="antithetic masks, seeded per record; or the published scheme (seed 42)",
+    )
+    lead_priors: bool = Field(
+        False, description="sample masks by lead priors of the diagnosis (published trap; recorded)"
+    )
+    keep_leads: int = Field(
+        12, ge=1, le=12, description="leads kept after ranking; 12 = all (nothing is thrown away)"
+    )
+    converged_top_k: int = Field(
+        5, ge=1, le=100, description="the top set whose stability decides 'converged'"
+    )
+    seed: int = Field(0, ge=0, description="user seed, mixed with the record's digest")
+
+
+class FusionParams(Params):
+    """How attributions are combined into one map."""
+
+    agg: Literal["geomean", "mean", "min", "max"] = Field(
+        "geomean", description="how magnitudes combine where methods overlap"
+    )
+    beta: float = Field(1.0, ge=0, le=1, description="factor on cells that a single method found")
+    tau: float = Field(0.02, ge=0, le=1, description="cells below this are dropped from the view")
+    tau_mode: Literal["abs", "mass"] = Field(
+        "abs", description="tau is compared with |weight|, or with |weight| x seconds"
+    )
+    topk: int = Field(5, ge=1, le=12, description="leads named in the ranking")
+    method_weights: tuple[float, ...] | None = Field(
+        None, description="one weight a method; empty = the diagnosis's own, else equal"
+    )
+    sign_policy: Literal["penalize", "drop", "abs"] = Field(
+        "penalize", description="what happens where methods disagree in sign"
+    )
+    scale: Literal["global", "lead"] = Field(
+        "global",
+        description="each method is divided by its largest density, over all leads or by lead",
+    )
+
+
+class EvaluationParams(Params):
+    """How maps are judged."""
+
+    raster_sec: float = Field(
+        0.02, gt=0, le=1, description="bin of the localisation raster, seconds"
+    )
+    precision_k: int = Field(20, ge=1, le=10_000, description="k of precision@k, in raster bins")
+    deletion_steps: int = Field(
+        10, ge=4, le=200, description="steps of the deletion curves over [0, 1]"
+    )
+    n_random: int = Field(
+        20, ge=20, le=1_000, description="random orders (and maps) for comparison"
+    )
+    priors: bool = Field(
+        False, description="also score with lead priors, to show the trap; never reported"
+    )
+    tokens: Literal["raster", "published"] = Field(
+        "raster", description="raster of all windows and leads, or the published tokens"
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the bootstrap intervals")
+    n_bootstrap: int = Field(2000, ge=100, le=100_000, description="bootstrap resamples")
+    seed: int = Field(0, ge=0, description="user seed")
+
+
+class StabilityParams(Params):
+    """The extra-beat experiment."""
+
+    k: int = Field(5, ge=1, le=1_000, description="k of Jaccard@k")
+    rbo_p: float = Field(0.9, gt=0, lt=1, description="persistence p of RBO")
+    blend_sec: float = Field(0.02, ge=0, le=0.2, description="length of the blended seams, seconds")
+    seed: int = Field(0, ge=0, description="user seed; the beat is drawn from it and the record")
+
+
+class Profile(Params):
+    """A named, complete set of parameters."""
+
+    name: ProfileName
+    explain: ExplainParams
+    lime: ExplainParams
+    timeshap: ExplainParams
+    fusion: FusionParams
+    evaluation: EvaluationParams
+    stability: StabilityParams
+
+    def for_method(self, method: str) -> ExplainParams:
+        """Explanation parameters of one method."""
+        return {"lime": self.lime, "timeshap": self.timeshap}.get(method, self.explain)
+
+
+def profile(name: str) -> Profile:
+    """Return the profile ``"default"`` or ``"reference"``."""
+    if name == "default":
+        return Profile(
+            name="default",
+            explain=ExplainParams(),
+            lime=ExplainParams(),
+            timeshap=ExplainParams(),
+            fusion=FusionParams(),
+            evaluation=EvaluationParams(),
+            stability=StabilityParams(),
+        )
+    if name == "reference":
+        published = ExplainParams(
+            n_coalitions=100, sampling="published", keep_leads=5, seed=42, link="probability"
+        )
+        return Profile(
+            name="reference",
+            explain=published,
+            lime=published,
+            timeshap=published.updated(link="logit", ridge_timeshap=0.001),
+            fusion=FusionParams(scale="lead"),
+            evaluation=EvaluationParams(tokens="published", seed=42),
+            stability=StabilityParams(seed=42),
+        )
+    raise ParameterError("profile", name, "no such profile", f"use one of {', '.join(PROFILES)}")
+
+
+def with_settings(params: P, settings: Sequence[str]) -> P:
+    """Apply ``name=value`` texts from the command line to a parameter group.
+
+    Raises
+    ------
+    ParameterError
+        A text without ``=``, an unknown name, or a value out of bounds.
+    """
+    changes: dict[str, Any] = {}
+    for text in settings:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise ParameterError("--set", text, "is not name=value", "write --set name=value")
+        changes[name.strip()] = _parsed(value.strip())
+    return params.updated(**changes)
+
+
+def _parsed(value: str) -> Any:
+    """``"0.7,0.3"`` -> list, ``"none"`` -> None, the rest is left to pydantic."""
+    if value.lower() in {"none", ""}:
+        return None
+    if "," in value:
+        return [part.strip() for part in value.split(",")]
+    return value

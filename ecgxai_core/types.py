@@ -1,0 +1,412 @@
+"""The value types that flow through the program: Record -> Prediction -> Segmentation ->
+Attribution -> FusedMap -> Score.
+
+All are frozen and their arrays are read-only, so any of them can be cached, shared between
+threads and compared. Times are seconds on the record's own axis unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "STANDARD_LEADS",
+    "Attribution",
+    "BoolArray",
+    "Float32Array",
+    "FloatArray",
+    "FusedMap",
+    "IntArray",
+    "ModelInput",
+    "Prediction",
+    "Provenance",
+    "QualityWarning",
+    "Record",
+    "Score",
+    "Segmentation",
+    "array_digest",
+    "canonical_json",
+    "content_seed",
+    "frozen_array",
+]
+
+FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+STANDARD_LEADS: tuple[str, ...] = (
+    "I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6",
+)  # fmt: skip
+"""The order of every lead axis in this program (AHA/ACC/HRS 2007)."""
+
+
+def frozen_array(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Read-only C-contiguous array; copies only when the input is writable or of another type."""
+    array = np.asarray(values, dtype=dtype)
+    if array.flags.writeable or not array.flags.c_contiguous:
+        array = np.array(array, dtype=dtype, order="C", copy=True)
+        array.flags.writeable = False
+    return array
+
+
+def canonical_json(value: Any) -> str:
+    """One text for one value: sorted keys, no spaces, shortest round-trip floats, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def array_digest(*arrays: npt.NDArray[Any], extra: Any = None) -> str:
+    """SHA-256 over the type, shape and little-endian bytes of arrays, then over ``extra``."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        sha.update(f"{little.dtype.str}{little.shape}".encode())
+        sha.update(little.tobytes())
+    sha.update(canonical_json(extra).encode())
+    return sha.hexdigest()
+
+
+def content_seed(*parts: Any) -> int:
+    """Seed in [0, 2**63) that depends on the parts and on nothing else.
+
+    Every random choice starts from one of these (record digest, purpose, user seed), never from a
+    running generator, so no result depends on the records computed before it.
+    """
+    digest = hashlib.sha256(canonical_json(list(parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class QualityWarning:
+    """Something odd about a record that is kept, and shown beside every result made from it.
+
+    ``code`` is a stable name such as ``"flat_lead"``; ``leads`` the leads concerned (may be empty).
+    """
+
+    code: str
+    message: str
+    leads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One ECG.
+
+    Attributes
+    ----------
+    name
+        Record name; never a path.
+    signal
+        ``float32[lead, sample]``, mV, leads in :data:`STANDARD_LEADS` order (those present).
+    fs
+        Sampling rate in Hz.
+    leads
+        Names of the rows of ``signal``.
+    adc_gain, adc_zero
+        Per lead: counts per mV and counts at 0 mV, so that ``counts = mV * gain + zero``;
+        ``None`` where the format has no ADC counts.
+    labels
+        SNOMED-CT codes (or superclass names) given with the record; ``None`` = no label field.
+    age, sex
+        Years; ``"female"``, ``"male"`` or ``None``.
+    warnings
+        Named quality warnings.
+    synthetic
+        Whether the record says that it was simulated.
+    digest
+        SHA-256 of everything that can influence a prediction (signal, fs, leads, ADC scale).
+    """
+
+    name: str
+    signal: Float32Array
+    fs: float
+    leads: tuple[str, ...]
+    adc_gain: tuple[float, ...] | None = None
+    adc_zero: tuple[float, ...] | None = None
+    labels: tuple[str, ...] | None = None
+    age: float | None = None
+    sex: str | None = None
+    warnings: tuple[QualityWarning, ...] = ()
+    synthetic: bool = False
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signal", frozen_array(self.signal, np.float32))
+        if self.signal.ndim != 2 or self.signal.shape[0] != len(self.leads):
+            raise ValueError(f"signal {self.signal.shape} does not fit {len(self.leads)} leads")
+        scale = [self.fs, list(self.leads), self.adc_gain, self.adc_zero]
+        object.__setattr__(self, "digest", array_digest(self.signal, extra=scale))
+
+    @property
+    def n_samples(self) -> int:
+        """Samples per lead."""
+        return int(self.signal.shape[1])
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.n_samples / self.fs
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """What the model sees of one record after the manifest's preprocessing.
+
+    Attributes
+    ----------
+    values
+        ``float32[sample, lead]``, in the model's units, model lead order.
+    zero
+        ``float32[lead]``: the value that 0 mV has in ``values`` (frozen normalisation included).
+    fs
+        The model's sampling rate, Hz.
+    start_sec
+        Where the first sample that comes from the record lies on the record's time axis.
+    valid
+        ``(first, stop)`` samples of ``values`` that come from the record; the rest is padding.
+    leads
+        Names of the columns of ``values``.
+    record_digest
+        Digest of the record.
+    warnings
+        Quality warnings that arise here (resampled, cropped, share of padding).
+    """
+
+    values: Float32Array
+    zero: Float32Array
+    fs: float
+    start_sec: float
+    valid: tuple[int, int]
+    leads: tuple[str, ...]
+    record_digest: str
+    warnings: tuple[QualityWarning, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", frozen_array(self.values, np.float32))
+        object.__setattr__(self, "zero", frozen_array(self.zero, np.float32))
+
+    @property
+    def seen_sec(self) -> tuple[float, float]:
+        """The part of the record that the model sees, in seconds of the record."""
+        first, stop = self.valid
+        return self.start_sec, self.start_sec + (stop - first) / self.fs
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Probabilities ``float32[class]`` of one model for one record."""
+
+    record: str
+    classes: tuple[str, ...]
+    probabilities: Float32Array
+    record_digest: str
+    model_digest: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "probabilities", frozen_array(self.probabilities, np.float32))
+
+    def probability(self, code: str) -> float:
+        """Probability of one class."""
+        return float(self.probabilities[self.classes.index(code)])
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """An ordered, gapless set of time windows over the part of a record that the model sees.
+
+    ``edges`` are sample numbers of the model input (``int64[n + 1]``, rising); segment ``i`` is
+    ``[edges[i], edges[i + 1])``. ``origin_sec`` is the record time of model-input sample 0 (negative
+    where padding comes first).
+    """
+
+    kind: str
+    edges: IntArray
+    fs: float
+    origin_sec: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "edges", frozen_array(self.edges, np.int64))
+        if self.edges.ndim != 1 or len(self.edges) < 2 or np.any(np.diff(self.edges) <= 0):
+            raise ValueError("edges of a segmentation must rise")
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    @property
+    def edges_sec(self) -> FloatArray:
+        """``float64[n + 1]``: the edges in seconds of the record."""
+        return self.origin_sec + self.edges / self.fs
+
+    @property
+    def durations(self) -> FloatArray:
+        """``float64[n]``: lengths of the segments in seconds."""
+        return np.diff(self.edges) / self.fs
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a value comes from: enough to repeat it and to compare it with another."""
+
+    record_digest: str
+    model_digest: str
+    params: Mapping[str, Any]
+    seed: int
+    code_version: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON form."""
+        return {
+            "record_digest": self.record_digest,
+            "model_digest": self.model_digest,
+            "params": dict(self.params),
+            "seed": self.seed,
+            "code_version": self.code_version,
+        }
+
+
+def _check_grid(
+    leads: Sequence[str], edges_sec: FloatArray, *arrays: npt.NDArray[Any] | None
+) -> None:
+    shape = (len(leads), len(edges_sec) - 1)
+    for array in arrays:
+        if array is not None and array.shape != shape:
+            raise ValueError(f"array {array.shape} does not fit the grid {shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """One explanation: signed weights on a lead-by-segment grid.
+
+    Attributes
+    ----------
+    record, target, method
+        Record name, SNOMED-CT code, registry name of the method.
+    probability
+        The model's probability of the target on the unmasked record.
+    leads, edges_sec
+        The grid: rows, and ``float64[segment + 1]`` edges in seconds of the record.
+    weights
+        ``float32[lead, segment]``, signed, each the weight of the whole cell; NaN where not explored.
+    explored
+        ``bool[lead, segment]``.
+    event_values, event_errors
+        ``float64[segment]``: the event game's values and standard errors, or ``None``.
+    standard_errors
+        ``float32[lead, segment]`` or ``None`` where the method has none; NaN where not explored.
+    diagnostics
+        JSON-able facts: coalitions, forward passes, held-out R2, efficiency gap, converged, ...
+    warnings
+        Quality warnings of the record and of what the model saw of it.
+    """
+
+    record: str
+    target: str
+    method: str
+    probability: float
+    leads: tuple[str, ...]
+    edges_sec: FloatArray
+    weights: Float32Array
+    explored: BoolArray
+    provenance: Provenance
+    event_values: FloatArray | None = None
+    event_errors: FloatArray | None = None
+    standard_errors: Float32Array | None = None
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[QualityWarning, ...] = ()
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "edges_sec", frozen_array(self.edges_sec, np.float64))
+        set_(self, "explored", frozen_array(self.explored, np.bool_))
+        _check_grid(self.leads, self.edges_sec, np.asarray(self.weights), self.explored)
+        weights = np.where(self.explored, np.asarray(self.weights, np.float32), np.float32(np.nan))
+        set_(self, "weights", frozen_array(weights, np.float32))
+        if not np.all(np.isfinite(self.weights[self.explored])):
+            raise ValueError("an explored cell must have a finite weight")
+        if self.standard_errors is not None:
+            set_(self, "standard_errors", frozen_array(self.standard_errors, np.float32))
+            _check_grid(self.leads, self.edges_sec, self.standard_errors)
+        for name in ("event_values", "event_errors"):
+            values = getattr(self, name)
+            if values is not None:
+                set_(self, name, frozen_array(values, np.float64))
+
+    @property
+    def durations(self) -> FloatArray:
+        """``float64[segment]``: lengths of the segments in seconds."""
+        return np.diff(self.edges_sec)
+
+    def density(self) -> FloatArray:
+        """``float64[lead, segment]``: weight per second; NaN where not explored."""
+        return self.weights.astype(np.float64) / self.durations
+
+
+@dataclass(frozen=True, slots=True)
+class FusedMap:
+    """Several attributions on one grid (the union of their edges).
+
+    ``weights`` is the weight of each whole cell (as in :class:`Attribution`), dimensionless after
+    scaling; NaN where no method explored. ``agreement`` is ``int8[lead, segment]``: 2 = all methods
+    that explored the cell agree in sign, 1 = a single method, -1 = conflict, 0 = not explored or all
+    zero.
+    """
+
+    record: str
+    target: str
+    methods: tuple[str, ...]
+    probability: float
+    leads: tuple[str, ...]
+    edges_sec: FloatArray
+    weights: Float32Array
+    explored: BoolArray
+    agreement: npt.NDArray[np.int8]
+    lead_scores: Mapping[str, float]
+    top_leads: tuple[str, ...]
+    diagnostics: Mapping[str, Any]
+    provenance: Provenance
+    warnings: tuple[QualityWarning, ...] = ()
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "edges_sec", frozen_array(self.edges_sec, np.float64))
+        set_(self, "explored", frozen_array(self.explored, np.bool_))
+        set_(self, "agreement", frozen_array(self.agreement, np.int8))
+        _check_grid(
+            self.leads, self.edges_sec, np.asarray(self.weights), self.explored, self.agreement
+        )
+        weights = np.where(self.explored, np.asarray(self.weights, np.float32), np.float32(np.nan))
+        set_(self, "weights", frozen_array(weights, np.float32))
+
+    @property
+    def durations(self) -> FloatArray:
+        """``float64[segment]``: lengths of the segments in seconds."""
+        return np.diff(self.edges_sec)
+
+    def density(self) -> FloatArray:
+        """``float64[lead, segment]``: weight per second; NaN where not explored."""
+        return self.weights.astype(np.float64) / self.durations
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number about one map, beside the numbers it must be judged against.
+
+    ``value`` NaN = undefined (never averaged in silence). ``random`` is the score that a random map
+    reaches on the same record, ``empty`` that of the all-zero map, ``ceiling`` the best reachable;
+    NaN where the metric has no such number.
+    """
+
+    metric: str
+    value: float
+    random: float = float("nan")
+    empty: float = float("nan")
+    ceiling: float = float("nan")
