@@ -66,7 +66,7 @@ class SelectionParams(Params):
 
     k_per_class: int = Field(50, ge=1, le=100_000, description="records per diagnosis at most")
     min_prob: float = Field(
-        0.85, ge=0, le=1, description="least meta-probability (max over aliases)"
+        0.85, ge=0, le=1, description="least meta-probability (maximum over aliases)"
     )
     max_duration_sec: float = Field(20.0, gt=0, le=86_400, description="longest record, seconds")
     seed: int = Field(0, ge=0, description="seed of the draw")

@@ -1,0 +1,27 @@
+"""What every test shares: where the real data is, if it is anywhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+DATA_HINT = "real ECG data is not here: set ECGXAI_TEST_DATA or put it in ../shared/data"
+
+
+def _data_dir() -> Path | None:
+    for candidate in (os.environ.get("ECGXAI_TEST_DATA"), REPO.parent / "shared" / "data"):
+        if candidate and Path(candidate).is_dir():
+            return Path(candidate)
+    return None
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the real data; the test is skipped, with a reason, where it is absent."""
+    folder = _data_dir()
+    if folder is None:
+        pytest.skip(DATA_HINT)
+    return folder
