@@ -66,7 +66,7 @@ class SelectionParams(Params):
 
     k_per_class: int = Field(50, ge=1, le=100_000, description="records per diagnosis at most")
     min_prob: float = Field(
-        0.85, ge=0, le=1, description="least meta-probability (maximum over aliases)"
+        0.85, ge=0, le=1, description="least probability (maximum over aliases)"
     )
     max_duration_sec: float = Field(20.0, gt=0, le=86_400, description="longest record, seconds")
     seed: int = Field(0, ge=0, description="seed of the draw")
@@ -95,13 +95,13 @@ class ExplainParams(Params):
         100,
         ge=16,
         le=100_000,
-        description="coalitions of each lead-in-event (or cell) game at most",
+        description="coalitions of each lead-in-event game at most",
     )
     top_events: int = Field(
         5,
         ge=1,
         le=10_000,
-        description="segments whose leads are explored; more than there are = all",
+        description="segments whose leads are explored; a large number = all",
     )
     level: Literal["lead_in_event", "cell"] = Field(
         "lead_in_event",
@@ -154,19 +154,11 @@ class FusionParams(Params):
 class EvaluationParams(Params):
     """How maps are judged."""
 
-    raster_sec: float = Field(
-        0.02, gt=0, le=1, description="bin of the localisation raster, seconds"
-    )
+    raster_sec: float = Field(0.02, gt=0, le=1, description="raster bin of localisation, seconds")
     precision_k: int = Field(20, ge=1, le=10_000, description="k of precision@k, in raster bins")
-    deletion_steps: int = Field(
-        10, ge=4, le=200, description="steps of the deletion curves over [0, 1]"
-    )
-    n_random: int = Field(
-        20, ge=20, le=1_000, description="random orders (and maps) for comparison"
-    )
-    priors: bool = Field(
-        False, description="also score with lead priors, to show the trap; never reported"
-    )
+    deletion_steps: int = Field(10, ge=4, le=200, description="steps of the deletion curves")
+    n_random: int = Field(20, ge=20, le=1_000, description="random orders and maps to compare")
+    priors: bool = Field(False, description="also score with lead priors, to show the trap")
     tokens: Literal["raster", "published"] = Field(
         "raster", description="raster of all windows and leads, or the published tokens"
     )

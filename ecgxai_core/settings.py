@@ -1,4 +1,7 @@
-"""Paths, devices and limits. Nothing is read at import; environment variables start with ECGXAI_."""
+"""Paths, devices and limits; environment variables start with ``ECGXAI_``.
+
+Nothing is read at import.
+"""
 
 from __future__ import annotations
 

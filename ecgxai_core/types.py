@@ -224,8 +224,8 @@ class Segmentation:
     """An ordered, gapless set of time windows over the part of a record that the model sees.
 
     ``edges`` are sample numbers of the model input (``int64[n + 1]``, rising); segment ``i`` is
-    ``[edges[i], edges[i + 1])``. ``origin_sec`` is the record time of model-input sample 0 (negative
-    where padding comes first).
+    ``[edges[i], edges[i + 1])``. ``origin_sec`` is the record time of model-input sample 0
+    (negative where padding comes first).
     """
 
     kind: str
@@ -295,7 +295,7 @@ class Attribution:
     leads, edges_sec
         The grid: rows, and ``float64[segment + 1]`` edges in seconds of the record.
     weights
-        ``float32[lead, segment]``, signed, each the weight of the whole cell; NaN where not explored.
+        ``float32[lead, segment]``, signed, the weight of the whole cell; NaN where not explored.
     explored
         ``bool[lead, segment]``.
     event_values, event_errors
@@ -356,8 +356,8 @@ class FusedMap:
 
     ``weights`` is the weight of each whole cell (as in :class:`Attribution`), dimensionless after
     scaling; NaN where no method explored. ``agreement`` is ``int8[lead, segment]``: 2 = all methods
-    that explored the cell agree in sign, 1 = a single method, -1 = conflict, 0 = not explored or all
-    zero.
+    that explored the cell agree in sign, 1 = a single method, -1 = conflict, 0 = not explored or
+    all zero.
     """
 
     record: str
