@@ -1,0 +1,1 @@
+"""Classifiers: manifests, preprocessing, safe loading and prediction."""
