@@ -25,7 +25,7 @@ __all__ = [
     "SelectionParams",
     "StabilityParams",
     "profile",
-    "with_settings",
+    "profile_with",
 ]
 
 ProfileName = Literal["default", "reference"]
@@ -220,21 +220,37 @@ def profile(name: str) -> Profile:
     raise ParameterError("profile", name, "no such profile", f"use one of {', '.join(PROFILES)}")
 
 
-def with_settings(params: P, settings: Sequence[str]) -> P:
-    """Apply ``name=value`` texts from the command line to a parameter group.
+def profile_with(base: Profile, settings: Sequence[str], seed: int | None = None) -> Profile:
+    """Apply ``name=value`` texts from the command line, and a seed, to a profile.
+
+    A name goes to every group that has it: explanation parameters of all methods, else fusion,
+    evaluation, stability.
 
     Raises
     ------
     ParameterError
         A text without ``=``, an unknown name, or a value out of bounds.
     """
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {} if seed is None else {"seed": seed}
     for text in settings:
         name, separator, value = text.partition("=")
         if not separator:
             raise ParameterError("--set", text, "is not name=value", "write --set name=value")
         changes[name.strip()] = _parsed(value.strip())
-    return params.updated(**changes)
+    groups = {
+        field: getattr(base, field)
+        for field in ("explain", "lime", "timeshap", "fusion", "evaluation", "stability")
+    }
+    known = {name for group in groups.values() for name in type(group).model_fields}
+    for name in changes:
+        if name not in known:
+            fix = f"known parameters: {', '.join(sorted(known))}"
+            raise ParameterError("parameter", name, "no such parameter", fix)
+    updated = {
+        field: group.updated(**{n: v for n, v in changes.items() if n in type(group).model_fields})
+        for field, group in groups.items()
+    }
+    return base.updated(**updated)
 
 
 def _parsed(value: str) -> Any:
