@@ -1,0 +1,103 @@
+"""Segments cover the valid part, exactly once, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecgxai_core.errors import ExplanationError
+from ecgxai_core.params import ExplainParams
+from ecgxai_core.segments import beat_edges, segment, uniform_edges
+from ecgxai_core.types import STANDARD_LEADS, ModelInput
+
+UNIFORM, BEAT = ExplainParams(), ExplainParams(segments="beat")
+
+
+def seen(samples: int, valid: tuple[int, int], fs: float = 500, start: float = 0) -> ModelInput:
+    return ModelInput(
+        values=np.zeros((samples, 12), np.float32), zero=np.zeros(12, np.float32), fs=fs,
+        start_sec=start, valid=valid, leads=STANDARD_LEADS, record_digest="d",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("window", "n"), [(0.25, 40), (0.5, 20), (0.4, 25), (10.0, 1), (6.0, 2)])
+def test_ten_seconds_in_equal_windows(window: float, n: int) -> None:
+    grid = segment(seen(5000, (0, 5000)), UNIFORM, window)
+    assert len(grid) == n
+    assert grid.kind == "uniform"
+    assert grid.edges_sec[0] == 0
+    assert grid.edges_sec[-1] == 10
+    np.testing.assert_allclose(grid.durations[:-1], window)
+
+
+def test_window_sec_replaces_the_length_of_the_diagnosis() -> None:
+    grid = segment(seen(5000, (0, 5000)), UNIFORM.updated(window_sec=1.0), 0.25)
+    assert len(grid) == 10
+
+
+def test_short_remainder_joins_its_neighbour_and_a_long_one_stands_alone() -> None:
+    np.testing.assert_array_equal(uniform_edges(0, 124, 100), [0, 124])
+    np.testing.assert_array_equal(uniform_edges(0, 249, 100), [0, 100, 249])
+    np.testing.assert_array_equal(uniform_edges(0, 250, 100), [0, 100, 200, 250])
+    np.testing.assert_array_equal(uniform_edges(0, 40, 100), [0, 40])
+
+
+def test_padding_is_in_no_segment_and_times_are_those_of_the_record() -> None:
+    # the model's 5000 samples hold record seconds 3.0 to 7.0 behind 1000 samples of padding
+    grid = segment(seen(5000, (1000, 3000), start=3.0), UNIFORM, 0.5)
+    assert (grid.edges[0], grid.edges[-1]) == (1000, 3000)
+    np.testing.assert_allclose(grid.edges_sec, np.arange(3.0, 7.01, 0.5))
+
+
+@given(
+    st.integers(0, 50), st.integers(1, 3000), st.floats(0.02, 10), st.sampled_from([100.0, 257.0])
+)
+def test_uniform_segments_cover_the_valid_part_evenly(
+    first: int, length: int, window_sec: float, fs: float
+) -> None:
+    grid = segment(seen(3100, (first, first + length), fs), UNIFORM, window_sec)
+    window = max(window_sec * fs, 1)
+    sizes = np.diff(grid.edges)
+    assert (grid.edges[0], grid.edges[-1]) == (first, first + length)
+    assert np.all(np.abs(sizes[:-1] - window) <= 1)
+    assert sizes[-1] < 1.5 * window + 1
+    if len(grid) > 1:
+        assert sizes[-1] >= window / 2 - 1
+
+
+def test_beats_are_cut_half_way_between_r_peaks() -> None:
+    peaks = np.array([0.5, 1.5, 2.1, 3.1])
+    grid = segment(seen(2000, (0, 2000)), BEAT, 0.5, peaks)
+    assert grid.kind == "beat"
+    np.testing.assert_allclose(grid.edges_sec, [0, 1.0, 1.8, 2.6, 4.0])
+
+
+def test_r_peaks_outside_the_seen_part_do_not_cut() -> None:
+    peaks = np.array([0.2, 1.2, 3.2, 4.2, 7.2, np.nan])
+    grid = segment(seen(2000, (0, 2000), start=3.0), BEAT, 0.5, peaks)
+    np.testing.assert_allclose(grid.edges_sec, [3.0, 3.7, 7.0])
+
+
+@given(st.lists(st.integers(0, 4999), min_size=2, max_size=40, unique=True))
+def test_each_beat_segment_holds_one_r_peak(places: list[int]) -> None:
+    peaks = np.sort(np.array(places, float))[np.r_[True, np.diff(np.sort(places)) >= 2]]
+    if peaks.size < 2:
+        return
+    edges = beat_edges(0, 5000, peaks)
+    counts, _ = np.histogram(peaks, bins=np.r_[edges[:-1], 5001])
+    assert np.all(counts == 1)
+    assert (edges[0], edges[-1]) == (0, 5000)
+
+
+@pytest.mark.parametrize("peaks", [None, [], [1.0], [1.0, 99.0], [1.0, np.nan]])
+def test_beats_without_r_peaks_are_refused(peaks: list[float] | None) -> None:
+    array = None if peaks is None else np.array(peaks)
+    with pytest.raises(ExplanationError, match="uniform"):
+        segment(seen(5000, (0, 5000)), BEAT, 0.5, array)
+
+
+def test_nothing_seen_is_refused() -> None:
+    with pytest.raises(ExplanationError, match="no sample"):
+        segment(seen(5000, (100, 100)), UNIFORM, 0.5)
