@@ -1,0 +1,20 @@
+"""Several attributions become one map on one grid.
+
+``fuse`` is the rule of this project (densities, a global scale, nothing thrown away);
+``fuse_spans`` and ``fuse_published`` repeat the published programme. Both combine cells in
+``cells.combine``. ``tau`` and ``topk`` never change a map: they are asked for with ``view``.
+"""
+
+from ecgxai_core.fusion.maps import FusedView, fuse, view
+from ecgxai_core.fusion.spans import Span, SpanFusion, fuse_published, fuse_spans, spans_of
+
+__all__ = [
+    "FusedView",
+    "Span",
+    "SpanFusion",
+    "fuse",
+    "fuse_published",
+    "fuse_spans",
+    "spans_of",
+    "view",
+]
