@@ -1,0 +1,1 @@
+"""Pictures: ECG paper, explanation overlays and charts. No numerics beyond drawing, no files."""

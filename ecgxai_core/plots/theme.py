@@ -1,0 +1,80 @@
+"""Colours of every picture, for light and dark backgrounds.
+
+Signed weights use the ends of ColorBrewer's PuOr (orange = evidence for, purple = against), which
+stays readable with every common colour-vision deficiency; the sign is also shown by position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DARK", "DIVERGING", "LIGHT", "METHOD_COLOURS", "Theme", "theme"]
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours of one background."""
+
+    name: str
+    paper: str
+    text: str
+    muted: str
+    trace: str
+    grid_small: str
+    grid_large: str
+    overlay_grid_small: str
+    overlay_grid_large: str
+    unexplored: str
+    conflict: str
+
+
+LIGHT = Theme(
+    name="light",
+    paper="#ffffff",
+    text="#1b1f24",
+    muted="#5d6670",
+    trace="#000000",
+    grid_small="#fbdcd9",
+    grid_large="#f0a8a0",
+    overlay_grid_small="#f1efeb",
+    overlay_grid_large="#dcd8d0",
+    unexplored="#8c8f94",
+    conflict="#b3005a",
+)
+DARK = Theme(
+    name="dark",
+    paper="#14171b",
+    text="#e8eaed",
+    muted="#a0a7b0",
+    trace="#f4f4f4",
+    grid_small="#33211f",
+    grid_large="#5c3632",
+    overlay_grid_small="#22252a",
+    overlay_grid_large="#363b42",
+    unexplored="#8c8f94",
+    conflict="#ff6fb1",
+)
+
+DIVERGING: tuple[tuple[float, str], ...] = (
+    (0.0, "#542788"),
+    (0.25, "#998ec3"),
+    (0.5, "#f7f7f7"),
+    (0.75, "#f1a340"),
+    (1.0, "#b35806"),
+)
+
+METHOD_COLOURS: tuple[str, ...] = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#d55e00",
+    "#5d6670",
+)
+"""Okabe-Ito order, for lines and bars that stand for methods."""
+
+
+def theme(name: str) -> Theme:
+    """``"light"`` or ``"dark"``; anything else is light."""
+    return DARK if name == "dark" else LIGHT
