@@ -112,6 +112,12 @@ class Manifest(_Part):
         min_length=1, max_length=12, description="leads in the order of the input's last axis"
     )
     units: Literal["mV", "uV", "adc"] = Field(description="unit of the input before normalisation")
+    adc_gain: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="units adc: counts per mV of the training data; absent = each record's own",
+    )
     filter: FilterSpec | None = Field(None, description="zero-phase filter; none when absent")
     normalisation: NormalisationSpec = Field(
         NormalisationSpec(kind="none"), description="normalisation; none when absent"
@@ -159,6 +165,8 @@ class Manifest(_Part):
             raise ValueError(f"lead {unknown[0]!r} is unknown; the leads are {known}")
         if self.filter is not None and max(self.filter.edges) >= self.fs / 2:
             raise ValueError(f"filter edges must lie below half the sampling rate, {self.fs / 2:g}")
+        if self.adc_gain is not None and self.units != "adc":
+            raise ValueError("adc_gain belongs to units 'adc'")
         for name in ("mean", "scale"):
             numbers = getattr(self.normalisation, name)
             if isinstance(numbers, tuple) and len(numbers) != len(self.leads):
