@@ -1,0 +1,227 @@
+"""One verb for every kind of record: :func:`read_record`.
+
+Strict by design: a record is either read with its sampling rate, scale, lead names and length all
+known and checked, or refused with one :class:`~ecgxai_core.errors.RecordError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from ecgxai_core.errors import RecordError
+from ecgxai_core.records.dat import NAN_COUNTS as _NAN_COUNTS
+from ecgxai_core.records.dat import RAILS, ChecksumPolicy, Counts, read_dat, verify
+from ecgxai_core.records.leads import standard_order
+from ecgxai_core.records.mat4 import read_mat4
+from ecgxai_core.records.metadata import parse_comments
+from ecgxai_core.records.quality import check_labels, check_signal
+from ecgxai_core.records.snomed import ecg_codes
+from ecgxai_core.records.wfdb_header import Header, SignalSpec, read_header
+from ecgxai_core.types import QualityWarning, Record
+
+__all__ = ["find_records", "read_record", "read_records"]
+
+log = logging.getLogger(__name__)
+
+_DICOM = {".dcm", ".dicom"}
+_WFDB_DATA = {".mat", ".dat"}
+
+
+def read_record(
+    path: str | os.PathLike[str],
+    *,
+    checksum: ChecksumPolicy = "warn",
+    known_codes: Collection[str] | None = None,
+) -> Record:
+    """Read one ECG record.
+
+    Parameters
+    ----------
+    path
+        A WFDB header (``.hea``), its ``.mat`` or ``.dat``, a DICOM file (``.dcm``), or a WFDB
+        record without suffix.
+    checksum
+        What a wrong WFDB checksum is where the first value is right: a quality warning (``"warn"``)
+        or an error (``"error"``).
+    known_codes
+        Codes that labels may have without a warning; ``None`` = the SNOMED-CT codes of the
+        PhysioNet Challenges and of the table of diagnoses.
+
+    Returns
+    -------
+    Record
+        mV, leads in standard order. ``signal`` holds NaN where the device recorded nothing (then
+        it has the warning ``nan_run``), and is finite everywhere else.
+
+    Raises
+    ------
+    RecordError
+        The record is refused; the error names the file, the field, the problem and a remedy.
+    """
+    file = _record_file(Path(path))
+    if file.suffix.lower() == ".hea":
+        record = _read_wfdb(file, checksum)
+    else:
+        from ecgxai_core.records.dicom import read_dicom
+
+        record = read_dicom(file)
+    codes = ecg_codes() if known_codes is None else known_codes
+    extra = check_labels(record.labels, codes)
+    return dataclasses.replace(record, warnings=record.warnings + extra) if extra else record
+
+
+def _record_file(path: Path) -> Path:
+    """The header or DICOM file that a path stands for."""
+    suffix = path.suffix.lower()
+    if suffix == ".hea" or suffix in _DICOM:
+        return path
+    if suffix in _WFDB_DATA:
+        return path.with_suffix(".hea")
+    header = path.with_name(path.name + ".hea") if path.name else path
+    if os.path.lexists(header):
+        return header
+    if os.path.lexists(path) and not path.is_dir():
+        return path  # DICOM files often have no suffix; the reader looks at the content
+    raise RecordError(
+        path.name or "record", "file", "there is no header or DICOM file of this name",
+        "give a .hea, .mat, .dat or .dcm file",
+    )  # fmt: skip
+
+
+def _read_wfdb(path: Path, policy: ChecksumPolicy) -> Record:
+    header = read_header(path)
+    order = standard_order(path.name, [spec.lead for spec in header.signals])
+    signal = np.empty((len(order), header.n_samples), dtype=np.float32)
+    warnings = list(header.warnings)
+    position = 0
+    for (file, form), group in groupby(header.signals, key=lambda s: (s.file, s.format)):
+        specs = tuple(group)
+        _refuse_split_files(header, file, specs)
+        counts = _read_counts(path.with_name(file), form, len(specs), header.n_samples)
+        warnings += verify(counts, specs, policy)
+        for column, spec in enumerate(specs):
+            signal[order.index(position)] = _millivolts(counts[:, column], spec)
+            position += 1
+    signal.flags.writeable = False
+    signals = tuple(header.signals[i] for i in order)
+    metadata = parse_comments(header.comments)
+    rails = [[(c - s.baseline) / s.gain for c in RAILS[s.format]] for s in signals]
+    leads = tuple(s.lead for s in signals)
+    gains = tuple(s.gain for s in signals)
+    warnings += check_signal(signal, leads, header.fs, gains, rails)
+    return Record(
+        name=header.name,
+        signal=signal,
+        fs=header.fs,
+        leads=leads,
+        adc_gain=gains,
+        adc_zero=tuple(float(s.baseline) for s in signals),
+        labels=metadata.labels,
+        age=metadata.age,
+        sex=metadata.sex,
+        warnings=_in_lead_order([*warnings, *metadata.warnings]),
+        synthetic=metadata.synthetic,
+    )
+
+
+def _read_counts(path: Path, form: str, n_signals: int, n_samples: int) -> Counts:
+    reader = read_mat4 if path.suffix.lower() == ".mat" else read_dat
+    return reader(path, form, n_signals, n_samples)
+
+
+def _refuse_split_files(header: Header, file: str, specs: tuple[SignalSpec, ...]) -> None:
+    """All signals of one file stand together and have one format."""
+    if sum(spec.file == file for spec in header.signals) != len(specs):
+        raise RecordError(
+            header.where, "file names and formats",
+            f"the signals of {file} do not stand together, or differ in format",
+            "list the signals of each file one after the other, in one format",
+        )  # fmt: skip
+
+
+def _millivolts(counts: Counts, spec: SignalSpec) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """``float32[sample]``: (counts - baseline) / gain, rounded once; NaN where no sample is."""
+    values = (counts.astype(np.float64) - spec.baseline) / spec.gain
+    values[counts == _NAN_COUNTS[spec.format]] = np.nan
+    return values.astype(np.float32)
+
+
+def _in_lead_order(warnings: list[QualityWarning]) -> tuple[QualityWarning, ...]:
+    """Warnings of one code from several files become one."""
+    merged: dict[tuple[str, str], tuple[str, ...]] = {}
+    for warning in warnings:
+        key = (warning.code, warning.message)
+        merged[key] = merged.get(key, ()) + warning.leads
+    return tuple(QualityWarning(code, text, leads) for (code, text), leads in merged.items())
+
+
+def find_records(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Headers and DICOM files that files and folders stand for: sorted, each once.
+
+    A folder is searched with everything below it (links to folders are not followed); what looks
+    like a record by its name is listed, whether or not it can be read. A file named by the caller
+    is always listed, so that what is wrong with it is said by :func:`read_record`.
+
+    Raises
+    ------
+    RecordError
+        A folder without any record.
+    """
+    found: dict[str, Path] = {}
+    for given in map(Path, paths):
+        inside = _walk(given) if given.is_dir() and given.suffix.lower() != ".hea" else [given]
+        if not inside:
+            raise RecordError(
+                given.name or "folder", "content", "holds no .hea and no .dcm file",
+                "give the folder that holds the records",
+            )  # fmt: skip
+        for path in inside:
+            header = path.with_suffix(".hea") if path.suffix.lower() in _WFDB_DATA else path
+            path = header if os.path.lexists(header) else path
+            found.setdefault(os.path.abspath(path), path)
+    return sorted(found.values(), key=str)
+
+
+def _walk(folder: Path) -> list[Path]:
+    found, headers, data = [], set(), set()
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        for name in [*files, *(f for f in folders if f.lower().endswith(".hea"))]:
+            suffix = Path(name).suffix.lower()
+            if suffix == ".hea" or suffix in _DICOM:
+                found.append(here / name)
+                headers.add((place, Path(name).stem))
+            elif suffix in _WFDB_DATA:
+                data.add((place, Path(name).stem))
+        folders[:] = [f for f in folders if not f.lower().endswith(".hea")]
+    if data - headers:
+        log.warning("%d .mat or .dat files have no header and are not read", len(data - headers))
+    return found
+
+
+def read_records(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    checksum: ChecksumPolicy = "warn",
+    known_codes: Collection[str] | None = None,
+) -> Iterator[tuple[Path, Record | RecordError]]:
+    """Read the records of files and folders one after the other.
+
+    Yields
+    ------
+    tuple
+        The path of :func:`find_records`, and the record or the reason why it is refused. Only one
+        record is in memory at a time.
+    """
+    for path in find_records(paths):
+        try:
+            yield path, read_record(path, checksum=checksum, known_codes=known_codes)
+        except RecordError as error:
+            yield path, error
