@@ -1,0 +1,196 @@
+"""R peaks against cardiologists' marks, against known synthetic beats, and on broken signals."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecgxai_core.beats import heart_rate, r_peaks, rr_midpoints
+from ecgxai_core.types import STANDARD_LEADS
+
+# (seconds from R, width, I, II, V1, V5): P, Q, R, S, T of a normal beat, mV
+WAVES = (
+    (-0.17, 0.022, 0.08, 0.12, 0.05, 0.08),
+    (-0.025, 0.008, -0.05, -0.08, 0.0, -0.1),
+    (0.0, 0.010, 0.6, 1.0, 0.15, 1.2),
+    (0.027, 0.010, -0.1, -0.2, -0.9, -0.2),
+    (0.28, 0.045, 0.2, 0.3, 0.1, 0.35),
+)
+
+
+def synthetic(beats: npt.ArrayLike, seconds: float, fs: float) -> npt.NDArray[np.float64]:
+    """Twelve leads with a normal beat at each time; limb leads by Einthoven and Goldberger."""
+    t = np.arange(round(seconds * fs)) / fs
+    basis = np.zeros((4, t.size))
+    for beat in np.atleast_1d(beats):
+        for shift, width, *height in WAVES:
+            bump = np.exp(-0.5 * ((t - beat - shift) / width) ** 2)
+            basis += np.outer(height, bump)
+    i, ii, v1, v5 = basis
+    chest = [v1, 0.7 * v1 + 0.3 * v5, 0.5 * (v1 + v5), 0.2 * v1 + 0.9 * v5, v5, 0.8 * v5]
+    return np.stack([i, ii, ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2, *chest])
+
+
+@pytest.mark.parametrize("fs", [100, 250, 257.5, 500, 1000])
+@pytest.mark.parametrize("rr", [0.35, 0.6, 1.0, 2.2])
+def test_known_beats_are_found_where_they_are(fs: float, rr: float) -> None:
+    beats = np.arange(0.3, 11.8, rr)
+    found = r_peaks(synthetic(beats, 12, fs), fs, STANDARD_LEADS)
+    assert found.size == beats.size
+    np.testing.assert_allclose(found / fs, beats, atol=0.012)
+    assert heart_rate(found, fs) == pytest.approx(60 / rr, rel=0.02)
+
+
+def test_a_premature_beat_and_a_pause_are_found() -> None:
+    beats = np.array([0.5, 1.3, 2.1, 2.55, 4.0, 4.8, 5.6])
+    found = r_peaks(synthetic(beats, 6.5, 500), 500, STANDARD_LEADS)
+    np.testing.assert_allclose(found / 500, beats, atol=0.01)
+
+
+def test_broken_leads_do_not_change_the_result() -> None:
+    signal = synthetic(np.arange(0.4, 9.8, 0.8), 10, 500)
+    clean = r_peaks(signal, 500, STANDARD_LEADS)
+    rng = np.random.default_rng(7)
+    signal[0] = 0
+    signal[4] = np.nan
+    signal[2, 800:1600] = np.nan
+    signal[9] = rng.normal(0, 2, 5000)
+    signal[7, 2000:2050] = np.inf
+    np.testing.assert_allclose(r_peaks(signal, 500, STANDARD_LEADS), clean, atol=4)
+
+
+def test_gain_offset_and_baseline_wander_do_not_matter() -> None:
+    signal = synthetic(np.arange(0.4, 9.8, 0.8), 10, 500)
+    clean = r_peaks(signal, 500, STANDARD_LEADS)
+    wander = 0.8 * np.sin(2 * np.pi * 0.25 * np.arange(5000) / 500)
+    np.testing.assert_allclose(r_peaks(3 * signal + wander + 5, 500, STANDARD_LEADS), clean, atol=2)
+
+
+def test_lead_order_matters_only_for_the_name_of_avr() -> None:
+    signal = synthetic(np.arange(0.4, 9.8, 0.8), 10, 500)
+    order = np.random.default_rng(0).permutation(12)
+    names = [STANDARD_LEADS[k] for k in order]
+    np.testing.assert_array_equal(
+        r_peaks(signal[order], 500, names), r_peaks(signal, 500, STANDARD_LEADS)
+    )
+
+
+def test_a_single_lead_with_qs_complexes() -> None:
+    signal = -np.abs(synthetic(np.arange(0.4, 9.8, 0.8), 10, 500)[1:2])
+    found = r_peaks(signal, 500, ["V1"])
+    np.testing.assert_allclose(found / 500, np.arange(0.4, 9.8, 0.8), atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.zeros((12, 5000)),
+        np.full((12, 5000), np.nan),
+        np.full((12, 5000), np.inf),
+        np.zeros((12, 0)),
+        np.zeros((0, 5000)),
+        np.ones((12, 1)),
+        np.random.default_rng(0).normal(size=(12, 100)),
+    ],
+)
+def test_nothing_to_find_gives_nothing(values: npt.NDArray[np.float64]) -> None:
+    found = r_peaks(values, 500, None)
+    assert found.dtype == np.int64
+    assert found.size == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 2**31),
+    st.integers(0, 3000),
+    st.sampled_from([1.0, 49.0, 50.0, 100.0, 500.0]),
+    st.sampled_from([0.0, 1e-30, 1.0, 1e30]),
+    st.floats(0, 1),
+)
+def test_any_signal_is_survived(
+    seed: int, samples: int, fs: float, scale: float, holes: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(12, samples)) * scale
+    values[rng.random(values.shape) < holes] = np.nan
+    found = r_peaks(values.astype(np.float32), fs, STANDARD_LEADS)
+    assert np.all(np.diff(found) > 0)
+    assert np.all((found >= 0) & (found < max(samples, 1)))
+    np.testing.assert_array_equal(found, r_peaks(values.astype(np.float32), fs, STANDARD_LEADS))
+
+
+def test_heart_rate_and_midpoints() -> None:
+    assert heart_rate([0, 500, 1000, 2000], 500) == 60
+    assert math.isnan(heart_rate([100], 500))
+    np.testing.assert_array_equal(rr_midpoints([0, 500, 1001]), [250, 751])
+    assert rr_midpoints([]).size == rr_midpoints([3]).size == 0
+
+
+def matched(marks: npt.ArrayLike, found: npt.ArrayLike, within: float) -> list[float]:
+    """Offsets of one-to-one matches, nearest first come."""
+    free = list(np.asarray(found, float))
+    offsets = []
+    for mark in np.asarray(marks, float):
+        near = min(free, key=lambda x: abs(x - mark), default=math.inf)
+        if abs(near - mark) <= within:
+            offsets.append(near - mark)
+            free.remove(near)
+    return offsets
+
+
+@pytest.mark.data
+def test_what_cardiologists_marked_in_ludb_is_found(data_dir: Path) -> None:
+    wfdb = pytest.importorskip("wfdb")
+    n_marks = n_false = 0
+    offsets: list[float] = []
+    headers = sorted((data_dir / "ludb" / "data").glob("*.hea"))
+    assert len(headers) == 100
+    for header in headers:
+        base = str(header.with_suffix(""))
+        record = wfdb.rdrecord(base)
+        marks = np.sort(np.concatenate([_qrs_marks(wfdb, base, lead) for lead in record.sig_name]))
+        # a beat counts if at least half of the leads have a mark for it; its place is their median
+        groups = np.split(marks, np.flatnonzero(np.diff(marks) > 50) + 1)
+        beats = np.array([np.median(group) for group in groups if len(group) >= 6])
+        leads = ["aVR" if name == "avr" else name for name in record.sig_name]
+        found = r_peaks(record.p_signal.T, record.fs, leads)
+        # the marks leave out the first and last beats of a record
+        inside = found[(found >= beats[0] - 37) & (found <= beats[-1] + 37)]
+        matches = matched(beats, inside, 0.075 * 500)
+        n_marks += beats.size
+        n_false += inside.size - len(matches)
+        offsets += matches
+    assert n_marks > 900
+    assert len(offsets) / n_marks >= 0.998  # sensitivity
+    assert len(offsets) / (len(offsets) + n_false) >= 0.998  # positive predictive value
+    assert np.mean(np.abs(offsets) <= 0.020 * 500) >= 0.985
+    assert abs(np.median(offsets)) <= 0.004 * 500
+
+
+def _qrs_marks(wfdb: object, base: str, lead: str) -> npt.NDArray[np.int64]:
+    annotation = wfdb.rdann(base, lead)  # type: ignore[attr-defined]
+    return np.asarray(annotation.sample)[[symbol == "N" for symbol in annotation.symbol]]
+
+
+@pytest.mark.data
+def test_the_published_r_peaks_are_found(data_dir: Path) -> None:
+    wfdb = pytest.importorskip("wfdb")
+    folder = data_dir / "cinc2020_sample"
+    published = json.loads((folder / "reference_fusion.json").read_text())
+    missed = extra = total = 0
+    for entry in published:
+        record = wfdb.rdrecord(str(folder / entry["record"]))
+        found = r_peaks(record.p_signal.T, record.fs, record.sig_name)
+        matches = matched(np.array(entry["r_peaks_sec"]) * 500, found, 37.5)
+        total += len(entry["r_peaks_sec"])
+        missed += len(entry["r_peaks_sec"]) - len(matches)
+        extra += found.size - len(matches)
+    assert missed / total < 0.01
+    assert extra / total < 0.015
