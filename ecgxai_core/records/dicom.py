@@ -195,7 +195,7 @@ def _channels(
             values[gap[:, number]] = np.nan
         signal[number] = values
         gains.append(1.0 / per_count)
-        zeros.append(-offset / per_count)
+        zeros.append(0.0 - offset / per_count)  # never -0.0, which has another digest
     skewed = tuple(
         lead
         for lead, channel in zip(leads, definitions, strict=True)
