@@ -54,6 +54,7 @@ WAIT_SEC = 1.0
 """Longest wait for a database that another process has locked, seconds."""
 
 _GENERATION = re.compile(r"generation-[0-9a-f]{16}")
+_WORD = re.compile(r"[a-z-]{1,40}")
 _SETTINGS = {
     "statistics": 0,
     "tag_index": 0,
@@ -240,6 +241,8 @@ def _check(path: Path) -> None:
             for key, value in rows:
                 if key not in DEFAULT_SETTINGS and key not in METADATA:
                     _refuse("holds settings that do not belong to a cache")
+                if type(value) is not int and not _WORD.fullmatch(str(value)):
+                    _refuse("holds settings that are no settings")
                 if key in METADATA and (type(value) is not int or value < 0):
                     _refuse("holds counts that are no counts")
                 if key == "size" and value != 0:
@@ -262,7 +265,8 @@ def generation_folder(folder: Path) -> Path | None:
     finally:
         os.close(descriptor)
     path = folder / name
-    return path if _GENERATION.fullmatch(name) and path.is_dir() else None
+    usable = _GENERATION.fullmatch(name) and path.is_dir() and not path.is_symlink()
+    return path if usable else None
 
 
 def new_generation(folder: Path, instead_of: Path | None) -> Path:
