@@ -1,0 +1,222 @@
+"""Read a Keras configuration before Keras does, and refuse what is not a plain float32 network.
+
+Keras builds whatever the configuration names, and its ``safe_mode`` stops only Lambda layers: a
+configuration can call other functions, change the dtype policy of the whole process or ask for
+gigabytes. So every object in it must be one of the classes listed here, by name and module, every
+dtype float32, every whole number of a sensible size. What passes is data, not code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ecgxai_core.errors import ModelError
+from ecgxai_core.models.model_file import ModelFile
+
+__all__ = ["LAYERS", "check_config"]
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MODELS = frozenset({"Functional", "Model", "Sequential"})
+
+LAYERS = _names(
+    """
+    InputLayer Activation ELU LeakyReLU PReLU ReLU Softmax
+    Dense EinsumDense Embedding Identity Masking
+    Conv1D Conv2D Conv1DTranspose Conv2DTranspose DepthwiseConv1D DepthwiseConv2D
+    SeparableConv1D SeparableConv2D Convolution1D Convolution2D
+    Attention AdditiveAttention MultiHeadAttention GroupQueryAttention GroupedQueryAttention
+    Add Average Concatenate Dot Maximum Minimum Multiply Subtract
+    BatchNormalization GroupNormalization LayerNormalization RMSNormalization
+    SpectralNormalization UnitNormalization Normalization Rescaling
+    AveragePooling1D AveragePooling2D MaxPooling1D MaxPooling2D
+    GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D
+    AdaptiveAveragePooling1D AdaptiveMaxPooling1D
+    Dropout AlphaDropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D
+    ActivityRegularization
+    Cropping1D Cropping2D Flatten Permute RepeatVector Reshape UpSampling1D UpSampling2D
+    ZeroPadding1D ZeroPadding2D
+    Bidirectional TimeDistributed RNN GRU GRUCell LSTM LSTMCell SimpleRNN SimpleRNNCell
+    StackedRNNCells
+    """
+)
+"""Layers that compute with their own weights and run nobody's code."""
+
+OPERATIONS = _names(
+    """
+    Absolute Add Concatenate Divide Exp ExpandDims Expm1 Log Log1p Max Maximum Mean Min Minimum
+    Multiply Negative Power Prod Relu Reshape Sigmoid Silu Softmax Sqrt Square Squeeze Std Subtract
+    Sum Tanh Transpose TrueDivide Var
+    """
+)
+"""What ``a + b`` and ``keras.ops`` leave in a functional model."""
+
+PARTS = {
+    "keras.initializers": _names(
+        """
+        Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform
+        Ones Orthogonal RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
+        """
+    ),
+    "keras.regularizers": frozenset({"L1", "L2", "L1L2", "OrthogonalRegularizer"}),
+    "keras.constraints": frozenset({"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"}),
+}
+
+ACTIVATIONS = _names(
+    """
+    celu elu exponential gelu glu hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear
+    log_sigmoid log_softmax mish relu relu6 selu sigmoid silu softmax softplus softsign swish tanh
+    """
+)
+
+VALUES = frozenset({"__keras_tensor__", "__numpy__", "__tuple__", "__ellipsis__", "__slice__"})
+"""How Keras writes tensors, arrays and tuples; they hold numbers only."""
+
+NOT_DIMENSIONS = frozenset({"shared_object_id", "seed", "random_state"})
+MAX_INTEGER = 1_000_000
+MAX_OBJECTS = 20_000
+MAX_DEPTH = 60
+RESAVE = "use a network of ordinary Keras layers in float32"
+
+_MODEL_MODULE = re.compile(
+    r"keras(\.models|\.src\.(models|engine)\.(functional|sequential|model))?"
+)
+_LAYER_MODULE = re.compile(r"keras\.(layers|src\.layers(\.[a-z0-9_]+)*)")
+_OPERATION_MODULE = re.compile(r"keras\.(ops|src\.ops)\.(numpy|nn)|keras\.ops")
+
+
+def check_config(file: ModelFile) -> None:
+    """Refuse a model whose configuration holds anything but plain layers.
+
+    Raises
+    ------
+    ModelError
+        A layer, function, dtype or size that is not allowed; the error names it.
+    """
+    if file.config.get("class_name") not in tuple(MODELS):
+        _refuse(
+            file.name,
+            f"class {file.config.get('class_name')!r}",
+            "is a class of the user's own, which would have to run",
+            "build it with the functional API and save it again",
+        )
+    _Walk(file.name, needs_module=file.kind == "keras").visit(file.config, "model", 0)
+
+
+def _refuse(name: str, field: str, problem: str, fix: str = RESAVE) -> None:
+    raise ModelError(name, field, problem, fix)
+
+
+class _Walk:
+    """One pass over a configuration; ``where`` is the name of the innermost layer."""
+
+    def __init__(self, name: str, needs_module: bool) -> None:
+        self.name = name
+        self.needs_module = needs_module
+        self.objects = 0
+
+    def visit(self, value: Any, where: str, depth: int) -> None:
+        """Check one value and all that it holds."""
+        if depth > MAX_DEPTH:
+            _refuse(self.name, where, f"is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(value, Mapping):
+            self._visit_mapping(value, where, depth)
+        elif isinstance(value, list):
+            for part in value:
+                self.visit(part, where, depth + 1)
+        elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+            _refuse(self.name, where, f"{value} is larger than any size may be ({MAX_INTEGER})")
+
+    def _visit_mapping(self, value: Mapping[str, Any], where: str, depth: int) -> None:
+        if "class_name" in value:
+            where = self._object(value, where)
+        elif "module" in value or "registered_name" in value:
+            _refuse(self.name, where, "names a module without a class")
+        for key, part in value.items():
+            if "dtype" in key and not _is_tensor(value):
+                self._dtype(part, f"{where}, {key}")
+            elif key in {"unroll", "training"} and part is True:
+                _refuse(self.name, where, *_FLAGS[key])
+            elif key not in NOT_DIMENSIONS:
+                self.visit(part, where, depth + 1)
+
+    def _object(self, value: Mapping[str, Any], where: str) -> str:
+        """Check class and module of an object; return its name for errors."""
+        self.objects += 1
+        if self.objects > MAX_OBJECTS:
+            _refuse(self.name, where, f"holds more than {MAX_OBJECTS} objects")
+        class_name, module = value["class_name"], value.get("module")
+        config, registered = value.get("config"), value.get("registered_name")
+        label = config.get("name") if isinstance(config, Mapping) else None
+        where = f"layer {label!r}" if isinstance(label, str) else where
+        shown = f"{module}.{class_name}" if module else class_name
+        if class_name == "function":
+            homes = ("builtins", "keras.activations", None)
+            if not (isinstance(config, str) and config in ACTIVATIONS and module in homes):
+                _refuse(self.name, where, f"calls the function {module}.{_short(config)}")
+        elif not self._allowed(class_name, module):
+            _refuse(self.name, where, f"{_short(shown)} is not a layer that may be loaded")
+        if registered not in (None, class_name) and (class_name, registered) != (
+            "function",
+            config,
+        ):
+            _refuse(self.name, where, f"{_short(registered)} is a custom object")
+        return where
+
+    def _allowed(self, class_name: Any, module: Any) -> bool:
+        if not isinstance(class_name, str):
+            return False
+        if class_name in VALUES:
+            return module is None
+        if module is None:
+            parts = frozenset().union(*PARTS.values())
+            return not self.needs_module and class_name in LAYERS | MODELS | parts
+        if not isinstance(module, str):
+            return False
+        return (
+            (class_name in LAYERS and bool(_LAYER_MODULE.fullmatch(module)))
+            or (class_name in MODELS and bool(_MODEL_MODULE.fullmatch(module)))
+            or (class_name in OPERATIONS and bool(_OPERATION_MODULE.fullmatch(module)))
+            or any(
+                class_name in names and (module == home or module.startswith(_source(home)))
+                for home, names in PARTS.items()
+            )
+        )
+
+    def _dtype(self, value: Any, where: str) -> None:
+        """``float32``, by name or as a policy."""
+        if isinstance(value, Mapping):
+            config = value.get("config")
+            policies = ("DTypePolicy", "Policy")
+            homes = (None, "keras", "keras.dtype_policies", "keras.mixed_precision")
+            plain = value.get("class_name") in policies and value.get("module") in homes
+            unregistered = value.get("registered_name") in (None, *policies)
+            if plain and unregistered and isinstance(config, Mapping):
+                value = config.get("name") if set(config) <= {"name", "source_name"} else value
+        if value is not None and value != "float32":
+            _refuse(self.name, where, f"is {_short(value)}; only float32 is allowed")
+
+
+_FLAGS = {
+    "unroll": ("unrolls a recurrent layer, which takes memory without bound",),
+    "training": ("runs a layer in training mode, so one record would give different results",),
+}
+
+
+def _source(home: str) -> str:
+    return home.replace("keras.", "keras.src.")
+
+
+def _is_tensor(value: Mapping[str, Any]) -> bool:
+    """Inside ``__keras_tensor__`` and ``__numpy__`` a dtype belongs to data, not to a layer."""
+    return set(value) in ({"shape", "dtype", "keras_history"}, {"value", "dtype"})
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"

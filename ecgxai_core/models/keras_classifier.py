@@ -1,0 +1,243 @@
+"""A Keras model as a :class:`~ecgxai_core.models.protocol.Classifier`.
+
+One compiled graph of one fixed batch size does all predictions, and the last batch is filled up
+with zeros. With one shape there is one choice of kernels, so a row gives the same bytes whatever
+stands beside it and however many rows there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+import numpy as np
+
+from ecgxai_core.errors import ModelError
+from ecgxai_core.models.keras_runtime import import_keras
+from ecgxai_core.models.manifest import Manifest
+from ecgxai_core.models.structure import Structure
+from ecgxai_core.settings import settings
+from ecgxai_core.types import Float32Array, FloatArray, content_seed
+
+__all__ = ["KerasClassifier", "calibrated"]
+
+log = logging.getLogger(__name__)
+
+TYPICAL_SIZE = {"mV": 1.0, "uV": 1000.0, "adc": 1000.0}
+ROUNDING = 1e-5
+
+
+class KerasClassifier:
+    """A loaded and checked Keras model with its manifest.
+
+    Made by :func:`ecgxai_core.models.loading.load_classifier`, which does the checks.
+
+    Parameters
+    ----------
+    model
+        The Keras model, also kept as ``keras_model`` for methods that need gradients.
+    manifest
+        Its manifest.
+    structure
+        What was measured of it.
+    output_index
+        Which of its outputs holds the classes.
+    model_sha256
+        SHA-256 of the model file.
+    name
+        File name, for errors.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        manifest: Manifest,
+        structure: Structure,
+        output_index: int,
+        model_sha256: str,
+        name: str,
+    ) -> None:
+        self.keras_model = model
+        self.name = name
+        self.manifest = manifest
+        self.structure = structure
+        self.digest = hashlib.sha256(f"{model_sha256}\n{manifest.canonical()}".encode()).hexdigest()
+        self.output_index = output_index
+        self.batch_size = settings().batch_size
+        self._forward = self._compiled((output_index,))
+        self._attention: Any = None
+        self._probe()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """SNOMED-CT codes of the output columns."""
+        return self.manifest.classes
+
+    @property
+    def is_softmax(self) -> bool:
+        """Whether the classes exclude each other."""
+        return self.structure.outputs[self.output_index].activation == "softmax"
+
+    def predict(self, values: Float32Array) -> Float32Array:
+        """Probabilities, temperature applied.
+
+        Parameters
+        ----------
+        values
+            ``float32[n, sample, lead]``, model units and lead order; any ``n``.
+
+        Returns
+        -------
+        ``float32[n, class]``, in [0, 1].
+
+        Raises
+        ------
+        ModelError
+            Another shape than the model's, or a result that is no probability.
+        """
+        (raw,) = self._run(self._forward, values)
+        probabilities = calibrated(raw, self.manifest, self.is_softmax)
+        if not np.all((probabilities >= 0) & (probabilities <= 1)):
+            raise ModelError(
+                self.name,
+                "output",
+                "gives values outside [0, 1], or not finite, for this input",
+                "check 'output', 'units' and 'normalisation' in the manifest",
+            )
+        return probabilities
+
+    def attention(self, values: Float32Array) -> dict[str, Float32Array]:
+        """The attention outputs that the manifest names, ``float32[n, ...]`` each; may be empty."""
+        names = self.manifest.outputs.attention if self.manifest.outputs is not None else ()
+        if not names:
+            return {}
+        if self._attention is None:
+            known = [output.name for output in self.structure.outputs]
+            self._attention = self._compiled(tuple(known.index(name) for name in names))
+        return dict(zip(names, self._run(self._attention, values), strict=True))
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _compiled(self, outputs: tuple[int, ...]) -> Any:
+        """One graph of fixed shape that returns the chosen outputs."""
+        keras = import_keras()
+        import tensorflow as tf
+
+        shape = (self.batch_size, self.manifest.samples, len(self.manifest.leads))
+
+        def forward(batch: Any) -> Any:
+            results = keras.tree.flatten(self.keras_model(batch, training=False))
+            return [results[index] for index in outputs]
+
+        signature = [tf.TensorSpec(shape, tf.float32)]
+        return tf.function(forward, input_signature=signature, autograph=False)
+
+    def _run(self, function: Any, values: Float32Array) -> list[Float32Array]:
+        """All rows through a compiled graph, a full batch at a time."""
+        import tensorflow as tf
+
+        shape = (self.manifest.samples, len(self.manifest.leads))
+        if values.ndim != 3 or values.shape[1:] != shape or values.dtype != np.float32:
+            raise ModelError(
+                self.name,
+                "input",
+                f"got {values.dtype}{list(values.shape)}, takes float32[n, {shape[0]}, {shape[1]}]",
+                "prepare records with models.preprocess.prepare",
+            )
+        parts: list[list[Float32Array]] = []
+        for start in range(0, max(len(values), 1), self.batch_size):
+            rows = values[start : start + self.batch_size]
+            batch = np.zeros((self.batch_size, *shape), np.float32)
+            batch[: len(rows)] = rows
+            results = function(tf.constant(batch))
+            parts.append([np.asarray(result)[: len(rows)] for result in results])
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def _probe(self) -> None:
+        """Run the model once on a flat line and on noise, and look at what comes out.
+
+        The noise stands in several rows: were the place in the batch to matter, predictions are
+        made one by one instead.
+        """
+        size = TYPICAL_SIZE[self.manifest.units]
+        if self.manifest.normalisation.kind != "none":
+            size = 1.0
+        shape = (self.manifest.samples, len(self.manifest.leads))
+        rng = np.random.default_rng(content_seed("probe", self.digest))
+        noise = (size * rng.standard_normal(shape)).astype(np.float32)
+        batch = np.repeat(noise[None], self.batch_size, axis=0)
+        batch[0] = 0
+        probabilities = self._checked_probe(batch)
+        if self.batch_size > 1 and not _same_rows(probabilities[1:]):
+            log.warning("%s: results depend on the place in a batch; records go singly", self.name)
+            self.batch_size = 1
+            self._forward = self._compiled((self.output_index,))
+
+    def _checked_probe(self, batch: Float32Array) -> Float32Array:
+        try:
+            first, second = self.predict(batch), self.predict(batch[:1])
+        except ModelError:
+            raise
+        except Exception as error:  # whatever TensorFlow raises
+            raise ModelError(
+                self.name,
+                "model",
+                f"cannot predict ({type(error).__name__}: {error})",
+                "check that it predicts in Keras",
+            ) from None
+        if first[:1].tobytes() != second.tobytes():
+            raise ModelError(
+                self.name,
+                "model",
+                "gives another result each time for one record",
+                "remove what is random at prediction",
+            )
+        return first
+
+
+def calibrated(raw: Float32Array, manifest: Manifest, is_softmax: bool = False) -> Float32Array:
+    """Outputs of a model as probabilities, temperature applied.
+
+    A logit becomes ``sigmoid(logit / T)``. A probability is taken back to its logit first, and for
+    softmax outputs to its logarithm, which is the same up to a constant that the softmax removes.
+    ``T = 1`` leaves probabilities as they are, to the bit.
+
+    Parameters
+    ----------
+    raw
+        ``float32[n, class]``.
+    manifest
+        For ``output`` and ``temperature``.
+    is_softmax
+        Whether the classes exclude each other.
+
+    Notes
+    -----
+    Temperature scaling: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+    values = raw.astype(np.float64)
+    if manifest.output == "logit":
+        return _sigmoid(values / manifest.temperature).astype(np.float32)
+    if np.any((values < -ROUNDING) | (values > 1 + ROUNDING)):
+        return raw  # no probability; the caller says so
+    inside: Float32Array = np.clip(raw, 0, 1)
+    if manifest.temperature == 1:
+        return inside
+    values = inside.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        if is_softmax:
+            powered = values ** (1 / manifest.temperature)
+            return (powered / powered.sum(axis=1, keepdims=True)).astype(np.float32)
+        logit = np.log(values) - np.log1p(-values)
+    return _sigmoid(logit / manifest.temperature).astype(np.float32)
+
+
+def _sigmoid(logit: FloatArray) -> FloatArray:
+    """Without overflow; exact at both infinities."""
+    small = np.exp(-np.abs(logit))
+    return np.asarray(np.where(logit >= 0, 1 / (1 + small), small / (1 + small)))
+
+
+def _same_rows(rows: Float32Array) -> bool:
+    return all(row.tobytes() == rows[0].tobytes() for row in rows)

@@ -1,0 +1,240 @@
+"""Read a model file without running any of it: container, configuration, weights.
+
+Two containers are known by their first bytes, whatever the file is called: the Keras 3 zip
+(``config.json``, ``metadata.json``, ``model.weights.h5``) and the legacy HDF5 file. Everything is
+read into memory once, so that what was checked is what is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from ecgxai_core.errors import ModelError
+from ecgxai_core.models.weights_file import WeightsSummary, open_h5, read_weights
+from ecgxai_core.settings import settings
+
+__all__ = ["ModelFile", "parse_model_file", "read_bytes", "read_model_file"]
+
+MAX_CONFIG_BYTES = 20_000_000
+MAX_RATIO = 200
+MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
+H5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+ZIP_SIGNATURE = b"PK\x03\x04"
+RESAVE = "save the model again with model.save('FILE.keras') in Keras 3"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model file, read and taken apart.
+
+    Attributes
+    ----------
+    name
+        File name.
+    kind
+        ``"keras"`` (zip of Keras 3) or ``"h5"`` (legacy HDF5), told by content.
+    config
+        The model's configuration (of a zip, without training settings); not checked yet.
+    weights
+        Bytes of the HDF5 file that holds the weights (for ``"h5"`` the whole file).
+    summary
+        What the HDF5 file holds.
+    sha256
+        Of the whole file.
+    """
+
+    name: str
+    kind: Literal["keras", "h5"]
+    config: dict[str, Any]
+    weights: bytes
+    summary: WeightsSummary
+    sha256: str
+
+
+def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
+    """Read a model file and take it apart.
+
+    Raises
+    ------
+    ModelError
+        Not a model, damaged, too large, or with parts that a Keras model does not have.
+    """
+    data, sha256 = read_bytes(path)
+    return parse_model_file(data, Path(path).name, sha256)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> tuple[bytes, str]:
+    """The bytes of a model file and their SHA-256; refuses what is no file or too large."""
+    file = Path(path)
+    limit = int(settings().max_model_mb * 1e6)
+    try:
+        info = file.stat()
+        if stat.S_ISDIR(info.st_mode):
+            raise ModelError(file.name, "", "is a folder, not a model file", RESAVE)
+        if not stat.S_ISREG(info.st_mode):
+            raise ModelError(file.name, "", "is not a regular file", "give a model file")
+        with file.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except FileNotFoundError:
+        raise ModelError(file.name, "", "does not exist", "check the path of the model") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            file.name, "", f"cannot be read ({error})", "check the file and its rights"
+        ) from None
+    if len(data) > limit:
+        raise ModelError(
+            file.name,
+            "",
+            f"is larger than {settings().max_model_mb:g} MB",
+            "raise ECGXAI_MAX_MODEL_MB if the file is to be trusted",
+        )
+    return data, hashlib.sha256(data).hexdigest()
+
+
+def parse_model_file(data: bytes, name: str, sha256: str) -> ModelFile:
+    """Take the bytes of a model file apart (see :func:`read_model_file`)."""
+    if data.startswith(ZIP_SIGNATURE):
+        return _parse_zip(data, name, sha256)
+    if data.startswith(H5_SIGNATURE):
+        return _parse_h5(data, name, sha256)
+    raise ModelError(name, "", *_what_else(data))
+
+
+def _what_else(data: bytes) -> tuple[str, str]:
+    """Problem and fix for a file that is neither container."""
+    if not data:
+        return "is empty", "copy the file again"
+    if data.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the model", "run 'git lfs pull'"
+    if data.startswith(b"\x80"):
+        return "is a Python pickle, which can run code, not a Keras model", RESAVE
+    return "is neither a Keras 3 nor an HDF5 model", RESAVE
+
+
+# ---- Keras 3 zip -----------------------------------------------------------------------------
+
+
+def _parse_zip(data: bytes, name: str, sha256: str) -> ModelFile:
+    parts = _zip_members(data, name)
+    config = _json_object(parts["config.json"], name, "config.json")
+    weights = parts["model.weights.h5"]
+    if not weights.startswith(H5_SIGNATURE):
+        raise ModelError(name, "model.weights.h5", "is not an HDF5 file", RESAVE)
+    summary = read_weights(weights, name, ("optimizer",))
+    return ModelFile(name, "keras", _without_training(config), weights, summary, sha256)
+
+
+def _zip_members(data: bytes, name: str) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            _check_members(members, name)
+            return {member.filename: archive.read(member) for member in members}
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        OSError,
+        RuntimeError,  # encrypted, or an unknown compression
+        ValueError,
+    ) as error:
+        _damaged(name, error)
+
+
+def _check_members(members: list[zipfile.ZipInfo], name: str) -> None:
+    """Exactly the three known members, none of them larger than it may be."""
+    if sorted(member.filename for member in members) != sorted(MEMBERS):
+        found = ", ".join(member.filename for member in members[:6])
+        raise ModelError(
+            name, "zip members", f"a Keras model holds {', '.join(MEMBERS)}; here: {found}", RESAVE
+        )
+    limit = int(settings().max_model_mb * 1e6)
+    for member in members:
+        most = limit if member.filename.endswith(".h5") else MAX_CONFIG_BYTES
+        if member.file_size > most:
+            raise ModelError(
+                name, member.filename, f"inflates to more than {most / 1e6:g} MB", RESAVE
+            )
+        if member.file_size > max(1_000_000, MAX_RATIO * member.compress_size):
+            raise ModelError(
+                name, member.filename, f"is compressed more than {MAX_RATIO}-fold", RESAVE
+            )
+
+
+# ---- legacy HDF5 -----------------------------------------------------------------------------
+
+
+def _parse_h5(data: bytes, name: str, sha256: str) -> ModelFile:
+    summary = read_weights(data, name, ("optimizer_weights", "optimizer"))
+    with open_h5(data, name) as file:
+        text = file.attrs.get("model_config")
+    if isinstance(text, str):
+        text = text.encode()
+    if not isinstance(text, bytes):
+        raise ModelError(
+            name,
+            "model_config",
+            "the file holds weights but no model",
+            "save the whole model (model.save), not only its weights",
+        )
+    config = _json_object(text, name, "model_config")
+    return ModelFile(name, "h5", config, data, summary, sha256)
+
+
+# ---- configuration ---------------------------------------------------------------------------
+
+
+def _json_object(text: bytes, name: str, field: str) -> dict[str, Any]:
+    if len(text) > MAX_CONFIG_BYTES:
+        raise ModelError(name, field, f"is larger than {MAX_CONFIG_BYTES / 1e6:g} MB", RESAVE)
+    try:
+        value = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(name, field, f"is not valid JSON ({error})", RESAVE) from None
+    if not isinstance(value, dict):
+        raise ModelError(name, field, "is not a JSON object", RESAVE)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a field stands there twice")
+    return values
+
+
+def _without_training(config: dict[str, Any]) -> dict[str, Any]:
+    """A copy without losses, metrics and optimisers: they may be the user's own code, and
+    prediction does not need them. Objects nested deeper than any model are left to the checks."""
+
+    def clean(value: Any, depth: int) -> Any:
+        if depth > 200:
+            return value
+        if isinstance(value, dict):
+            return {
+                key: clean(part, depth + 1)
+                for key, part in value.items()
+                if key != "compile_config"
+            }
+        if isinstance(value, list):
+            return [clean(part, depth + 1) for part in value]
+        return value
+
+    cleaned = clean(config, 0)
+    assert isinstance(cleaned, dict)
+    return cleaned
+
+
+def _damaged(name: str, error: Exception) -> NoReturn:
+    raise ModelError(name, "", f"is damaged ({error})", "copy the file again") from None
