@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, signal
 
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
 
@@ -112,6 +111,8 @@ def _clean(values: FloatArray) -> tuple[FloatArray, BoolArray]:
 
 def _band(values: FloatArray, fs: float, band: tuple[float, float]) -> FloatArray:
     """Zero-phase band-pass along time (Butterworth, order 2, run forwards and backwards)."""
+    from scipy import signal  # half a second to import
+
     high = min(band[1], 0.45 * fs)
     sos = signal.butter(2, [band[0], high], "bandpass", fs=fs, output="sos")
     pad = min(int(fs), values.shape[1] - 1)
@@ -120,6 +121,8 @@ def _band(values: FloatArray, fs: float, band: tuple[float, float]) -> FloatArra
 
 def _qrs_energy(values: FloatArray, fs: float) -> FloatArray:
     """Smoothed magnitude in the QRS band, ``float64[lead, sample]``."""
+    from scipy import ndimage
+
     width = max(round(_ENVELOPE_SEC * fs), 1)
     kernel = np.hanning(width + 2)[1:-1]
     magnitude = np.abs(_band(values, fs, _QRS_BAND))
@@ -128,6 +131,8 @@ def _qrs_energy(values: FloatArray, fs: float) -> FloatArray:
 
 def _voted(energy: FloatArray, fs: float) -> IntArray:
     """Places where enough leads have a QRS complex."""
+    from scipy import ndimage, signal
+
     n_leads, n_samples = energy.shape
     reach, distance = round(_VOTE_SEC * fs), max(round(_REFRACTORY_SEC * fs), 1)
     n_level = max(1, round(n_samples / fs * _LEVEL_RATE))

@@ -188,3 +188,14 @@ def test_evidence_leads_are_standard_leads() -> None:
     for row in d.diagnoses():
         for leads in (row.strict_leads, row.lenient_leads, row.prior_leads):
             assert set(leads) <= set(STANDARD_LEADS)
+
+
+def test_ptbxl_labels_are_mapped_as_the_table_says() -> None:
+    labels = pytest.importorskip("ecgxai_core.records.labels")
+    codes = {s: term.code for term in d.terms() for s in term.ptbxl}
+    axis = {s: term.code for term in d.terms() for s in term.ptbxl_axis}
+    assert labels.snomed_labels(codes) == tuple(sorted(set(codes.values())))
+    for statement, code in codes.items():
+        assert labels.snomed_labels([statement]) == (code,)
+    for value, code in axis.items():
+        assert labels.snomed_labels([], value) == (code,)
