@@ -227,8 +227,10 @@ def calibrated(raw: Float32Array, manifest: Manifest, is_softmax: bool = False) 
     values = inside.astype(np.float64)
     with np.errstate(divide="ignore"):
         if is_softmax:
-            powered = values ** (1 / manifest.temperature)
-            return (powered / powered.sum(axis=1, keepdims=True)).astype(np.float32)
+            logs = np.log(values) / manifest.temperature
+            powered = np.exp(logs - logs.max(axis=1, keepdims=True))
+            shares: FloatArray = powered / powered.sum(axis=1, keepdims=True)
+            return shares.astype(np.float32)
         logit = np.log(values) - np.log1p(-values)
     return _sigmoid(logit / manifest.temperature).astype(np.float32)
 
@@ -236,7 +238,8 @@ def calibrated(raw: Float32Array, manifest: Manifest, is_softmax: bool = False) 
 def _sigmoid(logit: FloatArray) -> FloatArray:
     """Without overflow; exact at both infinities."""
     small = np.exp(-np.abs(logit))
-    return np.asarray(np.where(logit >= 0, 1 / (1 + small), small / (1 + small)))
+    result: FloatArray = np.where(logit >= 0, 1 / (1 + small), small / (1 + small))
+    return result
 
 
 def _same_rows(rows: Float32Array) -> bool:
