@@ -1,0 +1,1 @@
+"""The command line ``ecgxai``: every verb is a thin wrapper around one call of the library."""

@@ -1,0 +1,59 @@
+"""A classifier that loads its network only when a forward pass is really needed.
+
+Cache keys need the digest of a model, not the model: a run that finds everything in the cache
+never imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+from ecgxai_core.errors import ModelError
+from ecgxai_core.models.loading import load_classifier
+from ecgxai_core.models.manifest import Manifest, load_manifest, manifest_path
+from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.types import Float32Array
+
+__all__ = ["LazyClassifier"]
+
+
+class LazyClassifier:
+    """The classifier of a model file; see :class:`ecgxai_core.models.protocol.Classifier`.
+
+    The manifest and the digest are checked at once, so a wrong file is refused before any work.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise ModelError(path.name, "", "no such model file", "check the path of --model")
+        self.path = path
+        self._manifest = load_manifest(manifest_path(path))
+        self._digest = hashlib.sha256(
+            f"{self._manifest.sha256}\n{self._manifest.canonical()}".encode()
+        ).hexdigest()
+        self._loaded: Classifier | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the model expects and returns."""
+        return self._manifest
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the model file and the manifest."""
+        return self._digest
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Codes of the output columns."""
+        return self._manifest.classes
+
+    def predict(self, values: Float32Array) -> Float32Array:
+        """Probabilities ``float32[n, class]``; loads the network at the first call."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = load_classifier(self.path, self._manifest)
+        return self._loaded.predict(values)

@@ -1,0 +1,195 @@
+"""The whole job over a folder of records: select, explain, fuse, judge; cached and resumable.
+
+A run directory holds::
+
+    sel_df.csv                        the selected records
+    predictions.csv                   probabilities of every readable record
+    attributions/<unit>.safetensors   every attribution, fused map and stability map of one unit
+    df_eval_attauc_deletion.csv       plausibility and faithfulness, a row a record and method
+    df_eval_stability.csv             the extra-beat experiment, a row a record and method
+    summary_per_class.csv             means with confidence intervals, by class, method and metric
+    failures.csv                      what was refused or failed, and why
+    ledger.jsonl                      finished units, so that a killed run carries on
+    manifest.json                     request, digests and versions; written last
+    run.log                           times; the only file besides one field of the manifest
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from ecgxai_core.errors import RunError
+from ecgxai_core.pipeline.lazy import LazyClassifier
+from ecgxai_core.pipeline.prediction import Failure, Progress, no_progress, predict_data
+from ecgxai_core.pipeline.request import RunRequest
+from ecgxai_core.pipeline.selecting import select_records
+from ecgxai_core.pipeline.stores import open_store
+from ecgxai_core.pipeline.tables import write_tables
+from ecgxai_core.pipeline.units import Unit, compute_unit
+from ecgxai_core.pipeline.workers import map_units
+from ecgxai_core.store.atomic import remove_temporaries, write_csv_atomic, write_json_atomic
+from ecgxai_core.store.ledger import Ledger, RunLock
+
+__all__ = ["RunSummary", "run_pipeline"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """How a run ended."""
+
+    out: Path
+    units: int
+    reused: int
+    failures: tuple[Failure, ...]
+    seconds: float
+
+
+def run_pipeline(
+    request: RunRequest, *, jobs: int = 1, progress: Progress = no_progress
+) -> RunSummary:
+    """Run a request, or carry on with it where it stopped.
+
+    Parameters
+    ----------
+    request
+        What to do.
+    jobs
+        Worker processes; results do not depend on it.
+    progress
+        Called with (done, total, what).
+
+    Raises
+    ------
+    RunError
+        The directory holds another run, or is in use.
+    RecordError, ModelError, DiagnosisError
+        Nothing to run on.
+    """
+    begun, clock = datetime.now(UTC), time.perf_counter()
+    classifier = LazyClassifier(request.model)
+    digest = request.digest(classifier.digest)
+    out = request.out
+    with RunLock(out):
+        remove_temporaries(out)
+        _claim(out, digest)
+        with _log_to(out / "run.log"):
+            with open_store() as store:
+                predictions = predict_data(
+                    request.data, classifier, store, request.arrays, request.checksum, progress
+                )
+            selected = select_records(predictions, request.selection, request.targets)
+            write_csv_atomic(out / "predictions.csv", predictions.frame())
+            write_csv_atomic(out / "sel_df.csv", selected.frame)
+            units = selected.units
+            ledger = Ledger(out / "ledger.jsonl")
+            reused = _finished(ledger, units, out)
+            failed = _work(request, units, reused, ledger, jobs, progress)
+            failures = (*predictions.failures, *failed)
+            tables = write_tables(
+                out,
+                [unit.file(out) for unit in units if unit.file(out).is_file()],
+                [(failure.record, failure.reason) for failure in failures],
+                request.profile.evaluation,
+            )
+            seconds = time.perf_counter() - clock
+            log.info("%d units, %d from before, %.1f s", len(units), len(reused), seconds)
+        manifest = {
+            "schema": "ecgxai-run/1",
+            "request": request.describe(classifier.digest),
+            "request_digest": digest,
+            "records": len(predictions.records),
+            "units": [unit.id for unit in units],
+            "failures": len(failures),
+            "synthetic": any(info.synthetic for info in predictions.records),
+            "tables": tables,
+            "times": {"begun": begun.isoformat(timespec="seconds"), "seconds": seconds},
+        }
+        write_json_atomic(out / "manifest.json", manifest)
+    return RunSummary(out, len(units), len(reused), failures, seconds)
+
+
+def _claim(out: Path, digest: str) -> None:
+    """Refuse a directory that holds the results of another request."""
+    claim = out / "request.json"
+    if claim.is_file():
+        if json.loads(claim.read_text("utf-8")) != {"request_digest": digest}:
+            raise RunError(
+                out.name,
+                "--out",
+                "holds another run (other data, model, parameters or program version)",
+                "give another --out, or remove this one",
+            )
+        return
+    foreign = [path.name for path in out.iterdir() if path.name != ".run.lock"]
+    if foreign:
+        raise RunError(
+            out.name, "--out", f"is not empty ({foreign[0]})", "give a new or empty folder"
+        )
+    write_json_atomic(claim, {"request_digest": digest})
+
+
+def _finished(ledger: Ledger, units: Sequence[Unit], out: Path) -> set[str]:
+    """Units that an earlier attempt finished and whose files are as it left them."""
+    done = ledger.done()
+    return {
+        unit.id
+        for unit in units
+        if unit.id in done and done[unit.id].get("sha256") == _digest(unit.file(out))
+    }
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; empty where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _work(
+    request: RunRequest,
+    units: Sequence[Unit],
+    reused: set[str],
+    ledger: Ledger,
+    jobs: int,
+    progress: Progress,
+) -> tuple[Failure, ...]:
+    """Compute what is missing; returns what failed, in the order of the units."""
+    waiting = [unit for unit in units if unit.id not in reused]
+    done, failed = len(reused), {}
+    progress(done, len(units), "explain and judge")
+    for unit, outcome in map_units(partial(compute_unit, request=request), waiting, jobs):
+        done += 1
+        progress(done, len(units), f"{unit.record}, {unit.target}")
+        log.info("%s: %s", unit.id, outcome.failed or "done")
+        if outcome.failed:
+            failed[unit.id] = Failure(unit.record, outcome.failed)
+            unit.file(request.out).unlink(missing_ok=True)
+        else:
+            ledger.append(unit.id, {"sha256": _digest(unit.file(request.out))})
+    return tuple(failed[unit.id] for unit in units if unit.id in failed)
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Times and faults of this run go to its own log file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("ecgxai_core")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()

@@ -1,0 +1,127 @@
+"""The tables of a run, made from the files of its units: nothing else remembers a number."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecgxai_core.errors import ParameterError, RunError
+from ecgxai_core.metrics import METRICS, summarise
+from ecgxai_core.params import EvaluationParams
+from ecgxai_core.store.atomic import read_arrays, write_csv_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EVALUATION", "FAILURES", "STABILITY", "SUMMARY", "read_summary", "write_tables"]
+
+EVALUATION = "df_eval_attauc_deletion.csv"
+STABILITY = "df_eval_stability.csv"
+SUMMARY = "summary_per_class.csv"
+FAILURES = "failures.csv"
+_KEYS = ("target", "target_name", "record", "method")
+_BY = ("target", "target_name", "method")
+_SIDES = ("_random", "_empty", "_ceiling")
+
+
+def write_tables(
+    out: Path,
+    unit_files: Sequence[Path],
+    failures: Sequence[tuple[str, str]],
+    params: EvaluationParams,
+) -> dict[str, str]:
+    """Write every table of a run.
+
+    Parameters
+    ----------
+    out
+        Run directory.
+    unit_files
+        Files of the finished units, in the order of ``sel_df``.
+    failures
+        (record, reason) of everything that was refused or failed.
+    params
+        Level and size of the bootstrap.
+
+    Returns
+    -------
+    SHA-256 by file name.
+    """
+    import pandas as pd
+
+    evaluation: list[dict[str, Any]] = []
+    stability: list[dict[str, Any]] = []
+    for file in unit_files:
+        meta = read_arrays(file).meta
+        evaluation += meta["evaluation"]
+        stability += meta["stability"]
+    frames = {
+        EVALUATION: _frame(evaluation),
+        STABILITY: _frame(stability),
+        FAILURES: pd.DataFrame(failures, columns=["record", "reason"]),
+    }
+    frames[SUMMARY] = pd.concat(
+        [_summary(frames[EVALUATION], params), _summary(frames[STABILITY], params)],
+        ignore_index=True,
+    )
+    for name, frame in frames.items():
+        write_csv_atomic(out / name, frame)
+    return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in sorted(frames)}
+
+
+def _frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table: keys, facts of the record, then each metric with what it is judged against.
+
+    Rows come back from their files without an order of names, so the columns get one here.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows))
+    if frame.empty:
+        return pd.DataFrame(columns=list(_KEYS))
+    metrics = [f"{name}{side}" for name in METRICS for side in ("", *_SIDES)]
+    numbers = [name for name in metrics if name in frame.columns]
+    facts = sorted(set(frame.columns) - set(_KEYS) - set(numbers))
+    return frame[[*_KEYS, *facts, *numbers]]
+
+
+def _summary(frame: pd.DataFrame, params: EvaluationParams) -> pd.DataFrame:
+    """Means with intervals by class and method, with the mean chance level beside them."""
+    import pandas as pd
+
+    metrics = [name for name in METRICS if name in frame.columns]
+    if frame.empty or not metrics:
+        return pd.DataFrame(columns=[*_BY, "metric"])
+    table = summarise(frame, _BY, metrics, params)
+    means = frame.groupby(list(_BY)).mean(numeric_only=True)
+    for side in _SIDES:
+        table[side.strip("_")] = [
+            means.loc[tuple(row[:-1])].get(f"{row[-1]}{side}", float("nan"))
+            for row in table[[*_BY, "metric"]].itertuples(index=False)
+        ]
+    return table
+
+
+def read_summary(run: Path, metric: str | None = None) -> pd.DataFrame:
+    """The per-class summary of a finished run.
+
+    Raises
+    ------
+    RunError
+        The folder holds no finished run.
+    ParameterError
+        The run has no such metric.
+    """
+    import pandas as pd
+
+    if not (run / "manifest.json").is_file():
+        raise RunError(run.name, "", "holds no finished run", "finish it with 'ecgxai run'")
+    table = pd.read_csv(run / SUMMARY, dtype={"target": str})
+    if metric is None:
+        return table
+    known = sorted(set(table["metric"]))
+    if metric not in known:
+        raise ParameterError("--metric", metric, "not in this run", f"use {', '.join(known)}")
+    return table[table["metric"] == metric]

@@ -1,0 +1,69 @@
+"""Units of work, one after the other or over processes, in an order that changes no result."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection, get_context, parent_process
+from typing import TypeVar
+
+from ecgxai_core.errors import RunError
+
+__all__ = ["map_units"]
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def map_units(
+    work: Callable[[Job], Result], jobs: Sequence[Job], processes: int
+) -> Iterator[tuple[Job, Result]]:
+    """Yield ``(job, work(job))`` as they finish; with one process, in order and in this one.
+
+    ``work`` must be picklable by name for more than one process: a module-level function or a
+    partial of one. Workers are spawned, not forked (TensorFlow does not survive a fork), and end
+    with their parent even if it is killed.
+
+    Raises
+    ------
+    RunError
+        A worker process died (out of memory, killed).
+    """
+    if processes <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield job, work(job)
+        return
+    pool = ProcessPoolExecutor(
+        max_workers=min(processes, len(jobs)),
+        mp_context=get_context("spawn"),
+        initializer=_end_with_parent,
+    )
+    try:
+        futures = {pool.submit(work, job): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool:
+        raise RunError(
+            "run",
+            "--jobs",
+            "a worker process died (killed, or out of memory)",
+            "repeat the command, which carries on where it stopped, or use fewer --jobs",
+        ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone: a killed run must not keep computing in the background."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, name="end-with-parent", daemon=True).start()
