@@ -21,6 +21,8 @@ from ecgxai_core.types import (
 
 __all__ = ["Augmented", "TimeMap", "extra_beat"]
 
+_STEP_MV = 1.0  # more than baseline wander between two beats; a loose electrode
+
 
 @dataclass(frozen=True, slots=True)
 class TimeMap:
@@ -83,7 +85,8 @@ class Augmented:
     Attributes
     ----------
     record
-        The new record; its warnings contain code ``"augmented"``.
+        The new record; its warnings contain code ``"augmented"``, and ``"seam_step"`` where the
+        baseline differs by more than 1 mV between the two sides of the seam.
     time_map
         From seconds of the original to seconds of ``record``.
     beat
@@ -138,12 +141,11 @@ def extra_beat(
     start, stop, beat = _drawn_beat(record, r_peaks, seed, within_sec)
     signal, blended = _doubled(record.signal, start, stop, round(blend_sec * record.fs))
     fs = record.fs
-    message = f"the beat at {start / fs:.2f} to {stop / fs:.2f} s was doubled"
     augmented = replace(
         record,
         name=f"{record.name}_extra_beat",
         signal=signal,
-        warnings=(*record.warnings, QualityWarning("augmented", message)),
+        warnings=(*record.warnings, *_warnings(record, start, stop)),
     )
     return Augmented(
         record=augmented,
@@ -152,6 +154,18 @@ def extra_beat(
         source_sec=(start / fs, stop / fs),
         blended_sec=(blended[0] / fs, blended[1] / fs),
     )
+
+
+def _warnings(record: Record, start: int, stop: int) -> list[QualityWarning]:
+    """That the record was changed, and where the fade hides a large step."""
+    low, high = start / record.fs, stop / record.fs
+    found = [QualityWarning("augmented", f"the beat at {low:.2f} to {high:.2f} s was doubled")]
+    steps = np.abs(record.signal[:, stop] - record.signal[:, start])
+    leads = tuple(name for name, step in zip(record.leads, steps, strict=True) if step > _STEP_MV)
+    if leads:
+        message = f"the baseline steps by up to {steps.max():.1f} mV where the copy begins"
+        found.append(QualityWarning("seam_step", message, leads))
+    return found
 
 
 def _drawn_beat(
@@ -170,7 +184,7 @@ def _drawn_beat(
     starts, stops = cuts[:-1], cuts[1:]
     low, high = within_sec if within_sec is not None else (0.0, record.duration)
     inside = (starts >= low * record.fs - 0.5) & (stops <= high * record.fs + 0.5)
-    choices = np.flatnonzero(inside & (starts >= 0) & (stops <= record.n_samples))
+    choices = np.flatnonzero(inside & (starts >= 0) & (stops < record.n_samples))
     if choices.size == 0:
         raise ExplanationError(
             record.name,

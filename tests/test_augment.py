@@ -110,6 +110,14 @@ def test_the_record_keeps_what_it_says_of_itself_and_adds_a_warning() -> None:
     assert new.digest != RECORD.digest
 
 
+def test_a_large_step_in_the_baseline_is_said() -> None:
+    signal = RECORD.signal.copy()
+    signal[6] += 3 * np.arange(signal.shape[1]) / FS
+    drifting = dataclasses.replace(RECORD, signal=signal)
+    warning = extra_beat(drifting, PEAKS, 0, 0.02).record.warnings[-1]
+    assert (warning.code, warning.leads) == ("seam_step", ("V1",))
+
+
 def test_the_draw_depends_on_seed_and_content_only() -> None:
     first = extra_beat(RECORD, PEAKS, 5, 0.02)
     renamed = dataclasses.replace(RECORD, name="other")
