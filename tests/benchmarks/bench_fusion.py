@@ -1,4 +1,4 @@
-"""Time of one fusion: 12 leads x 40 segments, two methods. Run: python tests/benchmarks/bench_fusion.py"""
+"""Time of one fusion: 12 leads x 40 segments, two methods (run it from the repository root)."""
 
 from __future__ import annotations
 
