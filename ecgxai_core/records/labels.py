@@ -90,7 +90,7 @@ def parse_scp_codes(text: str, where: str = "ptbxl_database.csv") -> dict[str, f
 def snomed_labels(statements: Iterable[str], heart_axis: str | None = None) -> tuple[str, ...]:
     """SNOMED-CT codes of one record, sorted, each once."""
     codes = {SCP_SNOMED[name] for name in statements if name in SCP_SNOMED}
-    if heart_axis in AXIS_SNOMED:
+    if heart_axis is not None and heart_axis in AXIS_SNOMED:
         codes.add(AXIS_SNOMED[heart_axis])
     return tuple(sorted(codes))
 

@@ -24,7 +24,7 @@ def class_weights(truth: BoolArray, kind: str) -> Float32Array:
     positives = np.maximum(truth.sum(axis=0), 1)
     ratio = (len(truth) - positives) / positives
     powers = {"none": 0.0, "sqrt": 0.5, "inverse": 1.0}
-    return np.clip(ratio ** powers[kind], 0, 100).astype(np.float32)
+    return np.asarray(np.clip(ratio ** powers[kind], 0, 100), np.float32)
 
 
 def make_loss(params: LossParams, weights: Float32Array) -> Callable[[Any, Any], Any]:

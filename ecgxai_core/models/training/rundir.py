@@ -73,7 +73,7 @@ def save_bundle(path: Path, groups: Mapping[str, Arrays], about: Mapping[str, An
     }
     text = np.frombuffer(json.dumps(dict(about)).encode(), np.uint8)
     stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, about=text, **named)  # type: ignore[arg-type]
+    np.savez(stream, allow_pickle=False, about=text, **named)
     write_atomically(path, stream.getvalue())
 
 

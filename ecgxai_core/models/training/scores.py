@@ -117,4 +117,5 @@ def best_f1_thresholds(truth: BoolArray, probabilities: Probabilities) -> FloatA
 
 def _ratio(top: npt.ArrayLike, bottom: npt.ArrayLike) -> FloatArray:
     above, below = np.asarray(top, np.float64), np.asarray(bottom, np.float64)
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    empty = np.full(above.shape, np.nan)
+    return np.asarray(np.divide(above, below, out=empty, where=below > 0))
