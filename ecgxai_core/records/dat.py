@@ -121,10 +121,15 @@ def verify(
     policy
         What a wrong checksum is where the first value is right: a warning or an error.
 
+    Returns
+    -------
+    tuple
+        The warning ``checksum`` with the leads concerned, or nothing.
+
     Raises
     ------
     RecordError
-        The samples are byte-swapped, or a signal has neither its first value nor its checksum.
+        The samples are byte-swapped, or a signal does not begin with its first value.
     """
     sums = counts.sum(axis=0, dtype=np.int64)
     wrong_sum = [(int(s) - spec.checksum) % 65536 != 0 for s, spec in zip(sums, specs, strict=True)]
@@ -132,24 +137,16 @@ def verify(
     if any(wrong_sum):
         _refuse_swapped(counts, specs)
     for spec, bad_sum, bad_first in zip(specs, wrong_sum, wrong_first, strict=True):
-        if bad_sum and (bad_first or policy == "error"):
-            what = "first value and checksum" if bad_first else "checksum"
+        if bad_first or (bad_sum and policy == "error"):
+            what = "first value" if bad_first else "checksum"
             raise RecordError(
                 spec.file, f"lead {spec.lead}, {what}", "the samples are not those of the header",
                 "copy the record again from its source"
                 + ("" if bad_first else ", or accept it with --checksum=warn"),
             )  # fmt: skip
-    return _warning("checksum", "the header's checksum is wrong", specs, wrong_sum) + _warning(
-        "first_value", "the header's first value is wrong (its checksum is right)", specs,
-        [first and not total for first, total in zip(wrong_first, wrong_sum, strict=True)],
-    )  # fmt: skip
-
-
-def _warning(
-    code: str, text: str, specs: Sequence[SignalSpec], which: Sequence[bool]
-) -> tuple[QualityWarning, ...]:
-    leads = tuple(spec.lead for spec, bad in zip(specs, which, strict=True) if bad)
-    return (QualityWarning(code, text, leads),) if leads else ()
+    leads = tuple(spec.lead for spec, bad in zip(specs, wrong_sum, strict=True) if bad)
+    text = "the header's checksum is wrong: samples may have been changed"
+    return (QualityWarning("checksum", text, leads),) if leads else ()
 
 
 def _refuse_swapped(counts: Counts, specs: Sequence[SignalSpec]) -> None:

@@ -166,7 +166,8 @@ def _number(where: str, field: str, value: object) -> float:
         except ValueError:
             number = math.nan
     if not math.isfinite(number):
-        raise RecordError(where, field, f"{value!r} is no number", "export the ECG again")
+        problem = "is missing" if value is None else f"{str(value)!r} is no number"
+        raise RecordError(where, field, problem, "export the ECG again")
     return number
 
 

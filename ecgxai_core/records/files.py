@@ -31,7 +31,7 @@ def open_regular(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
-    with os.fdopen(descriptor, "rb", buffering=0) as raw:
+    try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise RecordError(
@@ -43,10 +43,12 @@ def open_regular(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
                 path.name, "size", f"is {info.st_size} bytes long; at most {limit} are read",
                 "check the file, or split the record",
             )  # fmt: skip
-        try:
+        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as raw:
             yield raw, info.st_size
-        except OSError as error:
-            raise _unreadable(path, error) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    finally:
+        os.close(descriptor)
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> RecordError:

@@ -2,9 +2,8 @@
 
 Codes raised here: ``flat_lead``, ``flat_part``, ``saturated``, ``large_amplitude``, ``nan_run``,
 ``mixed_gain``, ``limb_leads_inconsistent``, ``few_leads``, ``short_record``, ``long_record``,
-``unknown_code``. The readers add ``checksum``, ``first_value``, ``units_assumed``,
-``duplicate_dx``, ``unreadable_dx``, ``odd_age`` and, for DICOM, ``several_groups`` and
-``channel_skew``.
+``unknown_code``. The readers add ``checksum``, ``units_assumed``, ``duplicate_dx``,
+``unreadable_dx``, ``odd_age`` and, for DICOM, ``several_groups`` and ``channel_skew``.
 
 ``nan_run`` is the one that a reader of :attr:`Record.signal` must know about: samples that the
 device did not record are NaN there. Whoever feeds a model replaces short gaps by interpolation

@@ -1,0 +1,57 @@
+"""Comment lines of the Challenges, LUDB and PTB-XL."""
+
+from __future__ import annotations
+
+import pytest
+
+from ecgxai_core.records.metadata import Metadata, parse_comments
+from ecgxai_core.records.snomed import CHALLENGE_UNSCORED, ecg_codes
+
+
+@pytest.mark.parametrize(
+    ("comments", "labels"),
+    [
+        ([], None),
+        (["Dx: Unknown"], None),
+        (["Dx:"], ()),
+        (["Dx: 164889003"], ("164889003",)),
+        (["dx : 164889003, 426783006;164889003"], ("164889003", "426783006")),
+        (["Dx: NORM,164889003,Unknown"], ("NORM", "164889003")),
+        (["Dx: 1", "Dx: 2,1"], ("1", "2")),
+        (["Hx: Dx of 1999"], None),
+    ],
+)
+def test_labels(comments: list[str], labels: tuple[str, ...] | None) -> None:
+    assert parse_comments(comments).labels == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "age", "odd"),
+    [("81", 81.0, False), ("0", 0.0, False), ("0.5", 0.5, False), ("NaN", None, False),
+     ("Unknown", None, False), ("", None, False), ("300", None, True), ("-1", None, True),
+     ("1e2", None, True), ("٣", None, True)],
+)  # fmt: skip
+def test_age(text: str, age: float | None, odd: bool) -> None:
+    found = parse_comments([f"Age: {text}"])
+    assert found.age == age
+    assert [w.code for w in found.warnings] == (["odd_age"] if odd else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "sex"), [("F", "female"), ("Male", "male"), ("MALE", "male"), ("X", None), ("", None)]
+)
+def test_sex(text: str, sex: str | None) -> None:
+    assert parse_comments([f"<sex>: {text}"]).sex == sex
+
+
+@pytest.mark.parametrize(
+    ("text", "synthetic"), [("true", True), ("Yes", True), ("maybe", True), ("false", False)]
+)
+def test_doubt_counts_as_synthetic(text: str, synthetic: bool) -> None:
+    assert parse_comments([f"Synthetic: {text}"]) == Metadata(synthetic=synthetic)
+
+
+def test_code_list() -> None:
+    assert len(CHALLENGE_UNSCORED) == len(set(CHALLENGE_UNSCORED)) == 107
+    assert all(code.isdigit() and 6 <= len(code) <= 18 for code in CHALLENGE_UNSCORED)
+    assert {"426783006", "59118001"} <= ecg_codes()
