@@ -64,7 +64,8 @@ class Store:
     folder
         Folder of the cache; made on first use. Nothing is read or written before that.
     limit_bytes
-        Size of the database at which old entries are dropped; at least 1 MiB.
+        Size of the database at which old entries are dropped; at least 1 MiB. A value larger than
+        a sixteenth of it is not kept.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, limit_bytes: int) -> None:
@@ -192,13 +193,14 @@ class Store:
             return None
 
     def _write(self, digest: str, data: bytes) -> bool:
-        if len(data) > min(MAX_ENVELOPE_BYTES, self._limit // 2):
+        # diskcache drops ten entries at a time: with sixteen in the cache the newest always stays.
+        if len(data) > min(MAX_ENVELOPE_BYTES, self._limit // 16):
             logger.info("cache: a value of %d bytes is too large to be kept", len(data))
             return False
 
         def store(cache: BoundedCache) -> bool:
             stored = bool(cache.set(digest, data))
-            if cache.volume() > self._limit:  # diskcache drops ten at a time, large or small
+            if cache.volume() > self._limit:  # ten small ones may not make room for a large one
                 cache.cull()
             return stored
 

@@ -144,6 +144,17 @@ def test_the_size_limit_holds_and_the_newest_stay(folder):
     assert 10 < store.stats()["entries"] < 40
 
 
+def test_large_values_after_many_small_ones_keep_to_the_limit(folder):
+    limit = 2 << 20
+    store = Store(folder, limit)
+    for seed in range(600):
+        store.put({"small": seed}, {"a": np.full(400, seed, float)}, {})
+    for seed in range(30):
+        assert store.put({"large": seed}, {"a": np.full(16_000, seed, float)}, {})
+        assert store.stats()["bytes"] <= limit
+        assert store.get({"large": seed}) is not None
+
+
 def test_a_value_larger_than_the_cache_is_not_kept(folder, arrays):
     store = Store(folder, 1 << 20)
     store.put(KEY, arrays, META)

@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecgxai_core.store import Store, cache, database, info
+from ecgxai_core.store import Store, cache, info
+from ecgxai_core.store.database import WAIT_SEC, BoundedCache
+from ecgxai_core.store.disk import EnvelopeDisk
 
 KEY = {"k": 1}
 fork = get_context("fork")
@@ -52,7 +54,19 @@ def other_database(path: Path) -> None:
     con.close()
 
 
+def deep_damage(path: Path) -> None:
+    """Spoil the root page of the entries; the rest, which opening reads, stays sound."""
+    with sqlite3.connect(path) as con:
+        ((page,),) = con.execute("SELECT rootpage FROM sqlite_master WHERE name = 'Cache'")
+        ((size,),) = con.execute("PRAGMA page_size")
+    con.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
 DAMAGE = {
+    "deep": deep_damage,
     "emptied": lambda path: path.write_bytes(b""),
     "cut in half": lambda path: os.truncate(path, path.stat().st_size // 2),
     "cut to 100 bytes": lambda path: os.truncate(path, 100),
@@ -173,6 +187,12 @@ def test_a_pickled_setting_is_not_opened(store, folder, arrays, database, bomb):
     con.close()
     works(Store(folder, 1 << 28), arrays)
     assert not went_off()
+
+
+def test_no_more_than_an_entry_is_read_into_memory(store, arrays):
+    works(store, arrays)
+    with pytest.raises(sqlite3.DataError, match="too big"):
+        store._cache._sql("SELECT zeroblob(70000000)").fetchall()
 
 
 def test_an_endless_statement_is_stopped(store, arrays, folder, database):
@@ -397,6 +417,21 @@ def test_a_short_lock_is_waited_for(store, folder, arrays, database):
     assert store.get({"k": 1, "seed": 1}) is not None
 
 
+def test_diskcache_does_not_repeat_for_a_minute_on_a_locked_database(
+    store, folder, arrays, database
+):
+    works(store, arrays)
+    blocker = sqlite3.connect(database(folder), isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    start = time.monotonic()
+    # diskcache's own loops, one for statements and one for opening, wait up to 60 s.
+    assert store.stats()["entries"] == 0
+    with pytest.raises(sqlite3.OperationalError):
+        BoundedCache(str(database(folder).parent), disk=EnvelopeDisk)
+    assert time.monotonic() - start < 10
+    blocker.close()
+
+
 def test_waits_are_bounded(store, arrays):
     works(store, arrays)
-    assert store._cache.timeout == database.WAIT_SEC <= 2
+    assert store._cache.timeout == WAIT_SEC <= 2

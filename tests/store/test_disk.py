@@ -44,6 +44,9 @@ def test_pickles_texts_and_files_are_refused_unread(disk, bomb, tmp_path):
         for filename, value in (("planted.val", None), (None, data), ("/etc/passwd", None)):
             with pytest.raises(CacheError):
                 disk.fetch(mode, filename, value, False)
+    for mode, filename in ((MODE_PICKLE, None), (MODE_BINARY, None), (MODE_RAW, "planted.val")):
+        with pytest.raises(CacheError):
+            disk.fetch(mode, filename, MAGIC + b"x", False)
     with pytest.raises(CacheError):
         disk.get(sqlite3.Binary(data), False)
     assert not went_off()
