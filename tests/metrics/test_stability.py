@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ecgxai_core.augment import extra_beat
 from ecgxai_core.metrics.stability import METRICS, beat_intervals, compare, match, stability
 from ecgxai_core.params import StabilityParams
-from ecgxai_core.types import FloatArray
+from ecgxai_core.types import STANDARD_LEADS, FloatArray, Record
 
 PEAKS = np.arange(12) * 0.8 + 0.6
 EDGES = np.arange(21) * 0.5
@@ -70,6 +71,29 @@ def test_a_map_that_follows_its_beats_scores_one(make_map: Any) -> None:
     assert found["regions_compared"] == pytest.approx(11 / 12)
     by_absolute_time = values(stability(one, other, PEAKS, Shift(), PARAMS))
     assert by_absolute_time["spearman"] < 0.9
+
+
+@pytest.mark.parametrize("fs", [100.0, 500.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_experiment_s_own_time_map_matches_all_beats(
+    make_map: Any, fs: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    peaks = np.cumsum(rng.integers(int(0.55 * fs), int(0.95 * fs), size=12))
+    signal = rng.normal(size=(12, int(peaks[-1] + fs))).astype(np.float32)
+    record = Record("r", signal, fs, STANDARD_LEADS)
+    changed = extra_beat(record, peaks, seed, 0.02)
+    edges = np.arange(record.n_samples + 1) / fs  # one segment a sample: it follows any cut
+    weights = rng.normal(size=(12, record.n_samples))
+    back = changed.time_map.backward((np.arange(changed.record.n_samples) + 0.5) / fs)
+    moved = np.where(np.isnan(back), 0.0, weights[:, np.nan_to_num(back * fs).astype(int)])
+    one = make_map(weights, edges)
+    other = make_map(moved, np.arange(changed.record.n_samples + 1) / fs)
+    regions = match(one, other, peaks / fs, changed.time_map)
+    assert len(regions.beats) == regions.n_beats >= 11
+    found = values(compare(regions, PARAMS, 0))
+    assert found["spearman"] > 0.98  # a cut lies up to half a sample from the midpoint
+    assert found["rbo_ext"] > 0.9
 
 
 def test_beats_without_a_whole_image_are_left_out(make_map: Any) -> None:
