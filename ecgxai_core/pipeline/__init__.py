@@ -1,0 +1,1 @@
+"""Select, explain, fuse, judge: many records, through the cache, resumable."""
