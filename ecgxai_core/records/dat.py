@@ -41,10 +41,11 @@ NAN_COUNTS = {
 """The count that means 'no sample here' in each format."""
 RAILS = {form: (lowest + 1, -lowest - 1) for form, lowest in NAN_COUNTS.items()}
 """Least and greatest count that a format can hold."""
-_SWAPPED = {"16": "61", "61": "16"}
+_SWAPPED = {"16", "61"}
 _SMOOTHER = 8.0
 """How much smoother byte-swapped samples must be before they are taken for the real ones. An ECG
 moves slowly between samples; with its bytes swapped every step of 1 becomes one of 256."""
+_ROUGHNESS_SAMPLES = 50_000
 
 
 def frame_bytes(form: str, n_values: int) -> int:
@@ -131,40 +132,50 @@ def verify(
     RecordError
         The samples are byte-swapped, or a signal does not begin with its first value.
     """
-    sums = counts.sum(axis=0, dtype=np.int64)
-    wrong_sum = [(int(s) - spec.checksum) % 65536 != 0 for s, spec in zip(sums, specs, strict=True)]
     wrong_first = [int(c) != spec.first for c, spec in zip(counts[0], specs, strict=True)]
-    if any(wrong_sum):
+    if any(wrong_first):
         _refuse_swapped(counts, specs)
-    for spec, bad_sum, bad_first in zip(specs, wrong_sum, wrong_first, strict=True):
-        if bad_first or (bad_sum and policy == "error"):
-            what = "first value" if bad_first else "checksum"
-            raise RecordError(
-                spec.file, f"lead {spec.lead}, {what}", "the samples are not those of the header",
-                "copy the record again from its source"
-                + ("" if bad_first else ", or accept it with --checksum=warn"),
-            )  # fmt: skip
+        raise _other_samples(specs[wrong_first.index(True)], "first value", "")
+    wrong_sum = _wrong_sums(counts, specs)
+    if not any(wrong_sum):
+        return ()
+    _refuse_swapped(counts, specs)
+    if policy == "error":
+        way_out = ", or accept it with --checksum=warn"
+        raise _other_samples(specs[wrong_sum.index(True)], "checksum", way_out)
     leads = tuple(spec.lead for spec, bad in zip(specs, wrong_sum, strict=True) if bad)
     text = "the header's checksum is wrong: samples may have been changed"
-    return (QualityWarning("checksum", text, leads),) if leads else ()
+    return (QualityWarning("checksum", text, leads),)
+
+
+def _wrong_sums(counts: Counts, specs: Sequence[SignalSpec]) -> list[bool]:
+    """Which signals do not add up to their checksum (16 bits)."""
+    sums = counts.sum(axis=0, dtype=np.int64)
+    return [(int(s) - spec.checksum) % 65536 != 0 for s, spec in zip(sums, specs, strict=True)]
+
+
+def _other_samples(spec: SignalSpec, what: str, way_out: str) -> RecordError:
+    return RecordError(
+        spec.file, f"lead {spec.lead}, {what}", "the samples are not those of the header",
+        f"copy the record again from its source{way_out}",
+    )  # fmt: skip
 
 
 def _refuse_swapped(counts: Counts, specs: Sequence[SignalSpec]) -> None:
     """Refuse 16-bit samples that make sense only with their bytes swapped."""
     if specs[0].format not in _SWAPPED:
         return
-    swapped = counts.byteswap()
-    sums = swapped.sum(axis=0, dtype=np.int64)
-    fits = all((int(s) - spec.checksum) % 65536 == 0 for s, spec in zip(sums, specs, strict=True))
-    rough, smooth = _roughness(counts), _roughness(swapped)
-    if fits or smooth * _SMOOTHER < rough:
+    swapped = counts.view(counts.dtype.newbyteorder())  # the same bytes, not a copy of them
+    if _roughness(swapped) * _SMOOTHER < _roughness(counts) or not any(_wrong_sums(swapped, specs)):
+        form = specs[0].format
         raise RecordError(
             specs[0].file, "byte order",
-            f"the samples are byte-swapped: format {specs[0].format} has the other byte order",
-            f"write the samples in format {specs[0].format}, or correct the format in the header",
+            f"the samples are byte-swapped: format {form} has the other byte order",
+            f"write the samples in format {form}, or correct the format in the header",
         )  # fmt: skip
 
 
 def _roughness(counts: Counts) -> float:
-    """Sum of the steps between neighbouring samples."""
-    return float(np.abs(np.diff(counts.astype(np.int32), axis=0)).sum(dtype=np.float64))
+    """Sum of the steps between neighbouring samples at the beginning of a file."""
+    start = counts[:_ROUGHNESS_SAMPLES].astype(np.int32)
+    return float(np.abs(np.diff(start, axis=0)).sum(dtype=np.float64))

@@ -12,8 +12,10 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ecgxai_core.errors import RecordError
 from ecgxai_core.records.dat import NAN_COUNTS as _NAN_COUNTS
@@ -24,7 +26,7 @@ from ecgxai_core.records.metadata import parse_comments
 from ecgxai_core.records.quality import check_labels, check_signal
 from ecgxai_core.records.snomed import ecg_codes
 from ecgxai_core.records.wfdb_header import Header, SignalSpec, read_header
-from ecgxai_core.types import QualityWarning, Record
+from ecgxai_core.types import Float32Array, QualityWarning, Record
 
 __all__ = ["find_records", "read_record", "read_records"]
 
@@ -66,15 +68,24 @@ def read_record(
         The record is refused; the error names the file, the field, the problem and a remedy.
     """
     file = _record_file(Path(path))
-    if file.suffix.lower() == ".hea":
-        record = _read_wfdb(file, checksum)
-    else:
-        from ecgxai_core.records.dicom import read_dicom
-
-        record = read_dicom(file)
+    try:
+        record = _read(file, checksum)
+    except MemoryError:
+        raise RecordError(
+            file.name, "size", "is larger than the free memory of this machine",
+            "split the record, or close other programs",
+        ) from None  # fmt: skip
     codes = ecg_codes() if known_codes is None else known_codes
     extra = check_labels(record.labels, codes)
     return dataclasses.replace(record, warnings=record.warnings + extra) if extra else record
+
+
+def _read(file: Path, checksum: ChecksumPolicy) -> Record:
+    if file.suffix.lower() == ".hea":
+        return _read_wfdb(file, checksum)
+    from ecgxai_core.records.dicom import read_dicom
+
+    return read_dicom(file)
 
 
 def _record_file(path: Path) -> Path:
@@ -98,17 +109,17 @@ def _record_file(path: Path) -> Path:
 def _read_wfdb(path: Path, policy: ChecksumPolicy) -> Record:
     header = read_header(path)
     order = standard_order(path.name, [spec.lead for spec in header.signals])
-    signal = np.empty((len(order), header.n_samples), dtype=np.float32)
     warnings = list(header.warnings)
-    position = 0
+    columns: list[npt.NDArray[Any]] = []
     for (file, form), group in groupby(header.signals, key=lambda s: (s.file, s.format)):
         specs = tuple(group)
         _refuse_split_files(header, file, specs)
         counts = _read_counts(path.with_name(file), form, len(specs), header.n_samples)
         warnings += verify(counts, specs, policy)
-        for column, spec in enumerate(specs):
-            signal[order.index(position)] = _millivolts(counts[:, column], spec)
-            position += 1
+        columns += list(counts.T)
+    signal = np.empty((len(order), header.n_samples), dtype=np.float32)
+    for row, position in enumerate(order):
+        signal[row] = _millivolts(columns[position], header.signals[position])
     signal.flags.writeable = False
     signals = tuple(header.signals[i] for i in order)
     metadata = parse_comments(header.comments)
@@ -146,7 +157,7 @@ def _refuse_split_files(header: Header, file: str, specs: tuple[SignalSpec, ...]
         )  # fmt: skip
 
 
-def _millivolts(counts: Counts, spec: SignalSpec) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def _millivolts(counts: npt.NDArray[Any], spec: SignalSpec) -> Float32Array:
     """``float32[sample]``: (counts - baseline) / gain, rounded once; NaN where no sample is."""
     values = (counts.astype(np.float64) - spec.baseline) / spec.gain
     values[counts == _NAN_COUNTS[spec.format]] = np.nan

@@ -181,6 +181,16 @@ def _sparse(folder: Path) -> Path:
     return path
 
 
+def _long_zeros(folder: Path) -> Path:
+    """80 MB of zeros, as many as the header claims; they take no room on the disk."""
+    path = good_record(folder, fmt="dat")
+    edited(path, lambda text: text.replace(b"500 3000", b"500 3333333", 1))
+    with path.with_suffix(".dat").open("r+b") as file:
+        file.truncate(0)
+        file.truncate(3333333 * 24)
+    return path
+
+
 def _no_data(folder: Path) -> Path:
     path = good_record(folder)
     path.with_suffix(".mat").unlink()
@@ -236,6 +246,7 @@ FILES: dict[str, Make] = {
     "data_links_to_zeros": _data_is(lambda path: path.symlink_to("/dev/zero")),
     "data_links_to_passwd": _data_is(lambda path: path.symlink_to("/etc/passwd")),
     "data_sparse_1_tb": _sparse,
+    "data_80_mb_of_zeros": _long_zeros,
     "mat_without_header": _no_header("mat", ".mat"),
     "dat_without_header": _no_header("dat", ".dat"),
     "name_without_header": _no_header("dat", ""),
