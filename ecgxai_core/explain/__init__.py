@@ -1,0 +1,217 @@
+"""Explanation methods behind one verb.
+
+:data:`METHODS` is the registry; :func:`explain` runs one method, :func:`explain_many` several on
+one prediction, with the masked records they share evaluated once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ecgxai_core.beats import r_peaks
+from ecgxai_core.diagnoses import Diagnosis, find_diagnosis
+from ecgxai_core.errors import ExplanationError, ParameterError
+from ecgxai_core.explain.lime import LIME
+from ecgxai_core.explain.method import Explanation, Family, Method, Progress, Task
+from ecgxai_core.explain.timeshap import TIMESHAP
+from ecgxai_core.games.masked import MaskedModel
+from ecgxai_core.models.preprocess import prepare
+from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.params import ExplainParams
+from ecgxai_core.segments import segment
+from ecgxai_core.types import Attribution, ModelInput, Provenance, Record, Segmentation
+from ecgxai_core.version import code_version
+
+__all__ = [
+    "METHODS",
+    "Explanation",
+    "Family",
+    "Method",
+    "Progress",
+    "Task",
+    "explain",
+    "explain_many",
+    "find_method",
+]
+
+METHODS: Mapping[str, Method] = MappingProxyType({m.name: m for m in (LIME, TIMESHAP)})
+"""Every method by its name."""
+
+SEGMENT_SEC = 0.5
+"""Length of uniform segments for a target without a row in the table of diagnoses, seconds."""
+
+
+def find_method(name: str) -> Method:
+    """The method of that name.
+
+    Raises
+    ------
+    ParameterError
+        There is none.
+    """
+    if name not in METHODS:
+        raise ParameterError("method", name, "no such method", f"use one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def explain(
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    method: str,
+    params: ExplainParams,
+    *,
+    start_sec: float | None = None,
+    progress: Progress | None = None,
+) -> Attribution:
+    """Explain one prediction by one method.
+
+    Parameters
+    ----------
+    record
+        The record.
+    classifier
+        The model.
+    target
+        SNOMED-CT code, one of the model's classes.
+    method
+        Name in :data:`METHODS`.
+    params
+        Parameters; a method ignores those it does not use.
+    start_sec
+        Where the part that the model sees begins, seconds of the record; ``None`` = the manifest's
+        crop.
+    progress
+        Called after each step with (done, total, text).
+
+    Returns
+    -------
+    A dense, signed attribution. The same record, model, target and parameters give the same bytes.
+
+    Raises
+    ------
+    DiagnosisError
+        The model has no such target.
+    ExplanationError
+        The record cannot be explained this way.
+    ModelError
+        The model does not fit the record.
+    ParameterError
+        There is no such method.
+    """
+    return explain_many(
+        record, classifier, target, {method: params}, start_sec=start_sec, progress=progress
+    )[method]
+
+
+def explain_many(
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    methods: Mapping[str, ExplainParams],
+    *,
+    start_sec: float | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Attribution]:
+    """Explain one prediction by several methods, each with its own parameters.
+
+    Masked records that several methods ask for go through the model once. Every attribution is the
+    same, byte for byte, as :func:`explain` gives alone, in whatever order the methods come.
+
+    Parameters
+    ----------
+    methods
+        Method name -> parameters. The rest as in :func:`explain`.
+    """
+    chosen = {name: find_method(name) for name in methods}
+    model_input = prepare(record, classifier.manifest, start_sec)
+    diagnosis = find_diagnosis(target)
+    models: dict[str, MaskedModel] = {}
+    done: dict[str, Attribution] = {}
+    for name, method in chosen.items():
+        params = methods[name]
+        if params.baseline not in models:
+            models[params.baseline] = MaskedModel(classifier, model_input, target, params.baseline)
+        task = Task(
+            record=record,
+            target=target,
+            model=models[params.baseline].shared(),
+            segmentation=_segmentation(record, model_input, params, diagnosis),
+            params=params,
+            diagnosis=diagnosis,
+            progress=progress,
+        )
+        done[name] = _attribution(task, method, start_sec)
+    return done
+
+
+def _segmentation(
+    record: Record, model_input: ModelInput, params: ExplainParams, diagnosis: Diagnosis | None
+) -> Segmentation:
+    peaks = None
+    if params.segments == "beat":
+        peaks = r_peaks(record.signal, record.fs, record.leads) / record.fs
+    length = diagnosis.segment_sec if diagnosis is not None else SEGMENT_SEC
+    return segment(model_input, params, length, peaks)
+
+
+def _attribution(task: Task, method: Method, start_sec: float | None) -> Attribution:
+    """Run the method and add what every result says of itself."""
+    probability = task.model.probability
+    if not np.isfinite(probability):
+        raise ExplanationError(
+            task.record.name,
+            task.target,
+            "the model's probability is not finite",
+            "check the model",
+        )
+    found = method.run(task)
+    params = task.params.as_key()
+    return Attribution(
+        record=task.record.name,
+        target=task.target,
+        method=method.name,
+        probability=probability,
+        leads=task.leads,
+        edges_sec=task.segmentation.edges_sec,
+        weights=found.weights.astype(np.float32),
+        explored=found.explored,
+        provenance=Provenance(
+            record_digest=task.record.digest,
+            model_digest=task.model.classifier.digest,
+            params={name: params[name] for name in method.uses},
+            seed=task.params.seed,
+            code_version=code_version(),
+        ),
+        event_values=found.event_values,
+        event_errors=found.event_errors,
+        standard_errors=None
+        if found.standard_errors is None
+        else found.standard_errors.astype(np.float32),
+        diagnostics=_diagnostics(task, found, start_sec),
+        warnings=(*task.record.warnings, *task.model_input.warnings),
+    )
+
+
+def _diagnostics(task: Task, found: Explanation, start_sec: float | None) -> dict[str, Any]:
+    first, stop = task.model_input.valid
+    seen = task.model_input.seen_sec
+    duration = task.record.duration
+    return {
+        **found.diagnostics,
+        "n_segments": len(task.segmentation),
+        "segments": task.segmentation.kind,
+        "sampling": task.params.sampling,
+        "link": task.params.link,
+        "baseline": task.params.baseline,
+        "baseline_probability": task.model.baseline_probability(task.segmentation),
+        "forward_passes": task.model.forward_passes,
+        "start_sec": start_sec,
+        "seen_sec": [float(seen[0]), float(seen[1])],
+        "share_not_seen": max(0.0, 1.0 - (seen[1] - seen[0]) / duration),
+        "share_padding": 1.0 - (stop - first) / len(task.model_input.values),
+    }

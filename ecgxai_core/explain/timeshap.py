@@ -1,0 +1,161 @@
+"""TimeSHAP: Shapley values of segments, of leads inside segments, and of cells.
+
+Bento et al., KDD 2021, on KernelSHAP (Lundberg & Lee, NeurIPS 2017). Unlike there, time is not
+pruned: an ECG classifier has no recency order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ecgxai_core.explain.method import Explanation, Method, Task
+from ecgxai_core.explain.playing import (
+    Fitter,
+    Game,
+    event_game,
+    events_then_leads,
+    keep_strongest_leads,
+    play,
+    shapley_coalitions,
+    shared_lead_coalitions,
+    strongest,
+)
+from ecgxai_core.games.kernels import log_binomial, log_shapley_kernel
+from ecgxai_core.games.players import cell_keep, cell_players
+from ecgxai_core.games.regression import Fit, fit_ridge, fit_shapley
+from ecgxai_core.games.sampling import Coalitions, published_shapley_coalitions
+from ecgxai_core.types import FloatArray
+
+__all__ = ["TIMESHAP", "explain_timeshap", "published_shapley_weights", "shapley_weights"]
+
+PUBLISHED_ANCHOR = 1000.0
+"""Weight of the full and the empty coalition in the published regression."""
+
+
+def shapley_weights(coalitions: Coalitions) -> FloatArray:
+    """``float64[n]``: Shapley kernel over sampling rate, mean 1 (the constraints have weight 0)."""
+    log_weight = log_shapley_kernel(coalitions.n_players)[coalitions.sizes] - coalitions.log_rate
+    top = log_weight.max()
+    if not np.isfinite(top):
+        return np.zeros(len(coalitions))
+    weights = np.exp(log_weight - top)
+    return np.asarray(weights / weights.mean())
+
+
+def published_shapley_weights(coalitions: Coalitions) -> FloatArray:
+    """``float64[n]``: (n - 1) / (C (n - C)) for C players on, 1000 for the full and empty one.
+
+    Equally many masks of each size stand for all masks of that size, so the binomial of the
+    Shapley kernel drops out.
+    """
+    n_players = coalitions.n_players
+    sizes = coalitions.sizes
+    weights = np.full(len(sizes), PUBLISHED_ANCHOR)
+    inner = (sizes > 0) & (sizes < n_players)
+    log_weight = log_shapley_kernel(n_players) + log_binomial(n_players, np.arange(n_players + 1))
+    weights[inner] = np.exp(log_weight[sizes[inner]])
+    return weights
+
+
+def explain_timeshap(task: Task) -> Explanation:
+    """Shapley values of the event game, then of the leads in the strongest segments or of cells."""
+    params = task.params
+    cells = params.level == "cell"
+    result = _cells(task) if cells else _leads_in_events(task)
+    facts = {**result.diagnostics, "level": params.level, "lead_priors": None}
+    return replace(result, diagnostics=facts)
+
+
+def _leads_in_events(task: Task) -> Explanation:
+    def leads_of(segment: int) -> Coalitions:
+        if task.params.sampling == "paired":
+            return shared_lead_coalitions(task, segment)
+        return _coalitions(task, len(task.leads), task.params.n_lead_coalitions, segment)
+
+    return events_then_leads(task, _event_coalitions(task), leads_of, _fitter(task))
+
+
+def _cells(task: Task) -> Explanation:
+    """One game over the cells of the strongest segments; every other segment is one player.
+
+    Its budget is that of the lead-in-event games which it replaces. With ``top_events`` at least
+    the number of segments, every cell is a player.
+    """
+    params = task.params
+    (event,) = play(task, [event_game(task, _event_coalitions(task))], _fitter(task))
+    task.report(1, 2, "event game")
+    n_leads, n_segments = len(task.leads), len(task.segmentation)
+    opened = strongest(event.fit.values, params.top_events)
+    player = cell_players(n_leads, n_segments, np.sort(opened))
+    coalitions = _coalitions(
+        task, int(player.max()) + 1, len(opened) * params.n_lead_coalitions, "cells"
+    )
+    ends = np.repeat([[True], [False]], coalitions.n_players, axis=1)
+    game = Game(coalitions, cell_keep(coalitions.masks, player), cell_keep(ends, player))
+    (cell,) = play(task, [game], _fitter(task))
+    task.report(2, 2, "cell game")
+
+    explored = np.zeros((n_leads, n_segments), dtype=np.bool_)
+    explored[:, opened] = True
+    weights, errors = cell.fit.values[player], cell.fit.errors[player]
+    explored = keep_strongest_leads(weights, explored, params.keep_leads)
+    top = event.facts(params.converged_top_k)
+    facts = cell.facts(params.converged_top_k)
+    return Explanation(
+        weights=weights,
+        explored=explored,
+        standard_errors=np.where(explored, errors, np.nan),
+        event_values=event.fit.values,
+        event_errors=event.fit.errors,
+        diagnostics={
+            "coalitions": {"event": top["coalitions"], "cell": facts["coalitions"]},
+            "held_out_r2": {"event": top["held_out_r2"], "cell": facts["held_out_r2"]},
+            "efficiency_gap": facts["efficiency_gap"],
+            "converged": facts["converged"],
+            "exact": top["exact"] and facts["exact"],
+            "explored_events": [int(s) for s in opened],
+            "cell_game": {"players": coalitions.n_players, **facts},
+        },
+    )
+
+
+def _event_coalitions(task: Task) -> Coalitions:
+    return _coalitions(task, len(task.segmentation), task.params.n_coalitions, "event")
+
+
+def _coalitions(task: Task, n_players: int, budget: int, purpose: str | int) -> Coalitions:
+    seed = task.seed("timeshap", purpose)
+    if task.params.sampling == "published":
+        return published_shapley_coalitions(n_players, budget, np.random.default_rng(seed))
+    return shapley_coalitions(n_players, budget, seed)
+
+
+def _fitter(task: Task) -> Fitter:
+    ridge = task.params.ridge_timeshap
+
+    def published(coalitions: Coalitions, values: FloatArray, full: float, empty: float) -> Fit:
+        del full, empty  # anchored by their weight
+        return fit_ridge(coalitions, values, published_shapley_weights(coalitions), ridge)
+
+    def constrained(coalitions: Coalitions, values: FloatArray, full: float, empty: float) -> Fit:
+        weights = shapley_weights(coalitions)
+        return fit_shapley(coalitions, values, weights, empty=empty, full=full, ridge=ridge)
+
+    return published if task.params.sampling == "published" else constrained
+
+
+TIMESHAP = Method(
+    name="timeshap",
+    title="TimeSHAP",
+    family="perturbation",
+    signed=True,
+    uses=(
+        "segments", "window_sec", "baseline", "link", "n_coalitions", "n_lead_coalitions",
+        "top_events", "level", "ridge_timeshap", "sampling", "keep_leads", "converged_top_k",
+        "seed",
+    ),
+    description="Shapley values: fair shares of what the record adds to the baseline's value",
+    run=explain_timeshap,
+)  # fmt: skip

@@ -1,0 +1,43 @@
+"""The scale on which a coalition's value is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from ecgxai_core.errors import ParameterError
+from ecgxai_core.types import FloatArray
+
+__all__ = ["LINKS", "LOGIT_EPS", "to_link"]
+
+LOGIT_EPS = 1e-6
+"""Probabilities are kept this far from 0 and 1 before their logit is taken."""
+
+
+def _identity(probability: FloatArray) -> FloatArray:
+    return probability
+
+
+def _logit(probability: FloatArray) -> FloatArray:
+    clipped = np.clip(probability, LOGIT_EPS, 1.0 - LOGIT_EPS)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)
+
+
+LINKS: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProxyType(
+    {"probability": _identity, "logit": _logit}
+)
+
+
+def to_link(probability: FloatArray, link: str) -> FloatArray:
+    """Probabilities on the scale ``link`` (``"probability"`` or ``"logit"``).
+
+    Raises
+    ------
+    ParameterError
+        There is no such link.
+    """
+    if link not in LINKS:
+        raise ParameterError("link", link, "no such link", f"use one of {', '.join(LINKS)}")
+    return LINKS[link](np.asarray(probability, dtype=np.float64))

@@ -1,0 +1,176 @@
+"""The model as a function of coalitions: every masked record that is predicted is made here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ecgxai_core.errors import DiagnosisError, ModelError
+from ecgxai_core.games.baselines import baseline_signal
+from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.types import (
+    STANDARD_LEADS,
+    BoolArray,
+    Float32Array,
+    FloatArray,
+    ModelInput,
+    Segmentation,
+)
+
+__all__ = ["MaskedModel"]
+
+INTACT = b"intact"
+"""Key of the unmasked record, whatever the segmentation."""
+
+CHUNK_BYTES = 96 * 2**20
+"""Masked records are made and predicted in chunks of at most this many bytes of signal."""
+
+
+@dataclass
+class _Memo:
+    """Probabilities by coalition, shared by all games played on one model input."""
+
+    probabilities: dict[bytes, float] = field(default_factory=dict)
+    evaluations: int = 0
+
+
+class MaskedModel:
+    """Probability of one target for one model input with some cells masked.
+
+    A coalition is evaluated once, whoever asks for it: coalitions are told apart by the packed
+    bits of ``keep`` and the edges of the segmentation. The intact record and duplicates cost
+    nothing the second time.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    model_input
+        What it sees of the record.
+    target
+        SNOMED-CT code, one of the classifier's classes.
+    baseline
+        What replaces a masked cell (see :func:`ecgxai_core.games.baselines.baseline_signal`).
+
+    Raises
+    ------
+    DiagnosisError
+        The classifier has no such class.
+    """
+
+    def __init__(
+        self, classifier: Classifier, model_input: ModelInput, target: str, baseline: str
+    ) -> None:
+        if target not in classifier.classes:
+            known = ", ".join(classifier.classes)
+            raise DiagnosisError(target, "target", "the model has no such output", f"use {known}")
+        self.classifier = classifier
+        self.model_input = model_input
+        self.target = target
+        self.baseline = baseline
+        self.leads: tuple[str, ...] = tuple(
+            lead for lead in STANDARD_LEADS if lead in model_input.leads
+        )
+        if len(self.leads) != len(model_input.leads):
+            raise ModelError(
+                "model input",
+                "leads",
+                f"unknown or repeated leads among {', '.join(model_input.leads)}",
+                f"use each of {', '.join(STANDARD_LEADS)} at most once",
+            )
+        self._column = classifier.classes.index(target)
+        self._order = [self.leads.index(lead) for lead in model_input.leads]
+        self._memo = _Memo()
+        self._asked: set[bytes] = set()
+
+    def shared(self) -> MaskedModel:
+        """The same model and memory with a count of its own.
+
+        ``forward_passes`` of what is returned counts what its user asks for, as if nobody else had
+        asked before: diagnostics then do not depend on which methods ran first.
+        """
+        other = MaskedModel(self.classifier, self.model_input, self.target, self.baseline)
+        other._memo = self._memo
+        return other
+
+    @property
+    def forward_passes(self) -> int:
+        """Different masked records asked for through this object (the intact one included)."""
+        return len(self._asked)
+
+    @property
+    def evaluations(self) -> int:
+        """Masked records that really went through the model, for all that share the memory."""
+        return self._memo.evaluations
+
+    @property
+    def probability(self) -> float:
+        """Probability of the target on the unmasked record."""
+        intact = self.model_input.values[None]
+        return float(self._look_up([INTACT], lambda _: intact)[0])
+
+    def baseline_probability(self, segmentation: Segmentation) -> float:
+        """Probability of the target with every cell masked."""
+        nothing = np.zeros((1, len(self.leads), len(segmentation)), dtype=np.bool_)
+        return float(self.probabilities(nothing, segmentation)[0])
+
+    def probabilities(self, keep: BoolArray, segmentation: Segmentation) -> FloatArray:
+        """Probability of the target for each coalition.
+
+        Parameters
+        ----------
+        keep
+            ``bool[n, lead, segment]``, leads in the order of :attr:`leads`; ``False`` = masked.
+        segmentation
+            Segments of the model input. Samples outside every segment (padding) stay as they are.
+
+        Returns
+        -------
+        ``float64[n]``.
+        """
+        if keep.ndim != 3 or keep.shape[1:] != (len(self.leads), len(segmentation)):
+            raise ValueError(
+                f"keep {keep.shape} does not fit {len(self.leads)} leads x {len(segmentation)}"
+            )
+        prefix = hashlib.sha256(segmentation.edges.tobytes()).digest()[:16]
+        flat = keep.reshape(len(keep), -1)
+        packed = np.packbits(flat, axis=1)
+        whole = np.asarray(flat.all(axis=1), dtype=np.bool_)
+        keys = [
+            INTACT if all_kept else prefix + row.tobytes()
+            for row, all_kept in zip(packed, whole, strict=True)
+        ]
+        baseline = baseline_signal(self.baseline, self.model_input, segmentation)
+        return self._look_up(keys, lambda rows: self._masked(keep[rows], baseline, segmentation))
+
+    def _look_up(
+        self, keys: Sequence[bytes], make: Callable[[list[int]], Float32Array]
+    ) -> FloatArray:
+        """``float64[key]``: from memory, else predicted on ``make(rows)``, each key once."""
+        self._asked.update(keys)
+        known = self._memo.probabilities
+        first_row = {key: row for row, key in reversed(list(enumerate(keys))) if key not in known}
+        rows = sorted(first_row.values())
+        chunk = max(1, CHUNK_BYTES // self.model_input.values.nbytes)
+        for begin in range(0, len(rows), chunk):
+            part = rows[begin : begin + chunk]
+            column = self.classifier.predict(make(part))[:, self._column]
+            known.update((keys[row], float(p)) for row, p in zip(part, column, strict=True))
+            self._memo.evaluations += len(part)
+        return np.array([known[key] for key in keys], dtype=np.float64)
+
+    def _masked(
+        self, keep: BoolArray, baseline: Float32Array, segmentation: Segmentation
+    ) -> Float32Array:
+        """``float32[n, sample, lead]``: the model input with masked cells from the baseline."""
+        values = self.model_input.values
+        signals = np.repeat(values[None], len(keep), axis=0)
+        in_model_order = keep[:, self._order, :]
+        for index in range(len(segmentation)):
+            start, stop = int(segmentation.edges[index]), int(segmentation.edges[index + 1])
+            kept = in_model_order[:, None, :, index]
+            signals[:, start:stop] = np.where(kept, values[start:stop], baseline[start:stop])
+        return signals
