@@ -11,10 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
+from ecgxai_core.errors import RecordError
+
 if TYPE_CHECKING:
     from ecgxai_core.types import Record
 
-__all__ = ["Catalogue", "Entry", "read_entry"]
+__all__ = ["LAYOUTS", "Catalogue", "Entry", "open_catalogue", "read_entry"]
+
+LAYOUTS: tuple[str, ...] = ("ptb-xl", "ptb-xl-500", "cinc", "ludb", "mit-bih", "cinc2017")
+"""Official layouts that :func:`open_catalogue` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Entry:
         Years; ``"female"`` or ``"male"``.
     quality
         Names of the quality flags that the data set gives.
+    standard_leads
+        Whether it has leads of the 12-lead ECG; ambulatory records (MIT-BIH, CinC 2017) have not.
     """
 
     name: str
@@ -45,6 +52,7 @@ class Entry:
     age: float | None = None
     sex: str | None = None
     quality: tuple[str, ...] = ()
+    standard_leads: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,47 @@ class Catalogue(Sequence[Entry]):
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
+def open_catalogue(folder: Path, layout: str | None = None) -> Catalogue:
+    """Open a data set by its layout, or by what the folder holds where none is given.
+
+    Raises
+    ------
+    RecordError
+        No such layout, or no data set of it in the folder.
+    """
+    name = layout or _layout_of(folder)
+    if name in ("ptb-xl", "ptb-xl-500"):
+        from ecgxai_core.records.catalogue_ptbxl import read_ptbxl
+
+        return read_ptbxl(folder, 100 if name == "ptb-xl" else 500)
+    if name == "ludb":
+        from ecgxai_core.records.catalogue_ludb import read_ludb
+
+        return read_ludb(folder)
+    if name == "cinc":
+        from ecgxai_core.records.catalogue_challenge import read_challenge
+
+        return read_challenge(folder)
+    if name in ("mit-bih", "cinc2017"):
+        from ecgxai_core.records.catalogue_single import read_cinc2017, read_mit_bih
+
+        return read_mit_bih(folder) if name == "mit-bih" else read_cinc2017(folder)
+    raise RecordError(folder.name, "layout", name, f"use one of {', '.join(LAYOUTS)}")
+
+
+def _layout_of(folder: Path) -> str:
+    marks = {
+        "ptb-xl": "ptbxl_database.csv",
+        "ludb": "ludb.csv",
+        "cinc2017": "REFERENCE*.csv",
+        "mit-bih": "*.atr",
+    }
+    for name, pattern in marks.items():
+        if next(iter(folder.glob(pattern)), None) is not None:
+            return name
+    return "cinc"
+
+
 def read_entry(entry: Entry) -> Record:
     """Read the record of an entry.
 
@@ -93,6 +142,10 @@ def read_entry(entry: Entry) -> Record:
     RecordError
         The record is refused by its reader.
     """
-    from ecgxai_core.records import read_record
+    if entry.standard_leads:
+        from ecgxai_core.records.read import read_record
 
-    return read_record(entry.path)
+        return read_record(entry.path)
+    from ecgxai_core.records.catalogue_single import read_ambulatory
+
+    return read_ambulatory(entry)

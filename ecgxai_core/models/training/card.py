@@ -43,7 +43,8 @@ def model_card(
     parts = [
         f"# {params.name}",
         f"`{params.model.name}` with {results['parameters']:,} parameters and "
-        f"{len(results['per_class'])} outputs, input 12 leads x 10 s at {fs:g} Hz in mV, no filter, no normalisation.",
+        f"{len(results['per_class'])} outputs; input: 12 leads x 10 s at "
+        f"{fs:g} Hz in mV, no filter, no normalisation.",
         "## Data",
         _DATA.format(train=folds[0], tune=folds[1]),
         "## How good (tuning fold)",
