@@ -161,6 +161,8 @@ class _Walk:
                 _refuse(self.name, where, f"calls the function {module}.{_short(config)}")
         elif not self._allowed(class_name, module):
             _refuse(self.name, where, f"{_short(shown)} is not a layer that may be loaded")
+        if value.get("inbound_nodes") == [] and class_name != "InputLayer":
+            _refuse(self.name, where, f"{_short(shown)} is connected to nothing")
         if registered not in (None, class_name) and (class_name, registered) != (
             "function",
             config,

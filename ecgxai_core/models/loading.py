@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -73,7 +74,8 @@ def _load_checked(file: ModelFile) -> Any:
     def work() -> Any:
         with tempfile.TemporaryDirectory(prefix="ecgxai-") as folder:
             copy = _write_copy(file, Path(folder))
-            with state_unchanged(keras, file.name):
+            with state_unchanged(keras, file.name), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what they tell is checked afterwards
                 return keras.models.load_model(copy, safe_mode=True, compile=False)
 
     try:

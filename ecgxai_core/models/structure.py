@@ -109,7 +109,7 @@ def _measure(model: Any, name: str) -> Structure:
         raise ModelError(
             name, "input", "has no fixed input shape", "add keras.Input as its first layer"
         )
-    n_params = sum(math.prod(weight.shape) for weight in model.weights)
+    n_params = sum(math.prod(weight.shape) for weight in _all_weights(model))
     limit = settings().max_model_params
     if n_params > limit:
         raise ModelError(
@@ -130,6 +130,18 @@ def _measure(model: Any, name: str) -> Structure:
         for label, tensor in zip(names, model.outputs, strict=True)
     )
     return Structure(inputs, outputs, n_params, operations)
+
+
+def _all_weights(model: Any) -> list[Any]:
+    """Every weight that Keras made, those of layers that lead to no output included.
+
+    Such layers are not part of the model, and Keras would allocate them all the same. The scope
+    keeps them in a list of this thread.
+    """
+    from keras.src.backend.common import global_state
+
+    made = global_state.get_global_attribute("uninitialized_variables") or []
+    return list({id(weight): weight for weight in (*made, *model.weights)}.values())
 
 
 def output_names(model: Any) -> tuple[str, ...]:
