@@ -15,7 +15,6 @@ from ecgxai_core.cli.options import (
     SeedOption,
     SetOption,
 )
-from ecgxai_core.errors import RecordError
 from ecgxai_core.params import profile as named_profile
 from ecgxai_core.params import profile_with
 
@@ -40,7 +39,7 @@ def predict(
     for failure in result.failures:
         say_error(failure.reason)
     if not result.records:
-        raise RecordError("records", "", "none could be read", "see the errors above")
+        raise typer.Exit(2)
     write_csv_atomic(out, result.frame())
     say(f"{len(result.records)} records predicted, {len(result.failures)} refused: {out}")
     if result.failures:

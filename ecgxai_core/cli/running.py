@@ -98,7 +98,7 @@ def run(
     for failure in done.failures:
         say_error(failure.reason)
     say(
-        f"{done.units} explained ({done.reused} from an earlier run), {len(done.failures)} failed, "
+        f"{done.done} explained ({done.reused} from an earlier run), {len(done.failures)} failed, "
         f"{done.seconds:.1f} s: {out}"
     )
     if done.failures:

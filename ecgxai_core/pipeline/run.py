@@ -34,7 +34,7 @@ from ecgxai_core.pipeline.request import RunRequest
 from ecgxai_core.pipeline.selecting import select_records
 from ecgxai_core.pipeline.stores import open_store
 from ecgxai_core.pipeline.tables import write_tables
-from ecgxai_core.pipeline.units import Unit, compute_unit
+from ecgxai_core.pipeline.units import UNIT_FOLDER, Unit, compute_unit
 from ecgxai_core.pipeline.workers import map_units
 from ecgxai_core.store.atomic import remove_temporaries, write_csv_atomic, write_json_atomic
 from ecgxai_core.store.ledger import Ledger, RunLock
@@ -46,10 +46,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """How a run ended."""
+    """How a run ended: ``done`` units have results, ``reused`` of them from before."""
 
     out: Path
-    units: int
+    done: int
     reused: int
     failures: tuple[Failure, ...]
     seconds: float
@@ -92,6 +92,7 @@ def run_pipeline(
             write_csv_atomic(out / "predictions.csv", predictions.frame())
             write_csv_atomic(out / "sel_df.csv", selected.frame)
             units = selected.units
+            (out / UNIT_FOLDER).mkdir(exist_ok=True)
             ledger = Ledger(out / "ledger.jsonl")
             reused = _finished(ledger, units, out)
             failed = _work(request, units, reused, ledger, jobs, progress)
@@ -116,7 +117,7 @@ def run_pipeline(
             "times": {"begun": begun.isoformat(timespec="seconds"), "seconds": seconds},
         }
         write_json_atomic(out / "manifest.json", manifest)
-    return RunSummary(out, len(units), len(reused), failures, seconds)
+    return RunSummary(out, len(units) - len(failed), len(reused), failures, seconds)
 
 
 def _claim(out: Path, digest: str) -> None:

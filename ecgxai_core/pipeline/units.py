@@ -48,9 +48,13 @@ from ecgxai_core.store.envelope import Entry
 from ecgxai_core.store.values import entry_of, json_safe
 from ecgxai_core.types import Attribution, FusedMap, Record, Score, content_seed
 
-__all__ = ["Unit", "UnitOutcome", "compute_unit", "unit_entry"]
+__all__ = ["UNIT_FOLDER", "Unit", "UnitOutcome", "compute_unit", "unit_entry"]
 
 log = logging.getLogger(__name__)
+
+UNIT_FOLDER = "attributions"
+"""Folder of a run directory that holds the units' files."""
+
 Map = Attribution | FusedMap
 Row = dict[str, Any]
 
@@ -68,7 +72,7 @@ class Unit:
 
     def file(self, out: Path) -> Path:
         """Where the arrays of this unit lie in a run directory."""
-        return out / "attributions" / f"{self.id}.safetensors"
+        return out / UNIT_FOLDER / f"{self.id}.safetensors"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,211 @@
+"""Every verb once, its exit codes, and errors on one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecgxai_core.types import STANDARD_LEADS
+from tests.corpus.make_corpus import make_corpus
+from tests.small import AF, SINUS, write_data
+
+QUICK = ("--set", "n_coalitions=32", "--set", "n_lead_coalitions=16", "--set", "top_events=2")
+
+
+def one_error(err: str) -> str:
+    """The only line on standard error, which must be an error and no traceback."""
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_predict_writes_a_column_per_class(cli, tiny_data, tiny_model, tmp_path):
+    code, out, err = cli("predict", tiny_data, "--model", tiny_model, "--out", tmp_path / "p.csv")
+    assert (code, err) == (0, "")
+    table = pd.read_csv(tmp_path / "p.csv")
+    assert list(table.columns) == ["record", AF, SINUS]
+    assert table["record"].tolist() == ["T000", "T001", "T002", "T003"]
+    assert table[[AF, SINUS]].to_numpy().min() > 0
+    assert "4 records predicted" in out
+
+
+def test_predictions_do_not_depend_on_order_or_neighbours(cli, tiny_data, tiny_model, tmp_path):
+    cli("predict", tiny_data, "--model", tiny_model, "--out", tmp_path / "all.csv")
+    cli("cache", "clear")
+    cli(
+        "predict", tiny_data / "T003.hea", tiny_data / "T001", "--model", tiny_model,
+        "--out", tmp_path / "two.csv",
+    )  # fmt: skip
+    everything = (tmp_path / "all.csv").read_text().splitlines()
+    two = (tmp_path / "two.csv").read_text().splitlines()
+    assert set(two) <= set(everything)
+    assert len(two) == 3
+
+
+def test_one_bad_record_among_many_gives_code_3(cli, tiny_model, tmp_path):
+    data = write_data(tmp_path / "data", 3)
+    (data / "T001.mat").write_bytes(b"no matrix")
+    code, _, err = cli("predict", data, "--model", tiny_model, "--out", tmp_path / "p.csv")
+    assert code == 3
+    assert "T001" in one_error(err)
+    assert pd.read_csv(tmp_path / "p.csv")["record"].tolist() == ["T000", "T002"]
+
+
+def test_the_whole_corpus_of_bad_files_in_one_call(cli, tiny_data, tiny_model, tmp_path):
+    bad = make_corpus(tmp_path / "corpus")
+    code, _, err = cli(
+        "predict", tiny_data / "T000.hea", *(file.path for file in bad),
+        "--model", tiny_model, "--out", tmp_path / "p.csv",
+    )  # fmt: skip
+    assert code == 3
+    assert pd.read_csv(tmp_path / "p.csv")["record"].tolist() == ["T000"]
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(bad) >= 120
+    assert len(lines) == len({file.path for file in bad})
+    assert all("Fix: " in line for line in lines)
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("method", ["lime", "timeshap", "fused"])
+def test_explain_writes_a_dense_map(cli, tiny_data, tiny_model, tmp_path, method):
+    out = tmp_path / f"{method}.json"
+    code, _, err = cli(
+        "explain", tiny_data / "T000.hea", "--model", tiny_model, "--target", "AF",
+        "--method", method, "--out", out, *QUICK,
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    found = json.loads(out.read_text("utf-8"))
+    assert found["method"] == method
+    assert found["target"] == AF
+    assert found["leads"] == list(STANDARD_LEADS)
+    shape = (12, len(found["edges_sec"]) - 1)
+    explored = np.array(found["explored"])
+    weights = np.array(found["weights"], dtype=float)
+    assert weights.shape == explored.shape == shape
+    assert np.isnan(weights[~explored]).all()
+    assert np.isfinite(weights[explored]).all()
+    needed = {
+        "schema", "record", "target", "method", "profile", "probability", "leads", "edges_sec",
+        "event_values", "weights", "explored", "params", "diagnostics", "provenance",
+    }  # fmt: skip
+    assert needed <= set(found)
+
+
+def test_explain_can_start_later_in_the_record(cli, tiny_data, tiny_model, tmp_path):
+    code, _, _ = cli(
+        "explain", tiny_data / "T000.hea", "--model", tiny_model, "--target", AF, "--start", "0.5",
+        "--method", "lime", "--out", tmp_path / "l.json", *QUICK,
+    )  # fmt: skip
+    assert code == 0
+    edges = json.loads((tmp_path / "l.json").read_text("utf-8"))["edges_sec"]
+    assert edges[0] == pytest.approx(0.5)
+    assert edges[-1] == pytest.approx(6.5)
+
+
+def test_the_same_explanation_has_the_same_bytes(cli, tiny_data, tiny_model, tmp_path):
+    texts = []
+    for name in ("one", "two"):
+        cli("cache", "clear")
+        cli(
+            "explain", tiny_data / "T002.hea", "--model", tiny_model, "--target", AF,
+            "--method", "fused", "--out", tmp_path / name, *QUICK,
+        )  # fmt: skip
+        texts.append((tmp_path / name).read_bytes())
+    assert texts[0] == texts[1]
+
+
+def test_select_marks_what_it_had_to_relax(cli, tiny_data, tiny_model, tmp_path):
+    code, _, _ = cli(
+        "select", "--data", tiny_data, "--model", tiny_model, "--out", tmp_path / "sel.csv",
+        "--min-prob", "0.999",
+    )  # fmt: skip
+    assert code == 0
+    table = pd.read_csv(tmp_path / "sel.csv")
+    assert len(table) == 4
+    assert table["relaxed"].all()
+
+
+def test_run_and_summary(cli, tiny_data, tiny_model, tmp_path):
+    code, out, err = cli(
+        "run", "--data", tiny_data, "--model", tiny_model, "--out", tmp_path / "run",
+        "--target", "AF", *QUICK, "--set", "deletion_steps=4",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "2 explained" in out
+    code, out, _ = cli("summary", tmp_path / "run")
+    assert code == 0
+    assert "attauc_strict" in out
+    code, _, err = cli("summary", tmp_path / "run", "--metric", "nonsense")
+    assert code == 2
+    assert "attauc_strict" in one_error(err)
+
+
+def test_a_drafted_manifest_must_be_filled_in(cli, tiny_data, tiny_model, tmp_path):
+    model = tmp_path / "mine.keras"
+    shutil.copy(tiny_model, model)
+    code, out, _ = cli("model", "draft", model)
+    assert code == 0
+    assert "FILL IN" in out
+    code, _, err = cli("predict", tiny_data, "--model", model, "--out", tmp_path / "p.csv")
+    assert code == 2
+    assert "not filled in" in one_error(err)
+    code, _, err = cli("model", "draft", model)
+    assert code == 2
+    assert "exists already" in one_error(err)
+
+
+def test_model_check_and_doctor(cli, tiny_model):
+    code, out, _ = cli("model", "check", tiny_model)
+    assert code == 0
+    assert "2 classes" in out
+    code, out, _ = cli("doctor", tiny_model)
+    assert code == 0
+    assert "flat line" in out
+
+
+def test_cache_info_and_clear(cli, tiny_data, tiny_model, tmp_path):
+    cli("predict", tiny_data, "--model", tiny_model, "--out", tmp_path / "p.csv")
+    code, out, _ = cli("cache", "info")
+    assert code == 0
+    assert "entries" in out
+    code, out, _ = cli("cache", "clear")
+    assert (code, out) == (0, "4 entries removed\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["predict", "nowhere", "--model", "{model}", "--out", "p.csv"], "nowhere"),
+        (["predict", "{data}", "--model", "none.keras", "--out", "p.csv"], "none.keras"),
+        (["predict", "{data}", "--model", "{model}"], "--out"),
+        (["predict", "{data}", "--model", "{model}", "--out", "p", "--checksum", "maybe"], "maybe"),
+        (["explain", "{data}/T000", "--model", "{model}", "--target", "XYZ", "--method", "lime",
+          "--out", "o.json"], "XYZ"),
+        (["explain", "{data}/T000", "--model", "{model}", "--target", "LBBB", "--method", "lime",
+          "--out", "o.json"], "no output"),
+        (["explain", "{data}/T000", "--model", "{model}", "--target", "AF", "--method", "magic",
+          "--out", "o.json"], "magic"),
+        (["explain", "{data}/T000", "--model", "{model}", "--target", "AF", "--method", "lime",
+          "--profile", "best", "--out", "o.json"], "best"),
+        (["explain", "{data}/T000", "--model", "{model}", "--target", "AF", "--method", "lime",
+          "--start", "60", "--out", "o.json"], "start"),
+        (["run", "--data", "{data}", "--model", "{model}", "--out", "r", "--mode", "all"], "all"),
+        (["run", "--data", "{data}", "--model", "{model}", "--out", "r", "--set", "agg=1"], "agg"),
+        (["summary", "{data}"], "no finished run"),
+        (["nonsense"], "nonsense"),
+        (["model", "check", "{data}/T000.mat"], "T000"),
+    ],
+)  # fmt: skip
+def test_mistakes_give_one_line_and_code_2(
+    cli, tiny_data, tiny_model, tmp_path, monkeypatch, arguments, says
+):
+    monkeypatch.chdir(tmp_path)
+    filled = [text.format(data=tiny_data, model=tiny_model) for text in arguments]
+    code, _, err = cli(*filled)
+    assert code == 2
+    assert says in one_error(err)
