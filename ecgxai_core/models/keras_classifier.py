@@ -7,7 +7,6 @@ stands beside it and however many rows there are.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from ecgxai_core.errors import ModelError
 from ecgxai_core.models.keras_runtime import import_keras
-from ecgxai_core.models.manifest import Manifest
+from ecgxai_core.models.manifest import Manifest, model_digest
 from ecgxai_core.models.structure import Structure
 from ecgxai_core.settings import settings
 from ecgxai_core.types import Float32Array, FloatArray, content_seed
@@ -38,13 +37,11 @@ class KerasClassifier:
     model
         The Keras model, also kept as ``keras_model`` for methods that need gradients.
     manifest
-        Its manifest.
+        Its manifest, whose SHA-256 is that of the model file.
     structure
         What was measured of it.
     output_index
         Which of its outputs holds the classes.
-    model_sha256
-        SHA-256 of the model file.
     name
         File name, for errors.
     """
@@ -55,14 +52,13 @@ class KerasClassifier:
         manifest: Manifest,
         structure: Structure,
         output_index: int,
-        model_sha256: str,
         name: str,
     ) -> None:
         self.keras_model = model
         self.name = name
         self.manifest = manifest
         self.structure = structure
-        self.digest = hashlib.sha256(f"{model_sha256}\n{manifest.canonical()}".encode()).hexdigest()
+        self.digest = model_digest(manifest)
         self.output_index = output_index
         self.batch_size = settings().batch_size
         self._forward = self._compiled((output_index,))

@@ -40,8 +40,16 @@ def import_keras() -> Any:
     with _lock:
         if not _ready:
             _check_environment()
-            with _library_messages_to_log():
-                _first_import()
+            try:
+                with _library_messages_to_log():
+                    _first_import()
+            except ImportError as error:
+                raise ModelError(
+                    "TensorFlow",
+                    "",
+                    f"cannot be imported ({error})",
+                    "pip install -r requirements.txt, and unset KERAS_BACKEND",
+                ) from None
         import keras
 
         if not _ready:
@@ -86,7 +94,10 @@ def _check_setup(keras: Any) -> None:
     for name, (found, right) in wanted.items():
         if found != right:
             raise ModelError(
-                "Keras", name, f"is {found!r}, not {right!r}", "correct ~/.keras/keras.json"
+                "Keras",
+                name,
+                f"is {found!r}, not {right!r}",
+                "correct ~/.keras/keras.json, and unset KERAS_BACKEND",
             )
 
 

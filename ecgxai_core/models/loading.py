@@ -64,7 +64,7 @@ def load_classifier(
     structure = examine(file)
     index = check_fit(structure, manifest, name)
     model = _load_checked(file)
-    return KerasClassifier(model, manifest, structure, index, sha256, name)
+    return KerasClassifier(model, manifest, structure, index, name)
 
 
 def _load_checked(file: ModelFile) -> Any:

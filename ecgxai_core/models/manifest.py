@@ -7,6 +7,7 @@ the steps that a model may simply not have (filter, normalisation, temperature) 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = [
     "load_manifest",
     "manifest_from_json",
     "manifest_path",
+    "model_digest",
     "save_manifest",
 ]
 
@@ -179,6 +181,12 @@ class Manifest(_Part):
     def canonical(self) -> str:
         """One text for one manifest; absent optional fields do not appear."""
         return canonical_json(self.model_dump(mode="json", exclude_none=True))
+
+
+def model_digest(manifest: Manifest) -> str:
+    """SHA-256 over a model file (as its manifest names it) and the manifest: the model's identity
+    in caches and provenance, known without loading the model."""
+    return hashlib.sha256(f"{manifest.sha256}\n{manifest.canonical()}".encode()).hexdigest()
 
 
 def manifest_path(model_path: str | os.PathLike[str]) -> Path:

@@ -17,6 +17,7 @@ from ecgxai_core.errors import EcgXaiError, ModelError
 from ecgxai_core.models.keras_runtime import import_keras, in_fresh_thread, state_unchanged
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.models.model_file import ModelFile
+from ecgxai_core.models.receptive_field import receptive_field
 from ecgxai_core.settings import settings
 
 __all__ = ["Output", "Structure", "check_fit", "examine", "output_names"]
@@ -56,12 +57,15 @@ class Structure:
         Number of weights.
     operations
         Multiplications per record, roughly.
+    receptive_field
+        Samples that one unit before global pooling sees; ``None`` = it may see all.
     """
 
     inputs: tuple[Shape, ...]
     outputs: tuple[Output, ...]
     n_params: int
     operations: float
+    receptive_field: int | None = None
 
 
 def examine(file: ModelFile) -> Structure:
@@ -109,13 +113,13 @@ def _measure(model: Any, name: str) -> Structure:
         raise ModelError(
             name, "input", "has no fixed input shape", "add keras.Input as its first layer"
         )
-    n_params = sum(math.prod(weight.shape) for weight in _all_weights(model))
+    n_made = sum(math.prod(weight.shape) for weight in _all_weights(model))
     limit = settings().max_model_params
-    if n_params > limit:
+    if n_made > limit:
         raise ModelError(
             name,
             "weights",
-            f"would take {n_params:.3g} weights (limit {limit:.3g})",
+            f"would take {n_made:.3g} weights (limit {limit:.3g})",
             "raise ECGXAI_MAX_MODEL_PARAMS if the file is to be trusted",
         )
     operations = sum(_cost(operation, name) for operation in _operations(model))
@@ -129,7 +133,8 @@ def _measure(model: Any, name: str) -> Structure:
         Output(label, tuple(tensor.shape), _activation(tensor))
         for label, tensor in zip(names, model.outputs, strict=True)
     )
-    return Structure(inputs, outputs, n_params, operations)
+    n_params = sum(math.prod(weight.shape) for weight in model.weights)
+    return Structure(inputs, outputs, n_params, operations, receptive_field(model))
 
 
 def _all_weights(model: Any) -> list[Any]:

@@ -122,9 +122,7 @@ def test_a_model_that_is_random_at_prediction_is_refused(classifier: KerasClassi
             return tf.random.uniform((batch.shape[0], 3))
 
     with pytest.raises(ModelError, match="another result each time"):
-        KerasClassifier(
-            Dice(), classifier.manifest, classifier.structure, 0, "0" * 64, "dice.keras"
-        )
+        KerasClassifier(Dice(), classifier.manifest, classifier.structure, 0, "dice.keras")
 
 
 def test_a_model_that_looks_at_its_neighbours_goes_singly(classifier: KerasClassifier) -> None:
@@ -135,9 +133,7 @@ def test_a_model_that_looks_at_its_neighbours_goes_singly(classifier: KerasClass
             place = tf.cast(tf.range(batch.shape[0]), tf.float32)[:, None]
             return tf.sigmoid(batch[:, 0, :1] + 0.01 * place) * tf.ones((1, 3))
 
-    found = KerasClassifier(
-        Neighbours(), classifier.manifest, classifier.structure, 0, "0" * 64, "n.keras"
-    )
+    found = KerasClassifier(Neighbours(), classifier.manifest, classifier.structure, 0, "n.keras")
     assert found.batch_size == 1
     same = np.repeat(rows(1), 3, axis=0)
     assert len({row.tobytes() for row in found.predict(same)}) == 1
