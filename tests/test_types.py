@@ -73,9 +73,7 @@ def test_segment_times_lie_on_the_axis_of_the_record():
 
 def attribution(weights, explored):
     edges = np.arange(weights.shape[1] + 1) / 2
-    return Attribution(
-        "a", "1", "lime", 0.9, STANDARD_LEADS[:2], edges, weights, explored, NOWHERE
-    )
+    return Attribution("a", "1", "lime", 0.9, STANDARD_LEADS[:2], edges, weights, explored, NOWHERE)
 
 
 def test_cells_that_were_not_explored_have_no_number():
