@@ -27,7 +27,7 @@ from ecgxai_core.models.model_file import ModelFile, parse_model_file, read_byte
 from ecgxai_core.models.structure import check_fit, examine
 from ecgxai_core.models.weights_file import fingerprint
 
-__all__ = ["load_classifier"]
+__all__ = ["load_classifier", "read_model"]
 
 
 def load_classifier(
@@ -49,22 +49,34 @@ def load_classifier(
         that does not do what its manifest says.
     """
     name = Path(path).name
-    data, sha256 = read_bytes(path)
     if manifest is None:
         manifest = load_manifest(manifest_path(path))
-    if manifest.sha256 != sha256:
-        raise ModelError(
-            name,
-            "sha256",
-            "is not the file that the manifest describes (SHA-256 differs)",
-            "use the file that belongs to the manifest, or draft a manifest for this one",
-        )
-    file = parse_model_file(data, name, sha256)
+    data = read_model(path, manifest)
+    file = parse_model_file(data, name, manifest.sha256)
     check_config(file)
     structure = examine(file)
     index = check_fit(structure, manifest, name)
     model = _load_checked(file)
     return KerasClassifier(model, manifest, structure, index, name)
+
+
+def read_model(path: str | os.PathLike[str], manifest: Manifest) -> bytes:
+    """The bytes of a model file, which must be the one that the manifest describes.
+
+    Raises
+    ------
+    ModelError
+        It cannot be read, or is another file.
+    """
+    data, sha256 = read_bytes(path)
+    if manifest.sha256 != sha256:
+        raise ModelError(
+            Path(path).name,
+            "sha256",
+            "is not the file that the manifest describes (SHA-256 differs)",
+            "use the file that belongs to the manifest, or draft a manifest for this one",
+        )
+    return data
 
 
 def _load_checked(file: ModelFile) -> Any:

@@ -17,7 +17,15 @@ from ecgxai_core.store.cache import Store
 from ecgxai_core.store.values import attribution_from_entry, entry_of
 from ecgxai_core.types import Attribution, FusedMap, Record
 
-__all__ = ["FUSED_METHODS", "Explained", "explain_record", "explained", "fused_map", "target_of"]
+__all__ = [
+    "FUSED_METHODS",
+    "Explained",
+    "cached_attributions",
+    "explain_record",
+    "explained",
+    "fused_map",
+    "target_of",
+]
 
 FUSED_METHODS: tuple[str, ...] = ("lime", "timeshap")
 """The methods that are fused unless others are asked for, as published."""
@@ -71,24 +79,35 @@ def explain_record(
     """
     for method in params:
         find_method(method)
-    keys = {
-        method: _key(record, classifier, target, method, choice, start_sec)
-        for method, choice in params.items()
-    }
-    found: dict[str, Attribution] = {}
-    for method, key in keys.items():
-        entry = store.get(key)
-        if entry is not None:
-            found[method] = attribution_from_entry(entry)
+    found = cached_attributions(record, classifier, target, params, store, start_sec=start_sec)
     missing = {method: choice for method, choice in params.items() if method not in found}
     if missing:
         made = explain_many(
             record, classifier, target, missing, start_sec=start_sec, progress=progress
         )
         for method, attribution in made.items():
-            store.put(keys[method], *entry_of(attribution))
+            key = _key(record, classifier, target, method, params[method], start_sec)
+            store.put(key, *entry_of(attribution))
         found.update(made)
     return {method: found[method] for method in params}
+
+
+def cached_attributions(
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    params: Mapping[str, ExplainParams],
+    store: Store,
+    *,
+    start_sec: float | None = None,
+) -> dict[str, Attribution]:
+    """Those attributions of :func:`explain_record` that the cache has; nothing is computed."""
+    found: dict[str, Attribution] = {}
+    for method, choice in params.items():
+        entry = store.get(_key(record, classifier, target, method, choice, start_sec))
+        if entry is not None:
+            found[method] = attribution_from_entry(entry)
+    return found
 
 
 def fused_map(attributions: Mapping[str, Attribution], profile: Profile) -> FusedMap:

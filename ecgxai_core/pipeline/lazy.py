@@ -6,13 +6,12 @@ never imports TensorFlow.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from pathlib import Path
 
 from ecgxai_core.errors import ModelError
-from ecgxai_core.models.loading import load_classifier
-from ecgxai_core.models.manifest import Manifest, load_manifest, manifest_path
+from ecgxai_core.models.loading import load_classifier, read_model
+from ecgxai_core.models.manifest import Manifest, load_manifest, manifest_path, model_digest
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.types import Float32Array
 
@@ -30,9 +29,8 @@ class LazyClassifier:
             raise ModelError(path.name, "", "no such model file", "check the path of --model")
         self.path = path
         self._manifest = load_manifest(manifest_path(path))
-        self._digest = hashlib.sha256(
-            f"{self._manifest.sha256}\n{self._manifest.canonical()}".encode()
-        ).hexdigest()
+        read_model(path, self._manifest)
+        self._digest = model_digest(self._manifest)
         self._loaded: Classifier | None = None
         self._lock = threading.Lock()
 

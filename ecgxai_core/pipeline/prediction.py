@@ -27,6 +27,7 @@ __all__ = [
     "Predictions",
     "RecordInfo",
     "checksum_policy",
+    "list_paths",
     "no_progress",
     "predict_data",
     "predict_paths",
@@ -129,6 +130,26 @@ def predict_paths(
             done[index] = (info, prediction)
     progress(len(files), len(files), "")
     return _predictions([done[index] for index in sorted(done)], classifier, failures)
+
+
+def list_paths(
+    paths: Sequence[Path], *, checksum: str = "warn", progress: Progress = no_progress
+) -> Predictions:
+    """The records under ``paths`` without a model: no classes, and probabilities of none."""
+    files, policy = find_records(paths), checksum_policy(checksum)
+    done: list[tuple[RecordInfo, Prediction]] = []
+    failures: list[Failure] = []
+    for index, path in enumerate(files):
+        progress(index, len(files), path.stem)
+        try:
+            info = _info(path, read_record(path, checksum=policy))
+        except EcgXaiError as error:
+            failures.append(Failure(path.stem, str(error)))
+            continue
+        nothing = np.empty(0, np.float32)
+        done.append((info, Prediction(info.name, (), nothing, info.digest, "")))
+    infos, values = tuple(i for i, _ in done), tuple(v for _, v in done)
+    return Predictions(infos, values, (), tuple(failures))
 
 
 def predict_data(
