@@ -1,0 +1,162 @@
+"""Forms generated from parameter groups: bounds, help and defaults come from the schema alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import streamlit as st
+
+from ecgxai_core.errors import ParameterError
+from ecgxai_core.params import Params
+
+__all__ = ["choose", "form_for", "presets"]
+
+P = TypeVar("P", bound=Params)
+Apply = Callable[[Any], object]
+
+_STEPS = {"beta": 0.05, "tau": 0.01, "window_sec": 0.05, "raster_sec": 0.01}
+"""Steps of sliders where a hundredth of the range is not a round number."""
+
+
+def choose(
+    label: str,
+    options: Sequence[str],
+    value: str,
+    apply: Callable[[str], object],
+    *,
+    key: str,
+    names: Mapping[str, str] | None = None,
+    **more: Any,
+) -> None:
+    """A select box that shows ``value`` and hands a change to ``apply``.
+
+    ``names`` are texts for people. With few options it becomes a segmented control
+    (``kind="segmented"``).
+    """
+    kind = more.pop("kind", "select")
+    widget = st.segmented_control if kind == "segmented" else st.selectbox
+    if value not in options:
+        value = options[0] if options else ""
+    _show(key, value)
+
+    def changed() -> None:
+        if (picked := st.session_state.get(key)) is not None:
+            apply(picked)
+
+    if kind == "segmented":
+        more = {"required": True, **more}
+    widget(
+        label,
+        options,
+        key=key,
+        format_func=lambda option: (names or {}).get(option, option),
+        on_change=changed,
+        **more,
+    )
+
+
+def form_for(
+    params: P,
+    names: Sequence[str],
+    key: str,
+    apply: Callable[[P], object] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> P:
+    """Widgets for some fields of a parameter group, showing the values of ``params``.
+
+    A change is checked by the group itself and handed to ``apply`` before the page runs again;
+    without ``apply`` the form keeps its own value in the session, starting at ``params``.
+
+    Returns
+    -------
+    The group as the form now stands.
+    """
+    kept = f"{key}.value"
+    if apply is None:
+        params = st.session_state.setdefault(kept, params)
+
+        def apply(value: P) -> None:
+            st.session_state[kept] = value
+
+    for name in names:
+        _field(params, name, f"{key}.{name}", apply, (labels or {}).get(name))
+    return params
+
+
+def presets(choices: Mapping[str, P], current: P, key: str, apply: Callable[[P], object]) -> None:
+    """A button a named preset; the one that is in force is marked."""
+    with st.container(horizontal=True):
+        for name, value in choices.items():
+            kind: Literal["primary", "secondary"] = "primary" if value == current else "secondary"
+            st.button(name, key=f"{key}.{name}", type=kind, on_click=apply, args=(value,))
+
+
+def _field(params: P, name: str, key: str, apply: Callable[[P], object], label: str | None) -> None:
+    info = type(params).model_fields[name]
+    value = getattr(params, name)
+
+    def changed() -> None:
+        picked = st.session_state.get(key)
+        if picked is None:
+            return
+        try:
+            apply(params.updated(**{name: picked}))
+        except ParameterError as error:
+            st.session_state[f"{key}.problem"] = f"{error.problem}"
+
+    shared: dict[str, Any] = {
+        "label": label or name.replace("_", " "),
+        "help": info.description,
+        "key": key,
+        "on_change": changed,
+    }
+    kind = info.annotation
+    if get_origin(kind) is Literal:
+        _show(key, value)
+        st.segmented_control(options=get_args(kind), required=True, **shared)
+    elif kind is bool:
+        _show(key, value)
+        st.toggle(**shared)
+    else:
+        _number(name, value, kind, _bounds(info.metadata), shared)
+    problem = st.session_state.pop(f"{key}.problem", None)
+    if problem:
+        st.warning(problem)
+
+
+def _number(
+    name: str, value: Any, kind: Any, bounds: tuple[float, float], shared: dict[str, Any]
+) -> None:
+    """A slider where the range is one that a hand can cover, else a number field."""
+    low, high = bounds
+    whole = kind is int or int in get_args(kind)
+    form: Any = int if whole else float
+    if value is None:
+        value = form(low)
+    _show(shared["key"], form(value))
+    if whole and high - low <= 50:
+        st.slider(min_value=int(low), max_value=int(high), step=1, **shared)
+    elif not whole and high - low <= 10:
+        step = _STEPS.get(name, 0.01 if high - low <= 1 else 0.1)
+        st.slider(min_value=float(low), max_value=float(high), step=step, **shared)
+    else:
+        top = None if high == float("inf") else form(high)
+        st.number_input(min_value=form(low), max_value=top, **shared)
+
+
+def _bounds(metadata: Sequence[Any]) -> tuple[float, float]:
+    """Least and largest value of a pydantic field; open bounds move in by a thousandth."""
+    low, high = 0.0, float("inf")
+    for item in metadata:
+        low = getattr(item, "ge", low)
+        high = getattr(item, "le", high)
+        low = item.gt + 0.001 if hasattr(item, "gt") else low
+        high = item.lt - 0.001 if hasattr(item, "lt") else high
+    return float(low), float(high)
+
+
+def _show(key: str, value: Any) -> None:
+    """Make a widget show a value; touching nothing where it already does keeps a drag smooth."""
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value

@@ -1,0 +1,35 @@
+"""Entry point: ``python -m streamlit run app/main.py``. Routing only; pages do the rest."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # `streamlit run` alone puts only this folder there
+    sys.path.insert(0, str(ROOT))
+
+from app.frame import PAGES  # noqa: E402
+
+
+def main() -> None:
+    """Set up the window and run the chosen page."""
+    st.set_page_config(page_title="ECG-XAI", page_icon=":material/ecg_heart:", layout="wide")
+    pages = {
+        name: st.Page(
+            ROOT / "pages" / f"{name}.py",
+            title=title,
+            icon=icon,
+            url_path=name,
+            default=name == "records",
+        )
+        for name, (title, icon) in PAGES.items()
+        if (ROOT / "pages" / f"{name}.py").is_file()
+    }
+    st.session_state["pages"] = pages
+    st.navigation(list(pages.values()), expanded=True).run()
+
+
+main()
