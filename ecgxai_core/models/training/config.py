@@ -91,6 +91,9 @@ class ScheduleParams(Params):
     warmup_epochs: float = Field(1.0, ge=0)
     plateau_factor: float = Field(0.5, gt=0, lt=1)
     plateau_patience: int = Field(3, ge=1)
+    stop_after: int = Field(
+        0, ge=0, description="epochs after which to stop, the schedule unchanged; 0 = all"
+    )
     early_stop_patience: int = Field(0, ge=0, description="epochs without gain; 0 = never stop")
 
 

@@ -131,6 +131,8 @@ def _resume(path: Path, trainer: Trainer) -> _State:
 
 
 def _stopped(params: TrainParams, state: _State) -> bool:
+    if params.schedule.stop_after and state.epoch >= params.schedule.stop_after:
+        return True
     patience = params.schedule.early_stop_patience
     return bool(patience) and stalled_epochs([row["auroc"] for row in state.history]) >= patience
 
@@ -161,7 +163,7 @@ def _score_epoch(
     """Facts of the epoch that has just ended, and the state moved on to the next."""
     arrays, params = batches.arrays, batches.params
     truth = arrays.truth(classes, tune)
-    p = predict_rows(trainer.predict, arrays, tune, params.optimiser.batch_size)
+    p = predict_rows(trainer.predictor(), arrays, tune, params.optimiser.batch_size)
     scores = [row["auroc"] for row in state.history]
     last = batches.steps - 1
     row = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -96,10 +96,14 @@ class Trainer:
             return list(self.model.get_weights())
         return [variable.numpy() for variable in self._average]
 
-    def predict(self, signals: Float32Array) -> Float32Array:
-        """Probabilities of whole records, with the averaged weights."""
+    def predictor(self) -> Callable[[Float32Array], Float32Array]:
+        """Probabilities of whole records, with the averaged weights of this moment."""
         self.teller.set_weights(self.averaged())
-        return np.asarray(_probabilities(self._tell(signals)).numpy(), np.float32)
+
+        def predict(signals: Float32Array) -> Float32Array:
+            return np.asarray(_probabilities(self._tell(signals)).numpy(), np.float32)
+
+        return predict
 
     def groups(self) -> dict[str, Arrays]:
         """Everything that the next step depends on."""

@@ -1,0 +1,34 @@
+"""A training run in a process of its own, which kills itself at a given step (for tests)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from ecgxai_core.models.training.arrays import open_arrays
+from ecgxai_core.models.training.loop import train
+from ecgxai_core.models.training.trainer import Trainer
+from tests.training.small_data import small_params
+
+
+def main() -> None:
+    """Arguments: folder of the arrays, run directory, steps until ``SIGKILL`` (0 = never)."""
+    data, run, steps = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    done = 0
+    take_step = Trainer.step
+
+    def step(self: Trainer, *arguments: object) -> float:
+        nonlocal done
+        done += 1
+        if steps and done > steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return take_step(self, *arguments)
+
+    Trainer.step = step  # type: ignore[method-assign,assignment]
+    train(small_params(), open_arrays(data), run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Training: it learns, its history is complete, and a killed run ends as an undisturbed one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecgxai_core.errors import RunError
+from ecgxai_core.models.training.arrays import EcgArrays, write_arrays
+from ecgxai_core.models.training.loop import choose_classes, train
+from ecgxai_core.models.training.rundir import load_bundle, read_json
+from tests.training.small_data import CLASSES, FS, SAMPLES, records, small_params
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def history(run: Path) -> list[dict[str, Any]]:
+    """The history without what a clock says."""
+    return [
+        {key: value for key, value in row.items() if key != "seconds"}
+        for row in read_json(run / "history.json")
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(arrays: EcgArrays, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    rows: list[dict[str, Any]] = []
+    train(small_params(), arrays, run, rows.append)
+    assert rows == read_json(run / "history.json")
+    return run
+
+
+def in_process(data: Path, run: Path, steps: int) -> int:
+    env = {**os.environ, "PYTHONPATH": str(REPO), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-m", "tests.training.kill_me", str(data), str(run), str(steps)]
+    return subprocess.run(command, cwd=REPO, env=env, capture_output=True, check=False).returncode
+
+
+def test_it_learns_and_writes_everything_down(finished: Path) -> None:
+    rows = history(finished)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["auroc"] > 0.8
+    names = {"loss", "tune_loss", "auroc", "auroc_superclasses", "f1", "sensitivity"}
+    assert names | {"specificity", "learning_rate"} <= set(rows[0])
+    config = read_json(finished / "config.json")
+    assert config["classes"] == list(CLASSES)
+    assert config["params"]["seed"] == 3
+    assert config["revision"]
+
+
+def test_a_run_killed_twice_ends_like_an_undisturbed_one(
+    arrays: EcgArrays, finished: Path, tmp_path: Path
+) -> None:
+    data = Path(arrays.signals.filename).parent
+    run = tmp_path / "killed"
+    assert in_process(data, run, 3) == -signal.SIGKILL  # within the first epoch
+    assert load_bundle(run / "checkpoint.npz")[1]["step"] == 2
+    assert in_process(data, run, 11) == -signal.SIGKILL  # within the second epoch
+    train(small_params(), arrays, run)
+    assert history(run) == history(finished)
+    for name in ("best.npz", "checkpoint.npz"):
+        killed, whole = load_bundle(run / name)[0], load_bundle(finished / name)[0]
+        assert killed.keys() == whole.keys()
+        for group in whole:
+            for a, b in zip(killed[group], whole[group], strict=True):
+                assert np.array_equal(a, b), (name, group)
+
+
+def test_a_finished_run_is_left_as_it_is(arrays: EcgArrays, finished: Path) -> None:
+    before = (finished / "checkpoint.npz").read_bytes()
+    train(small_params(), arrays, finished)
+    assert (finished / "checkpoint.npz").read_bytes() == before
+
+
+def test_another_config_or_damaged_checkpoint_is_refused(
+    arrays: EcgArrays, finished: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="another run"):
+        train(small_params(seed=4), arrays, finished)
+    (tmp_path / "config.json").write_bytes((finished / "config.json").read_bytes())
+    (tmp_path / "checkpoint.npz").write_bytes(b"PK not a bundle")
+    with pytest.raises(RunError, match="damaged"):
+        train(small_params(), arrays, tmp_path)
+
+
+def test_a_patient_on_both_sides_is_refused(arrays: EcgArrays, tmp_path: Path) -> None:
+    mixed = [
+        type(record)(**{**{k: getattr(record, k) for k in record.__slots__}, "patient": "same"})
+        for record in records(20)
+    ]
+    write_arrays(mixed, 20, SAMPLES, FS, "x", tmp_path / "data")
+    from ecgxai_core.models.training.arrays import open_arrays
+
+    with pytest.raises(RunError, match="training and tuning"):
+        train(small_params(), open_arrays(tmp_path / "data"), tmp_path / "run")
+
+
+def test_stopping_early_and_stopping_after(arrays: EcgArrays, tmp_path: Path) -> None:
+    schedule = {"epochs": 6, "learning_rate": 1e-9, "early_stop_patience": 1, "stop_after": 2}
+    train(small_params(schedule=schedule), arrays, tmp_path / "a")
+    assert len(history(tmp_path / "a")) <= 2
+
+
+@pytest.mark.parametrize("kind", ["bce", "focal"])
+def test_other_losses_samplers_and_schedules_train(
+    arrays: EcgArrays, tmp_path: Path, kind: str
+) -> None:
+    data = {"train_folds": [1, 2], "tune_folds": [5], "least_records": 4, "sampler": "balanced"}
+    loss = {"kind": kind, "class_weights": "sqrt", "label_smoothing": 0.1}
+    schedule = {"epochs": 1, "kind": "plateau", "learning_rate": 0.01}
+    optimiser = {"batch_size": 8, "average_decay": 0.0}
+    train(
+        small_params(data=data, loss=loss, schedule=schedule, optimiser=optimiser),
+        arrays,
+        tmp_path,
+    )
+    assert 0 < history(tmp_path)[0]["loss"] < 2
+
+
+def test_classes_need_enough_records(arrays: EcgArrays) -> None:
+    assert choose_classes(small_params(), arrays) == CLASSES
+    data = {"train_folds": [1, 2], "tune_folds": [5], "least_records": 1000}
+    assert choose_classes(small_params(data=data), arrays) == ()

@@ -1,0 +1,82 @@
+"""Augmentation: each change does what its name says, and only that."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecgxai_core.models.training.config import AugmentParams
+from ecgxai_core.models.training.perturb import crop, perturb
+
+OFF = dict.fromkeys(AugmentParams.model_fields, 0.0)
+
+
+def signals(n: int = 6, samples: int = 200) -> np.ndarray:
+    return np.random.default_rng(5).normal(0, 1, (n, samples, 12)).astype(np.float32)
+
+
+def changed(x: np.ndarray, seed: int = 1, **on: float) -> np.ndarray:
+    params = AugmentParams(**{**OFF, **on})
+    return perturb(x, 100.0, params, np.random.default_rng(seed))
+
+
+def test_nothing_switched_on_changes_nothing() -> None:
+    assert np.array_equal(changed(signals()), signals())
+
+
+@pytest.mark.parametrize("name", [n for n in AugmentParams.model_fields if n != "cutout_share"])
+def test_each_change_is_seeded_keeps_shape_and_leaves_its_input_alone(name: str) -> None:
+    x = signals()
+    on = {name: 0.2, "cutout_share": 0.5}
+    if name == "cutout":
+        on[name] = 1.0
+    first, again, other = changed(x, 1, **on), changed(x, 1, **on), changed(x, 2, **on)
+    assert first.shape == x.shape
+    assert first.dtype == np.float32
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert np.array_equal(x, signals())
+    assert np.isfinite(first).all()
+
+
+def test_gain_is_one_factor_a_lead() -> None:
+    x = signals()
+    ratio = changed(x, gain_sd=0.3, lead_gain_sd=0.1) / x
+    assert np.allclose(ratio, ratio[:, :1], rtol=1e-4)
+
+
+def test_wander_is_slow_and_bounded() -> None:
+    added = changed(signals(samples=1000), wander_mv=0.2) - signals(samples=1000)
+    assert np.abs(added).max() <= 0.2 + 1e-5
+    power = np.abs(np.fft.rfft(added - added.mean(axis=1, keepdims=True), axis=1)) ** 2
+    frequency = np.fft.rfftfreq(1000, 0.01)
+    assert power[:, frequency <= 1.0].sum() > 0.95 * power.sum()
+
+
+def test_cut_out_and_lead_dropout_zero_and_touch_nothing_else() -> None:
+    x = signals() + 10
+    cut = changed(x, cutout=1.0, cutout_share=0.5)
+    assert np.array_equal(cut[cut != 0], x[cut != 0])
+    assert 0 < (cut == 0).mean() < 0.5
+    dropped = changed(x, lead_dropout=0.5)
+    empty = (dropped == 0).all(axis=1)
+    assert empty.any()
+    assert np.array_equal((dropped == 0).any(axis=1), empty), "a lead is dropped whole"
+
+
+def test_warp_stretches_about_the_middle() -> None:
+    ramp = np.repeat(np.arange(201, dtype=np.float32)[None, :, None], 12, axis=2)
+    warped = changed(ramp, warp_sd=0.2)
+    assert warped[0, 100, 0] == pytest.approx(100)
+    slope = np.diff(warped[0, 60:140, 0])
+    assert slope.std() < 1e-3
+    assert abs(slope.mean() - 1) > 0.01
+
+
+def test_crops_are_windows_of_their_record() -> None:
+    x = np.arange(2 * 50, dtype=np.float32).reshape(2, 50, 1)
+    found = crop(x, 10, np.random.default_rng(3))
+    for i in range(2):
+        start = int(found[i, 0, 0]) - 50 * i
+        assert np.array_equal(found[i], x[i, start : start + 10])
+    assert crop(x, 50, np.random.default_rng(3)) is x

@@ -1,0 +1,67 @@
+"""Scores against scikit-learn and against cases worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from ecgxai_core.models.training import scores
+
+
+def draw(seed: int, n: int = 60, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = rng.random((n, classes)) < 0.3
+    truth[0], truth[1] = True, False
+    return truth, np.round(rng.random((n, classes)), 1 + seed % 3)  # rounding makes ties
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_areas_equal_scikit_learn(seed: int) -> None:
+    truth, p = draw(seed)
+    for c in range(4):
+        assert scores.auroc(truth, p)[c] == pytest.approx(
+            metrics.roc_auc_score(truth[:, c], p[:, c])
+        )
+        assert scores.auprc(truth, p)[c] == pytest.approx(
+            metrics.average_precision_score(truth[:, c], p[:, c])
+        )
+        called = p[:, c] >= 0.5
+        assert scores.f1(truth, p)[c] == pytest.approx(metrics.f1_score(truth[:, c], called))
+        assert scores.sensitivity(truth, p)[c] == pytest.approx(
+            metrics.recall_score(truth[:, c], called)
+        )
+        assert scores.specificity(truth, p)[c] == pytest.approx(
+            metrics.recall_score(~truth[:, c], ~called)
+        )
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_no_threshold_has_a_better_f1(seed: int) -> None:
+    truth, p = draw(seed)
+    best = scores.f1(truth, p, scores.best_f1_thresholds(truth, p))
+    for threshold in np.arange(0, 1.01, 0.05):
+        assert np.all(best >= scores.f1(truth, p, threshold) - 1e-12)
+
+
+def test_class_without_positives_or_negatives_has_no_auroc() -> None:
+    truth = np.array([[True, False], [True, False]])
+    p = np.array([[0.1, 0.2], [0.3, 0.4]])
+    assert np.isnan(scores.auroc(truth, p)).all()
+    assert np.isnan(scores.macro(scores.auroc(truth, p)))
+    assert np.isnan(scores.f1(truth, p)[1])
+    assert scores.best_f1_thresholds(truth, p)[1] == 0.5
+
+
+def test_macro_leaves_out_what_has_no_score() -> None:
+    assert scores.macro([0.5, np.nan, 1.0]) == 0.75
+
+
+def test_confusion_by_hand() -> None:
+    truth = np.array([[True], [True], [False], [False], [False]])
+    p = np.array([[0.9], [0.1], [0.8], [0.5], [0.2]])
+    assert scores.confusion(truth, p).tolist() == [[1, 2, 1, 1]]
