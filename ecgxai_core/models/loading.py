@@ -49,9 +49,7 @@ def load_classifier(
         that does not do what its manifest says.
     """
     name = Path(path).name
-    if manifest is None:
-        manifest = load_manifest(manifest_path(path))
-    data = read_model(path, manifest)
+    data, manifest = read_model(path, manifest)
     file = parse_model_file(data, name, manifest.sha256)
     check_config(file)
     structure = examine(file)
@@ -60,15 +58,19 @@ def load_classifier(
     return KerasClassifier(model, manifest, structure, index, name)
 
 
-def read_model(path: str | os.PathLike[str], manifest: Manifest) -> bytes:
-    """The bytes of a model file, which must be the one that the manifest describes.
+def read_model(
+    path: str | os.PathLike[str], manifest: Manifest | None = None
+) -> tuple[bytes, Manifest]:
+    """The bytes of a model file and the manifest that describes just this file.
 
     Raises
     ------
     ModelError
-        It cannot be read, or is another file.
+        The file or its manifest cannot be read, or they do not belong together.
     """
     data, sha256 = read_bytes(path)
+    if manifest is None:
+        manifest = load_manifest(manifest_path(path))
     if manifest.sha256 != sha256:
         raise ModelError(
             Path(path).name,
@@ -76,7 +78,7 @@ def read_model(path: str | os.PathLike[str], manifest: Manifest) -> bytes:
             "is not the file that the manifest describes (SHA-256 differs)",
             "use the file that belongs to the manifest, or draft a manifest for this one",
         )
-    return data
+    return data, manifest
 
 
 def _load_checked(file: ModelFile) -> Any:
@@ -107,16 +109,35 @@ def _load_checked(file: ModelFile) -> Any:
 
 
 def _write_copy(file: ModelFile, folder: Path) -> Path:
+    """The checked model under a name that tells its format."""
+    text = json.dumps(_from_zeros(file.config))
     if file.kind == "h5":
+        import h5py
+
         copy = folder / "model.h5"
         copy.write_bytes(file.weights)
+        with h5py.File(copy, "r+") as h5:
+            h5.attrs["model_config"] = text
         return copy
     copy = folder / "model.keras"
     with zipfile.ZipFile(copy, "w") as archive:
         archive.writestr("metadata.json", "{}")
-        archive.writestr("config.json", json.dumps(file.config))
+        archive.writestr("config.json", text)
         archive.writestr("model.weights.h5", file.weights)
     return copy
+
+
+def _from_zeros(value: Any) -> Any:
+    """A configuration whose weights start from zero.
+
+    They are overwritten by those of the file, and some starts (orthogonal) take minutes.
+    """
+    if isinstance(value, dict):
+        return {
+            key: "zeros" if key.endswith("_initializer") and part is not None else _from_zeros(part)
+            for key, part in value.items()
+        }
+    return [_from_zeros(part) for part in value] if isinstance(value, list) else value
 
 
 def _check_weights(model: Any, file: ModelFile) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from ecgxai_core.errors import ModelError
 from ecgxai_core.models.loading import load_classifier, read_model
-from ecgxai_core.models.manifest import Manifest, load_manifest, manifest_path, model_digest
+from ecgxai_core.models.manifest import Manifest, model_digest
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.types import Float32Array
 
@@ -25,11 +24,8 @@ class LazyClassifier:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise ModelError(path.name, "", "no such model file", "check the path of --model")
         self.path = path
-        self._manifest = load_manifest(manifest_path(path))
-        read_model(path, self._manifest)
+        _, self._manifest = read_model(path)
         self._digest = model_digest(self._manifest)
         self._loaded: Classifier | None = None
         self._lock = threading.Lock()
