@@ -22,7 +22,7 @@ from ecgxai_core.cli.options import (
 from ecgxai_core.params import SelectionParams, checked, profile_with
 from ecgxai_core.params import profile as named_profile
 
-__all__ = ["run", "select", "summary"]
+__all__ = ["HEADLINE", "run", "select", "summary"]
 
 
 def select(
@@ -105,11 +105,29 @@ def run(
         raise typer.Exit(3)
 
 
+HEADLINE = (
+    "attauc_strict",
+    "attauc_lenient",
+    "deletion_gain",
+    "insertion_gain",
+    "spearman",
+    "jaccard_at_k",
+    "weighted_jaccard",
+    "rbo_ext",
+)
+
+
 def summary(
     run_dir: Annotated[Path, typer.Argument(help="run directory", metavar="RUN")],
     metric: Annotated[str | None, typer.Option("--metric", help="one metric only")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="every metric, not only the main")
+    ] = False,
 ) -> None:
     """Per-class summary of a finished run, with chance level and confidence intervals."""
     from ecgxai_core.pipeline.tables import read_summary
 
-    show_table(read_summary(run_dir, metric))
+    table = read_summary(run_dir, metric)
+    if metric is None and not everything:
+        table = table[table["metric"].isin(HEADLINE)]
+    show_table(table)
