@@ -16,9 +16,9 @@ __all__ = ["model_card"]
 _DATA = """\
 PTB-XL 1.0.1 at 100 Hz (Wagner et al., "PTB-XL, a large publicly available electrocardiography
 dataset", Scientific Data 7:154, 2020, https://doi.org/10.1038/s41597-020-0495-6), licence
-CC BY 4.0. The weights are ours. Trained on folds {train}, tuned on fold {tune}; fold 10 was not used
-in any way. The folds never divide a patient. Statements of any likelihood count as present. No
-simulated record was used."""
+CC BY 4.0. The weights are ours. Trained on folds {train}, tuned on fold {tune}; fold 10 was not
+used in any way. The folds never divide a patient. Statements of any likelihood count as present.
+No simulated record was used."""
 
 _LIMITS = """\
 - For research and teaching only; not a medical device. Never for decisions about patients.
