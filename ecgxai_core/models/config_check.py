@@ -140,8 +140,8 @@ class _Walk:
         for key, part in value.items():
             if "dtype" in key and not _is_tensor(value):
                 self._dtype(part, f"{where}, {key}")
-            elif key in {"unroll", "training"} and part is True:
-                _refuse(self.name, where, *_FLAGS[key])
+            elif key in _FLAGS and part is True:
+                _refuse(self.name, where, _FLAGS[key])
             elif key not in NOT_DIMENSIONS:
                 self.visit(part, where, depth + 1)
 
@@ -205,8 +205,9 @@ class _Walk:
 
 
 _FLAGS = {
-    "unroll": ("unrolls a recurrent layer, which takes memory without bound",),
-    "training": ("runs a layer in training mode, so one record would give different results",),
+    "unroll": "unrolls a recurrent layer, which takes memory without bound",
+    "training": "runs a layer in training mode, so one record would give different results",
+    "stateful": "remembers the records before, so results would depend on their order",
 }
 
 

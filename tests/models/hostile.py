@@ -364,6 +364,11 @@ def training_mode(data: bytes) -> tuple[bytes, str]:
 
 
 @hostile
+def stateful_layer(data: bytes) -> tuple[bytes, str]:
+    return with_setting(data, "Conv1D", stateful=True), "order"
+
+
+@hostile
 def nested_custom_loss(data: bytes) -> tuple[bytes, str]:
     loss = {"class_name": "function", "module": "mine", "config": "loss"}
     return with_setting(data, "Dense", kernel_regularizer=loss), "loss"

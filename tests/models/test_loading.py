@@ -105,6 +105,33 @@ def test_arithmetic_between_layers(keras: Any, saved: Save) -> None:
     assert np.allclose(found, np.asarray(model(rows(2))), atol=1e-6)
 
 
+def test_slow_starts_are_not_computed(
+    keras: Any, saved: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = keras.Input((SAMPLES, len(LEADS)))
+    turning = keras.layers.LSTM(4, kernel_initializer="orthogonal")(given)
+    model = keras.Model(given, keras.layers.Dense(3, activation="sigmoid")(turning))
+    paths = [saved(model, "a.keras"), saved(model, "b.h5", True)]
+
+    def forbidden(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("an initial value was computed")
+
+    monkeypatch.setattr(keras.initializers.Orthogonal, "__call__", forbidden)
+    for path in paths:
+        found = load_classifier(path).predict(rows(2))
+        assert np.allclose(found, np.asarray(model(rows(2))), atol=1e-6)
+
+
+def test_a_model_saved_for_one_batch_size(keras: Any, saved: Save) -> None:
+    given = keras.Input(batch_shape=(5, SAMPLES, len(LEADS)))
+    pooled = keras.layers.GlobalAveragePooling1D()(given)
+    model = keras.Model(given, keras.layers.Dense(3, activation="sigmoid")(pooled))
+    classifier = load_classifier(saved(model))
+    assert classifier.batch_size == 5
+    wanted = np.asarray(model(rows(5), training=False))
+    assert np.allclose(classifier.predict(rows(7))[:5], wanted, atol=1e-6)
+
+
 def test_a_loss_of_the_users_own_does_not_matter(keras: Any, saved: Save, network: Any) -> None:
     def my_loss(y: Any, p: Any) -> Any:
         return keras.ops.mean(y - p)
