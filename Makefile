@@ -1,6 +1,7 @@
 # make install   virtual environment with everything, in .venv
 # make test      style, types, layering and all tests
-# make demo      simulate records, explain them with the shipped model
+# make demo      simulate records, explain and judge them with the shipped model
+# make app       open the dashboard
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
@@ -8,7 +9,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
-.PHONY: install test lint types layers unit demo clean
+.PHONY: install test lint types layers unit demo app clean
 
 install: $(STAMP)
 
@@ -32,6 +33,12 @@ layers: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadscope
+
+demo: $(STAMP)
+	$(BIN)/ecgxai demo --jobs $(JOBS)
+
+app: $(STAMP)
+	$(BIN)/python -m streamlit run app/main.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["Settings", "assets_dir", "settings"]
+__all__ = ["Settings", "assets_dir", "default_model", "settings"]
 
 
 class Settings(BaseSettings):
@@ -44,3 +44,8 @@ def assets_dir() -> Path:
     package = Path(__file__).resolve().parent
     inside = package / "_assets"
     return inside if inside.is_dir() else package.parent / "assets"
+
+
+def default_model() -> Path:
+    """The shipped classifier (PTB-XL, 100 Hz); see its card beside it."""
+    return assets_dir() / "models" / "ptbxl_resnet" / "ptbxl_resnet.keras"
