@@ -1,4 +1,4 @@
-"""``ecgxai simulate`` and ``ecgxai demo``: records whose truth is known, and the whole job on them."""
+"""``ecgxai simulate`` and ``ecgxai demo``: records whose truth is known, and the job on them."""
 
 from __future__ import annotations
 
