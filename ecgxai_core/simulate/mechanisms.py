@@ -222,7 +222,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
         Mechanism(
             "premature_atrial", "premature atrial contraction", "284470004", *_P_LEADS,
             "atrial_p", frozenset({"ectopy"}),
-            {"coupling": (0.58, 0.74), "pause": (1.06, 1.24), "ectopic_rate": (0.1, 0.36),
+            {"coupling": (0.58, 0.74), "pause": (1.03, 1.16), "ectopic_rate": (0.1, 0.36),
              "ectopic_p_gain": (0.8, 1.3)},
         ),
         _atrial_ectopic,

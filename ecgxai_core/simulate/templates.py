@@ -97,7 +97,7 @@ LBBB_T: Kernels = (
 
 # First to the feet and the right (q in I, aVL; r in II, III, aVF), then up and left (rS inferior).
 LAFB_QRS: Kernels = (
-    Kernel(-22, 7.5, (-0.18, 0.30, -0.22)),
+    Kernel(-22, 7.5, (-0.10, 0.21, -0.20)),
     Kernel(-6, 9.5, (1.12, -0.05, -0.05)),
     Kernel(8, 10.5, (-0.14, -0.52, 0.55)),
     Kernel(22, 12.0, (-0.24, -0.30, 0.30)),
