@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from ecgxai_core.plots.layout import Panel
-from ecgxai_core.plots.theme import DIVERGING, Theme
+from ecgxai_core.plots.theme import Theme, veil
 from ecgxai_core.types import Attribution, BoolArray, FloatArray, FusedMap
 
-__all__ = ["full_scale", "overlay_traces"]
+__all__ = ["ALPHA", "colour_bar", "full_scale", "overlay_traces"]
 
 ALPHA = 0.35
+"""Opacity of the strongest cell; the trace and the grid stay readable under it."""
 _HALF = 0.46
 
 
@@ -39,7 +40,14 @@ def overlay_traces(
     traces = [_cells(overlay, places, density / limit)]
     hatched = _boxes(overlay, places, ~overlay.explored)
     if hatched[0]:
-        traces.append(_area(hatched, "not explored", theme.unexplored, {"shape": "/", "size": 7}))
+        traces.append(
+            _area(
+                hatched,
+                "not explored",
+                theme.unexplored,
+                {"shape": "/", "size": 9, "solidity": 0.12},
+            )
+        )
     if isinstance(overlay, FusedMap) and np.any(overlay.agreement == -1):
         conflict = _boxes(overlay, places, overlay.agreement == -1)
         traces.append(_area(conflict, "methods disagree in sign", theme.conflict, None))
@@ -73,21 +81,41 @@ def _cells(overlay: Attribution | FusedMap, places: tuple[Panel, ...], share: Fl
         x=np.round(edges, 4),
         y=np.round(rows, 3),
         z=values,
-        zmin=-1,
-        zmax=1,
-        zmid=0,
-        colorscale=[list(stop) for stop in DIVERGING],
-        opacity=ALPHA,
+        coloraxis="coloraxis",
         hoverinfo="skip",
         name="explanation",
-        colorbar={
-            "title": {"text": "share of largest<br>|attribution| per s", "font": {"size": 11}},
-            "tickvals": [-1, 0, 1],
-            "ticktext": ["against", "0", "for"],
-            "thickness": 10,
-            "len": 0.5,
-        },
     )
+
+
+def colour_bar(theme: Theme) -> dict[str, Any]:
+    """The one colour scale of a figure, symmetric about 0, with its legend above the paper."""
+    return {
+        "cmin": -1,
+        "cmax": 1,
+        "cmid": 0,
+        "colorscale": veil(theme, ALPHA),
+        "colorbar": {
+            "orientation": "h",
+            "x": 1,
+            "xanchor": "right",
+            "y": 1,
+            "yanchor": "bottom",
+            "ypad": 4,
+            "len": 0.36,
+            "thickness": 8,
+            "outlinewidth": 0.5,
+            "outlinecolor": theme.muted,
+            "title": {
+                "text": "share of largest |attribution| per s",
+                "side": "top",
+                "font": {"size": 10},
+            },
+            "tickvals": [-1, 0, 1],
+            "ticktext": ["against −1", "0", "for 1"],
+            "tickfont": {"size": 10},
+            "ticklabelposition": "outside",
+        },
+    }
 
 
 def _only(line: FloatArray, where: BoolArray) -> list[float | None]:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DARK", "DIVERGING", "LIGHT", "METHOD_COLOURS", "Theme", "theme"]
+__all__ = [
+    "AGAINST",
+    "DARK",
+    "DIVERGING",
+    "FOR",
+    "LIGHT",
+    "METHOD_COLOURS",
+    "Theme",
+    "theme",
+    "veil",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,10 @@ class Theme:
     overlay_grid_large: str
     unexplored: str
     conflict: str
+    accent: str
+    label_background: str
+    against: str
+    in_favour: str
 
 
 LIGHT = Theme(
@@ -40,6 +54,10 @@ LIGHT = Theme(
     overlay_grid_large="#dcd8d0",
     unexplored="#8c8f94",
     conflict="#b3005a",
+    accent="#0b5d7a",
+    label_background="rgba(255,255,255,0.75)",
+    against="#542788",
+    in_favour="#c25a00",
 )
 DARK = Theme(
     name="dark",
@@ -53,6 +71,10 @@ DARK = Theme(
     overlay_grid_large="#363b42",
     unexplored="#8c8f94",
     conflict="#ff6fb1",
+    accent="#5fb4d4",
+    label_background="rgba(20,23,27,0.75)",
+    against="#b3a2ff",
+    in_favour="#ffa63d",
 )
 
 DIVERGING: tuple[tuple[float, str], ...] = (
@@ -62,6 +84,10 @@ DIVERGING: tuple[tuple[float, str], ...] = (
     (0.75, "#f1a340"),
     (1.0, "#b35806"),
 )
+"""For solid fills (heat maps of numbers); overlays use :func:`veil`."""
+
+FOR, AGAINST = "#e08214", "#8073ac"
+"""Solid colours of the two signs, from the same palette, for bars."""
 
 METHOD_COLOURS: tuple[str, ...] = (
     "#0072b2",
@@ -73,6 +99,22 @@ METHOD_COLOURS: tuple[str, ...] = (
     "#5d6670",
 )
 """Okabe-Ito order, for lines and bars that stand for methods."""
+
+
+def veil(theme: Theme, strongest: float = 0.35) -> list[list[float | str]]:
+    """Colour scale of an overlay: a veil that thickens with |weight|, so that a black trace and the
+    grid stay readable under it and 0 is the bare paper."""
+    sides = ((0.0, theme.against, 1.0), (0.25, theme.against, 0.62), (0.5, theme.against, 0.0))
+    stops: list[list[float | str]] = []
+    for place, colour, share in (
+        *sides,
+        (0.5, theme.in_favour, 0.0),
+        (0.75, theme.in_favour, 0.62),
+        (1.0, theme.in_favour, 1.0),
+    ):
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        stops.append([place, f"rgba({red},{green},{blue},{strongest * share:.3f})"])
+    return stops
 
 
 def theme(name: str) -> Theme:
