@@ -1,4 +1,4 @@
-"""``ecgxai simulate`` and ``ecgxai demo``: records whose truth is known, and the job on them."""
+"""``ecgxai simulate``, ``fetch`` and ``demo``: where records come from."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of this module to the command line."""
     app.command("simulate")(simulate)
     app.command("demo")(demo)
+    app.command("fetch")(fetch)
 
 
 def simulate(
@@ -83,3 +84,21 @@ def _add_dicom(folder: Path) -> None:
     found = get_testdata_file("waveform_ecg.dcm", download=False)
     if isinstance(found, str):
         shutil.copyfile(found, folder / "waveform_ecg.dcm")
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="ptb-xl, cinc2020 or ludb", metavar="DATASET")],
+    dest: Annotated[Path, typer.Argument(help="folder to write to", metavar="DEST")],
+) -> None:
+    """Download a public data set; checked against its published checksums, and resumable."""
+    from ecgxai_core.records.fetch import DATASETS, FetchProgress
+    from ecgxai_core.records.fetch import fetch as fetch_data
+
+    with progress_bar(f"fetch {name}") as bar:
+
+        def report(now: FetchProgress) -> None:
+            bar(now.done, now.files, f"{now.received_bytes / 1e6:.0f} MB")
+
+        folder = fetch_data(name, dest, report=report)
+    data = DATASETS[name]
+    say(f"{name} is in {folder}; licence {data.licence}; cite {data.citation}")

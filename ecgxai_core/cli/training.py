@@ -1,0 +1,253 @@
+"""``ecgxai train``, ``ablate``, ``search``, ``cross-validate``, ``evaluate-model``, ``runs``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ecgxai_core.cli.console import progress_bar, say, say_error, show_table
+from ecgxai_core.cli.options import ModelOption
+from ecgxai_core.errors import ParameterError
+
+if TYPE_CHECKING:
+    from ecgxai_core.models.training.config import TrainParams
+
+__all__ = ["register"]
+
+ConfigArgument = Annotated[
+    Path, typer.Argument(help="TOML file with every hyperparameter", metavar="CONFIG")
+]
+DataOption = Annotated[
+    Path, typer.Option("--data", help="PTB-XL folder, or training arrays made from one")
+]
+OutOption = Annotated[Path, typer.Option("--out", help="folder to write; a stopped job goes on")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="group.name=value, e.g. schedule.epochs=3; repeatable"),
+]
+FoldsOption = Annotated[list[int] | None, typer.Option("--fold", help="fold; repeat for several")]
+
+runs_app = typer.Typer(help="Training runs: list, best, compare, plot.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module to the command line."""
+    app.command("train")(train)
+    app.command("ablate")(ablate)
+    app.command("search")(search)
+    app.command("cross-validate")(cross_validate)
+    app.command("evaluate-model")(evaluate_model)
+    app.add_typer(runs_app, name="runs")
+
+
+def train(
+    config: ConfigArgument, data: DataOption, out: OutOption, settings: SetOption = None
+) -> None:
+    """Train a classifier, or go on with a run that was stopped; then export it with a manifest."""
+    from ecgxai_core.models.training.jobs import read_and_run
+
+    results = read_and_run(config, data, out, _changes(settings), _say_epoch)
+    say(json.dumps(results.get("macro", results), indent=1))
+    say(f"run: {out}")
+
+
+def ablate(
+    config: ConfigArgument,
+    data: DataOption,
+    out: OutOption,
+    architecture: Annotated[
+        list[str] | None, typer.Option("--model", help="architecture; default: the whole zoo")
+    ] = None,
+    settings: SetOption = None,
+) -> None:
+    """The same training with every architecture of the zoo."""
+    from ecgxai_core.models.training.jobs import ablation
+    from ecgxai_core.models.zoo import ARCHITECTURES
+
+    base = _base(config, settings)
+    _run_all(ablation(base, architecture or list(ARCHITECTURES)), data, out)
+
+
+def search(
+    config: ConfigArgument,
+    data: DataOption,
+    out: OutOption,
+    choices: Annotated[
+        list[str],
+        typer.Option("--choice", help="group.name=v1,v2,... or group.name=low..high (log-uniform)"),
+    ],
+    n: Annotated[int, typer.Option("--n", min=0, help="random draws; 0 = the whole grid")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="seed of the draws")] = 0,
+    settings: SetOption = None,
+) -> None:
+    """Grid or random search over hyperparameters."""
+    from ecgxai_core.models.training.jobs import grid, random_search
+
+    base, wanted = _base(config, settings), _choices(choices)
+    _run_all(random_search(base, wanted, n, seed) if n else grid(base, wanted), data, out)
+
+
+def cross_validate(
+    config: ConfigArgument,
+    data: DataOption,
+    out: OutOption,
+    fold: FoldsOption = None,
+    settings: SetOption = None,
+) -> None:
+    """Each fold once as tuning fold; folds never divide a patient."""
+    from ecgxai_core.models.training.jobs import cross_validation
+
+    _run_all(cross_validation(_base(config, settings), fold), data, out)
+
+
+def evaluate_model(
+    model: ModelOption,
+    data: Annotated[Path, typer.Option("--data", help="data set with labels")],
+    out: OutOption,
+    layout: Annotated[
+        str | None, typer.Option("--layout", help="ptb-xl, ptb-xl-500, cinc2020, ludb, ...")
+    ] = None,
+    fold: FoldsOption = None,
+    tune_fold: Annotated[
+        list[int] | None, typer.Option("--tune-fold", help="fold on which thresholds are chosen")
+    ] = None,
+    n_bootstrap: Annotated[int, typer.Option(min=0, help="bootstrap resamples")] = 1000,
+) -> None:
+    """Judge a classifier: AUROC, AUPRC, F1, calibration, subgroups, failures, with intervals."""
+    from ecgxai_core.models.training.judging import evaluate_model as judge
+    from ecgxai_core.models.training.judging import save_report
+    from ecgxai_core.pipeline.lazy import LazyClassifier
+    from ecgxai_core.records.catalogue import open_catalogue
+
+    classifier = LazyClassifier(model)
+    catalogue = open_catalogue(data, layout)
+    with progress_bar("predict") as report:
+        found = judge(
+            classifier,
+            catalogue,
+            folds=fold,
+            tune_folds=tune_fold,
+            n_bootstrap=n_bootstrap,
+            done=lambda done, total: report(done, total, ""),
+        )
+    folder = save_report(found, out)
+    for name in found.refused:
+        say_error(f"{name}: could not be read")
+    say(json.dumps(found.results["macro"], indent=1))
+    say(f"report: {folder}")
+    if found.refused:
+        raise typer.Exit(3)
+
+
+def _say_epoch(row: dict[str, Any]) -> None:
+    """One line on standard error for each finished epoch."""
+    numbers = (f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float))
+    typer.echo(f"epoch {row.get('epoch', '?')}: {', '.join(numbers)}", err=True)
+
+
+def _base(config: Path, settings: Sequence[str] | None) -> TrainParams:
+    from ecgxai_core.models.training.config import read_train_params
+
+    return read_train_params(config, _changes(settings))
+
+
+def _run_all(variants: Sequence[TrainParams], data: Path, out: Path) -> None:
+    import pandas as pd
+
+    from ecgxai_core.models.training.jobs import run_many
+
+    show_table(pd.DataFrame(run_many(variants, data, out, _say_epoch)))
+    say(f"runs: {out}")
+
+
+def _changes(settings: Sequence[str] | None) -> dict[str, Any]:
+    return dict(_pair(text, "--set") for text in settings or ())
+
+
+def _choices(texts: Sequence[str]) -> dict[str, Sequence[Any]]:
+    choices: dict[str, Sequence[Any]] = {}
+    for text in texts:
+        name, value = _pair(text, "--choice")
+        low, dots, high = str(value).partition("..")
+        if dots:
+            choices[name] = (float(_value(low)), float(_value(high)))
+        else:
+            choices[name] = [_value(part) for part in str(value).split(",")]
+    return choices
+
+
+def _pair(text: str, option: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise ParameterError(option, text, "is not name=value", f"write {option} name=value")
+    return name.strip(), _value(value.strip()) if option == "--set" else value.strip()
+
+
+def _value(text: str) -> Any:
+    """A JSON value where it is one, else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+RunsArgument = Annotated[Path, typer.Argument(help="folder of training runs", metavar="FOLDER")]
+MetricOption = Annotated[str, typer.Option("--metric", help="auroc, f1, loss, ...")]
+
+
+@runs_app.command("list")
+def list_runs(
+    folder: RunsArgument,
+    model: Annotated[str | None, typer.Option("--model", help="architecture")] = None,
+    lowest_rate: Annotated[float | None, typer.Option(help="least learning rate")] = None,
+    highest_rate: Annotated[float | None, typer.Option(help="largest learning rate")] = None,
+    metric: MetricOption = "auroc",
+    least: Annotated[float | None, typer.Option(help="worst value of --metric that counts")] = None,
+    seeds: Annotated[bool, typer.Option("--seeds", help="mean and spread over seeds")] = False,
+) -> None:
+    """Every run that passes the filter."""
+    from ecgxai_core.models.runs import RunFilter, find_runs, over_seeds, run_table
+
+    chosen = RunFilter(model, lowest_rate, highest_rate, metric, least)
+    found = find_runs(folder, chosen)
+    _show(over_seeds(found, metric) if seeds else run_table(found))
+
+
+@runs_app.command("best")
+def best(folder: RunsArgument, metric: MetricOption = "auroc") -> None:
+    """The run with the best value of a metric."""
+    from ecgxai_core.models.runs import best_run, find_runs, run_table
+
+    _show(run_table([best_run(find_runs(folder), metric)]))
+
+
+@runs_app.command("compare")
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="run directories", metavar="RUN...")],
+) -> None:
+    """What differs between runs: parameters and results."""
+    from ecgxai_core.models.runs import compare_runs, read_run
+
+    _show(compare_runs([read_run(path) for path in runs]))
+
+
+@runs_app.command("plot")
+def plot(
+    runs: Annotated[list[Path], typer.Argument(help="run directories", metavar="RUN...")],
+    out: Annotated[Path, typer.Option("--out", help="HTML page to write")],
+) -> None:
+    """Training curves of one or several runs, as one self-contained page."""
+    from ecgxai_core.models.runs import read_run
+    from ecgxai_core.models.runs_curves import save_curves
+
+    say(f"curves: {save_curves([read_run(path) for path in runs], out)}")
+
+
+def _show(rows: Sequence[Mapping[str, Any]]) -> None:
+    import pandas as pd
+
+    show_table(pd.DataFrame(list(rows)))
