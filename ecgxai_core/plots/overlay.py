@@ -50,7 +50,7 @@ def overlay_traces(
         )
     if isinstance(overlay, FusedMap) and np.any(overlay.agreement == -1):
         conflict = _boxes(overlay, places, overlay.agreement == -1)
-        traces.append(_area(conflict, "methods disagree in sign", theme.conflict, None))
+        traces.append(_area(conflict, "conflict", theme.conflict, None))
     return traces
 
 
@@ -87,7 +87,7 @@ def _cells(overlay: Attribution | FusedMap, places: tuple[Panel, ...], share: Fl
     )
 
 
-def colour_bar(theme: Theme) -> dict[str, Any]:
+def colour_bar(theme: Theme, y: float = 1.0) -> dict[str, Any]:
     """The one colour scale of a figure, symmetric about 0, with its legend above the paper."""
     return {
         "cmin": -1,
@@ -98,10 +98,10 @@ def colour_bar(theme: Theme) -> dict[str, Any]:
             "orientation": "h",
             "x": 1,
             "xanchor": "right",
-            "y": 1,
+            "y": y,
             "yanchor": "bottom",
             "ypad": 4,
-            "len": 0.36,
+            "len": 0.42,
             "thickness": 8,
             "outlinewidth": 0.5,
             "outlinecolor": theme.muted,

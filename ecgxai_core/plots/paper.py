@@ -30,7 +30,7 @@ Map = Attribution | FusedMap
 POINTS_PER_LEAD = 1200
 """About one point a pixel on a wide screen; 12 leads of it are 0.15 MB on the wire."""
 _MARGIN_SEC = 0.62
-_HEAD, _FOOT = 58, 50
+_HEAD, _FOOT, _TITLE = 58, 50, 22
 _LEAST_HEIGHT, _MOST_HEIGHT = 260, 1250
 
 
@@ -155,7 +155,7 @@ def _sheets(
         for note in _notes(style, places, axis, title, number == 1):
             figure.add_annotation(**note)
     if overlaid:
-        figure.update_layout(coloraxis=colour_bar(style.theme))
+        figure.update_layout(coloraxis=colour_bar(style.theme, figure.layout.legend.y))
     return figure
 
 
@@ -239,13 +239,16 @@ def _page(
     low, high = _reach(places, events)
     mm_wide = (end - start + _MARGIN_SEC + 0.05) * style.speed_mm_s * sheets
     mm_high = (high - low) * 10
-    height = style.width_px * mm_high / mm_wide + _HEAD + _FOOT
+    above = _TITLE if sheets > 1 else 0
+    height = style.width_px * mm_high / mm_wide + _HEAD + _FOOT + above
+    height = int(min(_MOST_HEIGHT, max(_LEAST_HEIGHT, height)))
+    plot = height - _HEAD - _FOOT - above
     theme = style.theme
     return {
-        "height": int(min(_MOST_HEIGHT, max(_LEAST_HEIGHT, height))),
+        "height": height,
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
-        "margin": {"l": 6, "r": 6, "t": _HEAD, "b": _FOOT},
+        "margin": {"l": 6, "r": 6, "t": _HEAD + above, "b": _FOOT},
         "font": {"color": theme.text, "size": 12},
         "dragmode": "select",
         "selectdirection": "any",
@@ -256,7 +259,7 @@ def _page(
         "legend": {
             "orientation": "h",
             "x": 0,
-            "y": 1,
+            "y": 1 + above / plot,
             "xanchor": "left",
             "yanchor": "bottom",
             "font": {"size": 11},
@@ -319,6 +322,14 @@ def _axes(
     return {f"xaxis{axis}": x, f"yaxis{axis}": y}
 
 
+def _label_place(panel: Panel, places: tuple[Panel, ...]) -> dict[str, float]:
+    """Under the pulse for the first column, where no trace runs; else over the panel's start."""
+    first = _span(places)[0]
+    if panel.start == first:
+        return {"x": first - _MARGIN_SEC + 0.04, "y": panel.offset - 0.08}
+    return {"x": panel.start, "y": panel.offset + panel.height * 0.48}
+
+
 def _notes(
     style: PaperStyle, places: tuple[Panel, ...], axis: str, title: str, first: bool
 ) -> list[dict[str, Any]]:
@@ -328,8 +339,7 @@ def _notes(
     notes: list[dict[str, Any]] = [
         {
             **shared,
-            "x": panel.start,
-            "y": panel.offset + panel.height * 0.48,
+            **_label_place(panel, places),
             "text": f"<b>{panel.label}</b>",
             "xanchor": "left",
             "yanchor": "top",
