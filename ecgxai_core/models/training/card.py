@@ -11,7 +11,7 @@ from typing import Any
 from ecgxai_core.models.training.config import TrainParams
 from ecgxai_core.records.labels import SUPERCLASSES
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "what_it_sees"]
 
 _DATA = """\
 PTB-XL 1.0.1 at 100 Hz (Wagner et al., "PTB-XL, a large publicly available electrocardiography
@@ -63,6 +63,32 @@ def model_card(
         "same weights, another one slightly different ones.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def what_it_sees(params: TrainParams, fs: float) -> str:
+    """What the architecture can and cannot look at, in words."""
+    if params.model.name == "resnet1d":
+        from ecgxai_core.models.zoo.resnet1d import DEFAULT, receptive_field
+
+        samples = receptive_field(params.model.options or DEFAULT)
+        return _SHORT_SIGHT.format(samples=samples, seconds=samples / fs)
+    if params.model.name == "lead_attention":
+        return _ATTENTION
+    return "The whole record."
+
+
+_SHORT_SIGHT = """\
+There is no stride and no pooling before the end: each feature sees {samples} samples
+({seconds:.2f} s) of all leads, and the prediction is a function of the features' mean over the
+record. It can see waves, PR, QRS and ST-T, and how often beats come; it cannot see how far apart
+two beats are. Irregular intervals are invisible to it: atrial fibrillation is known by what stands
+between the QRS complexes, premature beats by their shape, and sinus arrhythmia hardly at all."""
+
+_ATTENTION = """\
+Each lead is encoded by itself with shared weights; a softmax over moments of each lead and one over
+leads say what counts, beside the plain mean over time of each lead. Both attentions are outputs of
+the model. Attention shows where the model takes its features from; it is not by itself a measure
+of how much a moment or lead changes the prediction."""
 
 
 def _with_interval(value: float, interval: list[float] | None) -> str:

@@ -12,11 +12,12 @@ import numpy as np
 
 from ecgxai_core.errors import ParameterError, RunError
 from ecgxai_core.models.training.arrays import EcgArrays, open_arrays
+from ecgxai_core.models.training.card import model_card, what_it_sees
 from ecgxai_core.models.training.config import TrainParams, read_train_params
 from ecgxai_core.models.training.export import export_run
 from ecgxai_core.models.training.loop import Progress, train
 from ecgxai_core.models.training.prepare import prepare_arrays
-from ecgxai_core.models.training.rundir import write_json
+from ecgxai_core.models.training.rundir import read_json, write_atomically, write_json
 from ecgxai_core.params import checked
 from ecgxai_core.records.labels import SUPERCLASSES
 from ecgxai_core.types import content_seed
@@ -32,6 +33,7 @@ __all__ = [
     "run_many",
     "run_training",
     "seeds",
+    "ship_model",
 ]
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,28 @@ def run_training(
     arrays = prepared(data, run.parent / f"{data.name}-arrays")
     train(params, arrays, run, progress)
     return export_run(run, arrays, run / f"{params.name}.keras", notes=default_notes(params))
+
+
+def ship_model(run: Path, data: Path, folder: Path) -> dict[str, Any]:
+    """Write weights, manifest and model card of a run into ``folder`` (``assets/models/NAME``).
+
+    The card says what the run did: where it was stopped before the end of its schedule, the
+    command in the card stops there as well.
+    """
+    arrays = prepared(data, run.parent / f"{data.name}-arrays")
+    config = read_json(run / "config.json")
+    params = checked(TrainParams, config["params"])
+    done = len(read_json(run / "history.json"))
+    results = export_run(run, arrays, folder / f"{params.name}.keras", notes=default_notes(params))
+    command = (
+        f"ecgxai train assets/models/{params.name}/train.toml --data PTB-XL "
+        f"--out runs/{params.name}"
+    )
+    if done < params.schedule.epochs:
+        command += f" --set schedule.stop_after={done}"
+    text = model_card(params, results, what_it_sees(params, arrays.fs), command, arrays.fs)
+    write_atomically(folder / "README.md", text.encode("utf-8"))
+    return results
 
 
 def default_notes(params: TrainParams) -> str:
