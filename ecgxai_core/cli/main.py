@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from ecgxai_core.cli import datasets, explaining, inspection, model, running, training
+from ecgxai_core.cli import datasets, explaining, inspection, model, reporting, running, training
 from ecgxai_core.cli.console import say_error, set_up_logging
 from ecgxai_core.errors import EcgXaiError
 
@@ -39,6 +39,7 @@ app.command("doctor")(inspection.doctor)
 app.add_typer(model.app, name="model")
 app.add_typer(inspection.cache_app, name="cache")
 datasets.register(app)
+reporting.register(app)
 training.register(app)
 
 

@@ -1,0 +1,20 @@
+"""Static reports: one HTML file that opens anywhere, without scripts and without a network.
+
+``record_report`` shows one prediction with its maps, ``run_report`` a finished run; both end with
+parameters, digests and the command that repeats them. ``view_html`` saves interactive charts.
+"""
+
+from ecgxai_core.report.checklist import CHECKLIST, Answer, Checklist
+from ecgxai_core.report.record import RecordFacts, record_report
+from ecgxai_core.report.run import run_report
+from ecgxai_core.report.view import view_html
+
+__all__ = [
+    "CHECKLIST",
+    "Answer",
+    "Checklist",
+    "RecordFacts",
+    "record_report",
+    "run_report",
+    "view_html",
+]

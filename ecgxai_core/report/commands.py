@@ -1,0 +1,73 @@
+"""The command line that repeats a result, from what the result says of itself."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from ecgxai_core.errors import ParameterError
+from ecgxai_core.params import PROFILES, Profile, profile
+
+__all__ = ["changed_settings", "record_command", "run_command"]
+
+_GROUPS = ("explain", "lime", "timeshap", "fusion", "evaluation", "stability")
+
+
+def changed_settings(values: Mapping[str, Any]) -> dict[str, str]:
+    """``--set`` texts that turn the named profile into these values (``Profile.as_key()``).
+
+    Names that differ between groups (a seed for each, say) are given as they stand in the first
+    group that differs; the digests tell whether that repeats everything.
+    """
+    name = values.get("name", "default")
+    usual = profile(name if name in PROFILES else "default").as_key()
+    changed: dict[str, str] = {}
+    for group in _GROUPS:
+        for field, value in dict(values.get(group) or {}).items():
+            if value != usual[group].get(field, value) and field not in changed:
+                changed[field] = _written(value)
+    return changed
+
+
+def record_command(
+    record: str, model: str, target: str, chosen: Profile, start: float | None = None
+) -> str:
+    """``ecgxai report`` for one record; paths are names only, so put your own folders there."""
+    words = ["ecgxai", "report", record, "--model", model, "--target", target]
+    words += _profile_words(chosen.as_key())
+    words += [] if start is None else ["--start", f"{start:g}"]
+    return shlex.join([*words, "--out", "report.html"])
+
+
+def run_command(request: Mapping[str, Any]) -> str:
+    """``ecgxai run`` for the ``request`` of a run's manifest."""
+    words = ["ecgxai", "run", "--data", str(request.get("data", "DATA"))]
+    words += ["--model", str(request.get("model", "MODEL"))]
+    words += ["--mode", str(request.get("mode", "demo"))]
+    for target in request.get("targets") or ():
+        words += ["--target", str(target)]
+    seed = dict(request.get("selection") or {}).get("seed", 0)
+    try:
+        words += _profile_words(dict(request.get("profile") or {}))
+    except (ParameterError, TypeError, ValueError, AttributeError):
+        words += ["--profile", "default"]
+    words += ["--seed", str(seed)] if seed and "--set" not in words else []
+    words += ["--checksum", "error"] if request.get("checksum") == "error" else []
+    words += ["--arrays", "ARRAYS"] if request.get("predictions") == "arrays" else []
+    return shlex.join([*words, "--out", "RUN"])
+
+
+def _profile_words(values: Mapping[str, Any]) -> list[str]:
+    words = ["--profile", str(values.get("name", "default"))]
+    for name, value in changed_settings(values).items():
+        words += ["--seed", value] if name == "seed" else ["--set", f"{name}={value}"]
+    return words
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return ",".join(_written(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
