@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from ecgxai_core.augment import extra_beat
-from ecgxai_core.beats import heart_rate, r_peaks
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import EcgXaiError, ExplanationError
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.metrics.base import score_columns
-from ecgxai_core.metrics.faithfulness import faithfulness
+from ecgxai_core.metrics.faithfulness import Curves, faithfulness
 from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.metrics.published import (
     map_levels,
@@ -30,23 +27,22 @@ from ecgxai_core.metrics.published import (
     token_scores,
     tokens_of,
 )
-from ecgxai_core.metrics.stability import stability
-from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
-from ecgxai_core.params import ExplainParams, Profile
+from ecgxai_core.params import Profile
 from ecgxai_core.pipeline.explanation import Explained, explained
+from ecgxai_core.pipeline.judging import Beats, beats_of, curve_arrays, game_of
 from ecgxai_core.pipeline.keys import cache_key
 from ecgxai_core.pipeline.lazy import LazyClassifier
-from ecgxai_core.pipeline.prediction import checksum_policy
+from ecgxai_core.pipeline.prediction import Progress, checksum_policy, no_progress
 from ecgxai_core.pipeline.request import RunRequest
+from ecgxai_core.pipeline.shaking import shake, stability_scores
 from ecgxai_core.pipeline.stores import open_store
 from ecgxai_core.records.read import read_record
-from ecgxai_core.segments import segment
 from ecgxai_core.store.atomic import write_arrays_atomic
 from ecgxai_core.store.cache import Store
 from ecgxai_core.store.envelope import Entry
 from ecgxai_core.store.values import entry_of, json_safe
-from ecgxai_core.types import Attribution, FusedMap, Record, Score, content_seed
+from ecgxai_core.types import Attribution, FusedMap, Record, Score, Segmentation
 
 __all__ = ["UNIT_FOLDER", "Unit", "UnitOutcome", "compute_unit", "unit_entry"]
 
@@ -121,11 +117,19 @@ def _same_record(unit: Unit, checksum: str) -> Record:
 
 
 def unit_entry(
-    record: Record, classifier: Classifier, target: str, profile: Profile, store: Store
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    profile: Profile,
+    store: Store,
+    *,
+    start_sec: float | None = None,
+    progress: Progress = no_progress,
 ) -> Entry:
     """Arrays (``<map>/<field>``) and metadata (maps, table rows) of one unit, cached.
 
-    Maps are named by method, ``fused``, and ``extra_beat/<method>`` for the shaken record.
+    Maps are named by method, ``fused``, and ``extra_beat/<method>`` for the shaken record; the
+    arrays ``curves/<map>/<field>`` are the deletion and insertion curves.
     """
     key = cache_key(
         "unit",
@@ -136,20 +140,35 @@ def unit_entry(
         model=classifier.digest,
         target=target,
         profile=profile.as_key(),
+        start_sec=start_sec,
     )
-    return store.get_or_compute(key, lambda: _computed(record, classifier, target, profile, store))
+
+    def computed() -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        return _computed(record, classifier, target, profile, store, start_sec, progress)
+
+    return store.get_or_compute(key, computed)
 
 
 def _computed(
-    record: Record, classifier: Classifier, target: str, profile: Profile, store: Store
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    profile: Profile,
+    store: Store,
+    start_sec: float | None,
+    progress: Progress,
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    found = explained(record, classifier, target, profile, store)
+    found = explained(
+        record, classifier, target, profile, store, start_sec=start_sec, progress=progress
+    )
     maps: dict[str, Map] = {**found.attributions, "fused": found.fused}
-    peaks = r_peaks(record.signal, record.fs, record.leads)
-    evaluation = _evaluation(record, classifier, target, maps, peaks, profile)
-    shaken, stable = _stability(record, classifier, target, found, peaks, profile, store)
+    beats = beats_of(record)
+    model, whole = game_of(record, classifier, target, profile.explain.baseline, start_sec)
+    progress(0, 1, "judging the maps")
+    evaluation, curves = _evaluation(record, target, maps, beats, model, whole, profile)
+    shaken, stable = _stability(record, classifier, target, found, beats, profile, store, progress)
     everything = {**maps, **{f"extra_beat/{name}": value for name, value in shaken.items()}}
-    arrays: dict[str, npt.NDArray[Any]] = {"r_peaks": peaks}
+    arrays = {"r_peaks": beats.samples, **curve_arrays(curves)}
     metas = {}
     for name, value in everything.items():
         entry = entry_of(value)
@@ -175,20 +194,17 @@ def _facts(record: Record, target: str, method: str, probability: float) -> Row:
 
 def _evaluation(
     record: Record,
-    classifier: Classifier,
     target: str,
     maps: Mapping[str, Map],
-    peaks: npt.NDArray[np.int64],
+    beats: Beats,
+    model: MaskedModel,
+    whole: Segmentation,
     profile: Profile,
-) -> list[Row]:
-    """Plausibility and faithfulness of every map, a row a map."""
+) -> tuple[list[Row], dict[str, Curves]]:
+    """Plausibility and faithfulness of every map, a row a map; and its curves."""
     params = profile.evaluation
     diagnosis = find_diagnosis(target)
-    seconds, rate = peaks / record.fs, heart_rate(peaks, record.fs)
-    model_input = prepare(record, classifier.manifest)
-    explain = profile.explain
-    model = MaskedModel(classifier, model_input, target, explain.baseline)
-    whole = segment(model_input, ExplainParams(), model_input.values.shape[0] / model_input.fs)
+    seconds, rate = beats.seconds, beats.rate
     removed = faithfulness(maps, model, whole, params)
     tokens = tokens_of(diagnosis, seconds, rate)
     targeted = targeted_deletion(maps, tokens, model, whole, params)
@@ -208,7 +224,7 @@ def _evaluation(
                 **score_columns(scores),
             }
         )
-    return rows
+    return rows, {name: judged.curves for name, judged in removed.items()}
 
 
 def _converged(item: Map, maps: Mapping[str, Map]) -> bool | None:
@@ -225,27 +241,29 @@ def _stability(
     classifier: Classifier,
     target: str,
     found: Explained,
-    peaks: npt.NDArray[np.int64],
+    beats: Beats,
     profile: Profile,
     store: Store,
+    progress: Progress,
 ) -> tuple[dict[str, Map], list[Row]]:
     """The extra-beat experiment on every map; a record with too few beats has none, and says so."""
-    params = profile.stability
-    seed = content_seed("extra_beat", record.digest, params.seed)
     try:
-        edges = found.fused.edges_sec
-        seen = float(edges[0]), float(edges[-1])
-        changed = extra_beat(record, peaks, seed, params.blend_sec, seen)
+        shaken = shake(
+            record,
+            classifier,
+            target,
+            found,
+            profile,
+            store,
+            peaks=beats.samples,
+            progress=progress,
+        )
     except ExplanationError as error:
         log.info("%s: no extra-beat experiment: %s", record.name, error)
         return {}, []
-    again = explained(changed.record, classifier, target, profile, store, start_sec=seen[0])
-    originals: dict[str, Map] = {**found.attributions, "fused": found.fused}
-    shaken: dict[str, Map] = {**again.attributions, "fused": again.fused}
     rows = []
-    for name, item in originals.items():
-        scores = stability(item, shaken[name], peaks / record.fs, changed.time_map, params)
-        before, after = item.probability, shaken[name].probability
+    for name, scores in stability_scores(shaken, profile.stability).items():
+        before, after = shaken.original[name].probability, shaken.changed[name].probability
         rows.append(
             {
                 **_facts(record, target, name, before),
@@ -254,4 +272,4 @@ def _stability(
                 **score_columns(scores),
             }
         )
-    return shaken, rows
+    return dict(shaken.changed), rows

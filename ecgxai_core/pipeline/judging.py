@@ -1,0 +1,169 @@
+"""What judges maps: the beats of a record, and the model with cells masked; curves and maps kept.
+
+Also the demonstration of what lead priors do to a localisation score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ecgxai_core.beats import heart_rate, r_peaks
+from ecgxai_core.diagnoses import Diagnosis
+from ecgxai_core.games.masked import MaskedModel
+from ecgxai_core.metrics.faithfulness import Curves
+from ecgxai_core.metrics.plausibility import plausibility
+from ecgxai_core.models.preprocess import prepare
+from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.params import EvaluationParams, ExplainParams
+from ecgxai_core.segments import segment
+from ecgxai_core.store.envelope import Entry
+from ecgxai_core.store.values import value_of
+from ecgxai_core.types import (
+    Attribution,
+    FloatArray,
+    FusedMap,
+    IntArray,
+    Record,
+    Segmentation,
+    content_seed,
+    frozen_array,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Beats",
+    "beats_of",
+    "curve_arrays",
+    "curves_of",
+    "game_of",
+    "maps_of",
+    "priors_shown",
+]
+
+Map = Attribution | FusedMap
+_CURVES = "curves"
+
+
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """R peaks of a record: ``int64[n]`` samples, ``float64[n]`` seconds, and beats a minute."""
+
+    samples: IntArray
+    seconds: FloatArray
+    rate: float
+
+
+def beats_of(record: Record) -> Beats:
+    """The beats that windows of evidence are placed by."""
+    peaks = r_peaks(record.signal, record.fs, record.leads)
+    seconds = frozen_array(peaks / record.fs, np.float64)
+    return Beats(frozen_array(peaks, np.int64), seconds, heart_rate(peaks, record.fs))
+
+
+def game_of(
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    baseline: str,
+    start_sec: float | None = None,
+) -> tuple[MaskedModel, Segmentation]:
+    """The model with cells masked, and one segment over all that it saw of the record."""
+    model_input = prepare(record, classifier.manifest, start_sec)
+    model = MaskedModel(classifier, model_input, target, baseline)
+    whole = segment(model_input, ExplainParams(), model_input.values.shape[0] / model_input.fs)
+    return model, whole
+
+
+def curve_arrays(curves: Mapping[str, Curves]) -> dict[str, npt.NDArray[Any]]:
+    """Deletion and insertion curves by map as arrays ``curves/<map>/<field>``."""
+    return {
+        f"{_CURVES}/{name}/{field.name}": getattr(item, field.name)
+        for name, item in curves.items()
+        for field in fields(item)
+    }
+
+
+def curves_of(entry: Entry) -> dict[str, Curves]:
+    """What :func:`curve_arrays` kept, by map; empty where there is nothing."""
+    names = [key.split("/")[1] for key in entry.arrays if key.startswith(f"{_CURVES}/")]
+    return {
+        name: Curves(**{f.name: entry.arrays[f"{_CURVES}/{name}/{f.name}"] for f in fields(Curves)})
+        for name in dict.fromkeys(names)
+    }
+
+
+def maps_of(entry: Entry) -> dict[str, Map]:
+    """The maps of a unit, by name."""
+    found = {}
+    for name, meta in entry.meta["maps"].items():
+        arrays = {
+            key.removeprefix(f"{name}/"): value
+            for key, value in entry.arrays.items()
+            if key.startswith(f"{name}/")
+        }
+        found[name] = value_of(Entry(arrays, meta))
+    return found
+
+
+def priors_shown(
+    maps: Mapping[str, Map],
+    diagnosis: Diagnosis,
+    beats: Beats,
+    params: EvaluationParams,
+) -> pd.DataFrame:
+    """AttAUC with and without lead priors: what a score is worth once the answer is in it.
+
+    Returns
+    -------
+    One row a map and kind of leads (``strict``, ``lenient``): ``map``, ``leads``, ``without`` and
+    ``with_priors``. ``random map`` has the weights of the first map in a seeded random order, and
+    ``empty map`` says nothing at all.
+    """
+    import pandas as pd
+
+    chosen = params.updated(priors=True)
+    rows: list[dict[str, Any]] = []
+    first = next(iter(maps.values()))
+    everything = {**maps, "random map": _shuffled(first, params.seed)}
+    for name, item in everything.items():
+        scores = {
+            s.metric: s for s in plausibility(item, diagnosis, beats.seconds, beats.rate, chosen)
+        }
+        for leads in ("strict", "lenient"):
+            plain, blended = scores[f"attauc_{leads}"], scores[f"attauc_{leads}_priors"]
+            rows.append(
+                {"map": name, "leads": leads, "without": plain.value, "with_priors": blended.value}
+            )
+            if item is first:
+                nothing = {"without": plain.empty, "with_priors": blended.empty}
+                rows.append({"map": "empty map", "leads": leads, **nothing})
+    frame = pd.DataFrame(rows)
+    order = [*everything, "empty map"]
+    return frame.sort_values("map", key=lambda names: names.map(order.index), kind="stable")
+
+
+def _shuffled(item: Map, seed: int) -> Attribution:
+    """The densities of a map, dealt to random cells of those that it explored."""
+    rng = np.random.default_rng(
+        content_seed("random map", item.provenance.record_digest, item.target, seed)
+    )
+    density = np.nan_to_num(item.density())
+    density[item.explored] = rng.permutation(density[item.explored])
+    return Attribution(
+        record=item.record,
+        target=item.target,
+        method="random",
+        probability=item.probability,
+        leads=item.leads,
+        edges_sec=item.edges_sec,
+        weights=(density * item.durations).astype(np.float32),
+        explored=item.explored,
+        provenance=item.provenance,
+    )
