@@ -22,9 +22,30 @@ from ecgxai_core.report.words import in_words, lead_rows
 from ecgxai_core.types import Attribution, FusedMap, Prediction, Record
 from ecgxai_core.version import library_versions
 
-__all__ = ["RecordFacts", "caption_of", "class_name", "method_title", "record_report"]
+__all__ = [
+    "MAIN_METRICS",
+    "RecordFacts",
+    "caption_of",
+    "class_name",
+    "method_title",
+    "record_report",
+]
 
 Map = Attribution | FusedMap
+
+MAIN_METRICS: tuple[str, ...] = (
+    "attauc_strict",
+    "attauc_lenient",
+    "token_attauc_strict",
+    "token_attauc_lenient",
+    "deletion_gain",
+    "insertion_gain",
+    "faithfulness_gain",
+    "spearman",
+    "jaccard_at_k",
+    "rbo_ext",
+)
+"""Metrics that are shown first; everything else is in the full tables."""
 
 
 @dataclass(frozen=True)
@@ -225,22 +246,31 @@ def _lead_table(item: Map) -> html.Html:
 
 
 def _scores(facts: RecordFacts) -> list[html.Html]:
-    rows = []
-    for row in facts.scores:
-        for name, metric in METRICS.items():
-            value = row.get(name)
-            if value is None:
-                continue
-            sides = [row.get(f"{name}_{side}") for side in ("random", "empty", "ceiling")]
-            better = {"higher": "higher", "lower": "lower", "none": "neither"}[metric.direction]
-            method = method_title(str(row.get("method", "")))
-            rows.append((metric.category, metric.title, method, float(value), *sides, better))
     columns = ("judges", "metric", "map", "score", "random map", "empty map", "ceiling", "better")
+    first = [row for name in MAIN_METRICS for row in _score_rows(facts, name)]
+    every = [row for name in METRICS for row in _score_rows(facts, name)]
     note = (
         "Read every score against the random and the empty map beside it. A dash is undefined. No "
         "prior and no label entered a score, except where its name says so."
     )
-    return [html.paragraph(note, "note"), html.table(columns, rows)]
+    return [
+        html.paragraph(note, "note"),
+        html.table(columns, first),
+        html.section(f"All {len(every)} scores", html.table(columns, every), folded=True),
+    ]
+
+
+def _score_rows(facts: RecordFacts, name: str) -> list[tuple[object, ...]]:
+    """One metric of every map that has it, beside what it is judged against."""
+    metric = METRICS[name]
+    better = "neither" if metric.direction == "none" else metric.direction
+    rows: list[tuple[object, ...]] = []
+    for row in facts.scores:
+        if row.get(name) is not None:
+            sides = [row.get(f"{name}_{side}") for side in ("random", "empty", "ceiling")]
+            title = method_title(str(row.get("method", "")))
+            rows.append((metric.category, metric.title, title, float(row[name]), *sides, better))
+    return rows
 
 
 def _checklist(checklist: Checklist) -> list[html.Html]:

@@ -12,26 +12,12 @@ from ecgxai_core.pipeline.tables import EVALUATION, FAILURES, STABILITY, SUMMARY
 from ecgxai_core.plots.intervals import interval_svg
 from ecgxai_core.report import html
 from ecgxai_core.report.commands import run_command
-from ecgxai_core.report.record import class_name, method_title
+from ecgxai_core.report.record import MAIN_METRICS, class_name, method_title
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MAIN_METRICS", "run_report"]
-
-MAIN_METRICS: tuple[str, ...] = (
-    "attauc_strict",
-    "attauc_lenient",
-    "token_attauc_strict",
-    "token_attauc_lenient",
-    "deletion_gain",
-    "insertion_gain",
-    "faithfulness_gain",
-    "spearman",
-    "jaccard_at_k",
-    "rbo_ext",
-)
-"""What is drawn and listed first; everything else is in the full table."""
+__all__ = ["run_report"]
 
 _SUMMARY = ("n", "n_undefined", "mean", "ci_low", "ci_high", "random", "empty", "ceiling")
 _MOST_ROWS = 2000
@@ -108,8 +94,12 @@ def _results(summary: pd.DataFrame) -> list[html.Html]:
 def _bars(rows: pd.DataFrame) -> list[tuple[str, str, float, float, float, float]]:
     return [
         (_title(r.metric), method_title(r.method), r.mean, r.ci_low, r.ci_high, r.random)
-        for r in _each(rows.sort_values("metric", key=lambda c: c.map(MAIN_METRICS.index)))
+        for r in _each(rows.sort_values("metric", key=_places, kind="stable"))
     ]
+
+
+def _places(metrics: pd.Series[str]) -> pd.Series[int]:
+    return metrics.map(MAIN_METRICS.index)
 
 
 def _each(frame: pd.DataFrame) -> Any:

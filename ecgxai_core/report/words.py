@@ -33,7 +33,7 @@ def lead_rows(item: Attribution | FusedMap) -> list[tuple[str, float, float, flo
             lead,
             float(np.abs(row).sum() / total),
             float(row[row > 0].sum() / total),
-            float(-row[row < 0].sum() / total),
+            float(np.abs(row[row < 0]).sum() / total),
             float(seconds[seen].sum()),
         )
         for lead, row, seen in zip(item.leads, weights, item.explored, strict=True)
