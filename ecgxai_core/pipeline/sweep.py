@@ -1,0 +1,290 @@
+"""What two fusion parameters do to the scores, over one record or many.
+
+Explanations come from the cache; only the fusion and its scores are computed again. ``tau`` and
+``topk`` change what is shown, never a score (see :mod:`ecgxai_core.fusion`); the measure ``shown``
+is the share of the map that reaches ``tau``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import numpy as np
+
+from ecgxai_core.diagnoses import find_diagnosis
+from ecgxai_core.errors import ExplanationError, ParameterError
+from ecgxai_core.fusion import view
+from ecgxai_core.games.masked import MaskedModel
+from ecgxai_core.metrics.faithfulness import faithfulness
+from ecgxai_core.metrics.plausibility import plausibility
+from ecgxai_core.metrics.stability import stability
+from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.params import FusionParams, Profile
+from ecgxai_core.pipeline.explanation import FUSED_METHODS, cached_attributions, fused_map
+from ecgxai_core.pipeline.judging import Beats, beats_of, game_of
+from ecgxai_core.pipeline.prediction import Progress, no_progress
+from ecgxai_core.pipeline.shaking import Shaken, cached_shaken
+from ecgxai_core.store.cache import Store
+from ecgxai_core.types import Attribution, FloatArray, FusedMap, Record, Score, Segmentation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "MEASURES",
+    "SWEPT",
+    "Axis",
+    "Case",
+    "Sweep",
+    "cached_case",
+    "default_axis",
+    "sweep",
+]
+
+SWEPT: tuple[str, ...] = (
+    "agg",
+    "beta",
+    "sign_policy",
+    "scale",
+    "method_weights",
+    "tau",
+    "tau_mode",
+)
+"""Fusion parameters that can be swept; ``method_weights`` as the first method's share."""
+
+MEASURES: Mapping[str, str] = {
+    "attauc_strict": "AttAUC (strict)",
+    "attauc_lenient": "AttAUC (lenient)",
+    "precision_strict": "Precision@k (strict)",
+    "spearman": "Stability: Spearman",
+    "weighted_jaccard": "Stability: weighted Jaccard",
+    "deletion_gain": "Deletion gain",
+    "shown": "Share of the map shown",
+}
+"""Measure -> name for people; higher is better for all of them."""
+
+_PLAUSIBLE = ("attauc_strict", "attauc_lenient", "precision_strict")
+_STABLE = ("spearman", "weighted_jaccard")
+_WEIGHTS = "method_weights"
+Map = Attribution | FusedMap
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One parameter and the values it takes; ``method_weights``: shares of the first method."""
+
+    name: str
+    values: tuple[Any, ...]
+
+    def applied(self, params: FusionParams, value: Any) -> FusionParams:
+        """The parameters with this one set to a value."""
+        if self.name == _WEIGHTS:
+            return params.updated(method_weights=(value, round(1 - value, 6)))
+        return params.updated(**{self.name: value})
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One record with its cached explanations, and the extra-beat experiment where it is there."""
+
+    record: Record
+    target: str
+    attributions: Mapping[str, Attribution]
+    beats: Beats
+    shaken: Shaken | None
+    start_sec: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Result of :func:`sweep`.
+
+    ``frame`` has a row a grid point and measure: the two parameters (``x``, ``y``), ``measure``,
+    ``n`` (records with a value), ``mean`` and ``chance``. ``records`` were used.
+    """
+
+    x: Axis
+    y: Axis
+    frame: pd.DataFrame
+    records: int
+
+    def grid(self, measure: str) -> FloatArray:
+        """``float64[y value, x value]``: means; NaN where there are none."""
+        rows = self.frame[self.frame["measure"] == measure]
+        return rows["mean"].to_numpy(np.float64).reshape(len(self.y.values), len(self.x.values))
+
+    def chance(self, measure: str) -> float:
+        """Mean chance level of a measure; NaN where it has none."""
+        values = self.frame.loc[self.frame["measure"] == measure, "chance"].dropna()
+        return float(values.mean()) if len(values) else float("nan")
+
+    def measures(self) -> tuple[str, ...]:
+        """Those that have at least one value."""
+        return tuple(name for name in MEASURES if np.isfinite(self.grid(name)).any())
+
+    def best(self, measure: str, base: FusionParams) -> FusionParams:
+        """``base`` with the two parameters of the best grid point; the first where several tie."""
+        row, column = np.unravel_index(
+            int(np.nanargmax(self.grid(measure))), (len(self.y.values), len(self.x.values))
+        )
+        return self.y.applied(
+            self.x.applied(base, self.x.values[int(column)]), self.y.values[int(row)]
+        )
+
+
+def default_axis(name: str, steps: int = 5) -> Axis:
+    """All choices of a parameter, or evenly spaced values between its bounds.
+
+    ``tau`` goes from 0 to 0.2, where maps are still seen.
+
+    Raises
+    ------
+    ParameterError
+        A parameter that cannot be swept.
+    """
+    if name not in SWEPT:
+        raise ParameterError("sweep", name, "cannot be swept", f"use {', '.join(SWEPT)}")
+    kind = FusionParams.model_fields[name].annotation
+    if get_origin(kind) is Literal:
+        return Axis(name, get_args(kind))
+    top = 0.2 if name == "tau" else 1.0
+    return Axis(name, tuple(round(top * i / (steps - 1), 4) for i in range(steps)))
+
+
+def cached_case(
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    profile: Profile,
+    store: Store,
+    *,
+    methods: Sequence[str] = FUSED_METHODS,
+    start_sec: float | None = None,
+) -> Case | None:
+    """A record whose explanations the cache has, or ``None``; nothing is explained here."""
+    params = {method: profile.for_method(method) for method in methods}
+    found = cached_attributions(record, classifier, target, params, store, start_sec=start_sec)
+    if len(found) < len(params):
+        return None
+    try:
+        shaken = cached_shaken(
+            record, classifier, target, profile, store, methods=methods, start_sec=start_sec
+        )
+    except ExplanationError:
+        shaken = None  # too few beats for the experiment: the other measures still stand
+    return Case(record, target, found, beats_of(record), shaken, start_sec)
+
+
+def sweep(
+    cases: Sequence[Case],
+    x: Axis,
+    y: Axis,
+    profile: Profile,
+    *,
+    classifier: Classifier | None = None,
+    progress: Progress = no_progress,
+) -> Sweep:
+    """Fuse and judge every case at every grid point.
+
+    Parameters
+    ----------
+    cases
+        At least one.
+    x, y
+        Two different parameters.
+    profile
+        All other parameters.
+    classifier
+        With it the deletion gain is computed too, which needs forward passes.
+    progress
+        Called with (done, total, what).
+
+    Raises
+    ------
+    ParameterError
+        No case, or one parameter twice.
+    """
+    import pandas as pd
+
+    if not cases:
+        raise ParameterError("sweep", "records", "there are none", "explain some records first")
+    if x.name == y.name:
+        raise ParameterError("sweep", x.name, "is given twice", "choose two parameters")
+    settings = [y.applied(x.applied(profile.fusion, b), a) for a, b in product(y.values, x.values)]
+    found: list[dict[tuple[int, str], tuple[float, float]]] = []
+    for number, case in enumerate(cases):
+        progress(number, len(cases), case.record.name)
+        found.append(_case_scores(case, settings, profile, classifier))
+    progress(len(cases), len(cases), "")
+    rows = []
+    for place, (a, b) in enumerate(product(y.values, x.values)):
+        for measure in MEASURES:
+            pairs = [scores[place, measure] for scores in found if (place, measure) in scores]
+            values = np.array([pair for pair in pairs if np.isfinite(pair[0])], np.float64)
+            mean, chance = values.mean(axis=0) if len(values) else (np.nan, np.nan)
+            rows.append(
+                {x.name: b, y.name: a, "measure": measure}
+                | {"n": len(values), "mean": float(mean), "chance": float(chance)}
+            )
+    return Sweep(x, y, pd.DataFrame(rows), len(cases))
+
+
+def _case_scores(
+    case: Case, settings: Sequence[FusionParams], profile: Profile, classifier: Classifier | None
+) -> dict[tuple[int, str], tuple[float, float]]:
+    """(grid point, measure) -> value and chance level, of one record."""
+    scores: dict[tuple[int, str], tuple[float, float]] = {}
+    maps: dict[str, Map] = {}
+    for place, params in enumerate(settings):
+        chosen = profile.updated(fusion=params)
+        fused = fused_map(case.attributions, chosen)
+        maps[str(place)] = fused
+        for score in _judged(case, fused, chosen):
+            scores[place, score.metric] = score.value, score.random
+        scores[place, "shown"] = 1 - view(fused, params).dropped_mass, float("nan")
+    if classifier is not None:
+        for place, value in _gains(case, maps, profile, classifier):
+            scores[place, "deletion_gain"] = value, 0.0
+    return scores
+
+
+def _judged(case: Case, fused: FusedMap, profile: Profile) -> Iterator[Score]:
+    """Plausibility, and stability where the experiment is there."""
+    diagnosis = find_diagnosis(case.target)
+    beats = case.beats
+    for score in plausibility(fused, diagnosis, beats.seconds, beats.rate, profile.evaluation):
+        if score.metric in _PLAUSIBLE:
+            yield score
+    if case.shaken is None:
+        return
+    changed = fused_map(
+        {name: _attribution(case.shaken.changed[name]) for name in case.attributions}, profile
+    )
+    time_map = case.shaken.augmented.time_map
+    for score in stability(fused, changed, beats.seconds, time_map, profile.stability):
+        if score.metric in _STABLE:
+            yield score
+
+
+def _attribution(item: Map) -> Attribution:
+    if not isinstance(item, Attribution):
+        raise TypeError(f"{type(item).__name__} is no attribution")
+    return item
+
+
+def _gains(
+    case: Case, maps: Mapping[str, Map], profile: Profile, classifier: Classifier
+) -> Iterator[tuple[int, float]]:
+    """Deletion gain of every map; all maps share the random orders."""
+    model: MaskedModel
+    whole: Segmentation
+    model, whole = game_of(
+        case.record, classifier, case.target, profile.explain.baseline, case.start_sec
+    )
+    judged = faithfulness(maps, model, whole, profile.evaluation)
+    for place, result in judged.items():
+        gain = next(score for score in result.scores if score.metric == "deletion_gain")
+        yield int(place), gain.value

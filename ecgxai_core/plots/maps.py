@@ -1,0 +1,262 @@
+"""Maps without the paper: leads by time, several on one time axis, with a trace above them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecgxai_core.plots.charts import styled
+from ecgxai_core.plots.theme import Theme
+from ecgxai_core.types import FloatArray
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["MapPanel", "Trace", "map_panels", "sweep_map"]
+
+_ROW = 15
+_TRACE = 90
+_SEQUENTIAL = "Cividis"
+
+
+@dataclass(frozen=True, slots=True)
+class MapPanel:
+    """One map: ``values[lead, cell]`` in [-1, 1] (NaN = not explored) on edges in seconds."""
+
+    title: str
+    leads: tuple[str, ...]
+    edges_sec: FloatArray
+    values: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One lead over time: seconds and mV; NaN breaks the line."""
+
+    title: str
+    seconds: FloatArray
+    values: FloatArray
+
+
+def map_panels(
+    panels: Sequence[MapPanel],
+    theme: Theme,
+    *,
+    traces: Sequence[Trace] = (),
+    marked_sec: tuple[float, float] | None = None,
+    x_title: str = "time (s)",
+) -> go.Figure:
+    """Traces and maps under each other on one shared time axis: zooming one zooms all.
+
+    All maps have one colour scale, -1 to 1. What was not explored is hatched. ``marked_sec`` is
+    outlined through all panels (an inserted beat).
+    """
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    heights = [_TRACE] * len(traces) + [_ROW * len(panel.leads) for panel in panels]
+    gap = 34
+    plot = sum(heights) + gap * (len(heights) - 1)
+    figure = make_subplots(
+        rows=len(heights),
+        cols=1,
+        shared_xaxes=True,
+        row_heights=heights,
+        vertical_spacing=gap / plot if len(heights) > 1 else 0,
+        subplot_titles=[*(t.title for t in traces), *(p.title for p in panels)],
+    )
+    for row, trace in enumerate(traces, start=1):
+        figure.add_trace(
+            go.Scatter(
+                x=trace.seconds.astype(np.float32),
+                y=trace.values.astype(np.float32),
+                mode="lines",
+                line={"color": theme.trace, "width": 1},
+                showlegend=False,
+                hoverinfo="skip",
+            ),
+            row=row,
+            col=1,
+        )
+        figure.update_yaxes(title={"text": "mV"}, nticks=4, row=row, col=1)
+    for row, panel in enumerate(panels, start=len(traces) + 1):
+        for drawn in _drawn(panel, theme, first=row == len(traces) + 1):
+            figure.add_trace(drawn, row=row, col=1)
+        figure.update_yaxes(
+            autorange="reversed", tickfont={"size": 10}, showgrid=False, nticks=12, row=row, col=1
+        )
+    styled(figure, theme, height=plot + 106)
+    if marked_sec is not None:
+        figure.add_vrect(
+            x0=marked_sec[0],
+            x1=marked_sec[1],
+            row="all",
+            col=1,
+            line={"color": theme.conflict, "width": 1.5, "dash": "dot"},
+            fillcolor="rgba(0,0,0,0)",
+        )
+    figure.update_xaxes(title={"text": x_title}, row=len(heights), col=1)
+    figure.update_xaxes(showgrid=False, zeroline=False)
+    figure.update_annotations(font={"size": 12, "color": theme.text}, x=0, xanchor="left")
+    figure.update_layout(
+        margin={"l": 8, "r": 8, "t": 30, "b": 66},
+        plot_bgcolor=theme.paper,
+        legend={"y": 0, "yanchor": "top", "yref": "container", "x": 0},
+        uirevision="maps",
+    )
+    return figure
+
+
+def sweep_map(
+    x: tuple[str, Sequence[Any]],
+    y: tuple[str, Sequence[Any]],
+    values: FloatArray,
+    title: str,
+    theme: Theme,
+    *,
+    chance: float = float("nan"),
+    current: tuple[Any, Any] | None = None,
+) -> go.Figure:
+    """What two parameters do to one measure, as numbers on colour; the best cell is ringed.
+
+    Parameters
+    ----------
+    x, y
+        Name and values of the two parameters.
+    values
+        ``float64[y value, x value]``; higher is better, NaN = no value.
+    title
+        Name of the measure for people.
+    theme
+        Colours.
+    chance
+        Chance level (NaN = none); it stands under the title, and cells that do not reach it are
+        crossed.
+    current
+        Values of ``x`` and ``y`` that are in force; that cell is outlined where it is in the grid.
+    """
+    import plotly.graph_objects as go
+
+    names_x, names_y = [_text(v) for v in x[1]], [_text(v) for v in y[1]]
+    figure = go.Figure(
+        go.Heatmap(
+            x=names_x,
+            y=names_y,
+            z=values,
+            colorscale=_SEQUENTIAL,
+            text=[[_cell(v, chance) for v in line] for line in values],
+            texttemplate="%{text}",
+            textfont={"size": 11},
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hovertemplate=f"{x[0]} %{{x}}, {y[0]} %{{y}}: %{{z:.4f}}<extra></extra>",
+        )
+    )
+    for place, dash, colour in _places(values, x[1], y[1], current, theme):
+        figure.add_shape(
+            type="rect",
+            x0=place[1] - 0.46,
+            x1=place[1] + 0.46,
+            y0=place[0] - 0.46,
+            y1=place[0] + 0.46,
+            line={"color": colour, "width": 3, "dash": dash},
+        )
+    styled(figure, theme, height=36 * max(3, len(names_y)) + 130)
+    level = f"chance {chance:.3g}; × = not above it" if np.isfinite(chance) else "no chance level"
+    figure.update_xaxes(title={"text": x[0]}, type="category", showgrid=False)
+    figure.update_yaxes(title={"text": y[0]}, type="category", showgrid=False)
+    figure.update_layout(
+        margin={"l": 8, "r": 8, "t": 52, "b": 8},
+        title={
+            "text": f"<b>{title}</b><br>{level}",
+            "font": {"size": 12, "color": theme.text},
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 6},
+        },
+        uirevision="sweep",
+    )
+    return figure
+
+
+def _drawn(panel: MapPanel, theme: Theme, *, first: bool) -> tuple[Any, ...]:
+    """A map as a heat map, and a hatched area under it that shows through where it is empty."""
+    import plotly.graph_objects as go
+
+    edges = panel.edges_sec
+    n = len(panel.leads)
+    bounds = [float(edges[0]), float(edges[-1])]
+    hatch = go.Scatter(
+        x=[bounds[0], bounds[1], bounds[1], bounds[0], bounds[0]],
+        y=[-0.5, -0.5, n - 0.5, n - 0.5, -0.5],
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillpattern={"shape": "/", "size": 6, "fgcolor": theme.unexplored, "bgcolor": theme.paper},
+        name="not explored",
+        showlegend=first and bool(np.any(np.isnan(panel.values))),
+        hoverinfo="skip",
+    )
+    cells = go.Heatmap(
+        x=np.round(edges, 4),
+        y=list(range(n)),
+        z=np.round(panel.values, 4),
+        zmin=-1,
+        zmax=1,
+        colorscale=[[0, theme.against], [0.5, theme.paper], [1, theme.in_favour]],
+        showscale=first,
+        customdata=np.repeat(np.array(panel.leads)[:, None], panel.values.shape[1], axis=1),
+        hovertemplate="%{customdata} %{x:.2f} s: %{z:.2f}<extra></extra>",
+        colorbar={
+            "orientation": "h",
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "x": 1,
+            "xanchor": "right",
+            "len": 0.45,
+            "thickness": 9,
+            "tickvals": [-1, 0, 1],
+            "ticktext": ["against", "0", "for"],
+            "title": {
+                "text": "share of largest |attribution| per s",
+                "side": "top",
+                "font": {"size": 11},
+            },
+        },
+        name=panel.title,
+    )
+    return hatch, cells
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _cell(value: float, chance: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.3f}" + (" ×" if np.isfinite(chance) and value <= chance else "")
+
+
+def _places(
+    values: FloatArray,
+    xs: Sequence[Any],
+    ys: Sequence[Any],
+    current: tuple[Any, Any] | None,
+    theme: Theme,
+) -> list[tuple[tuple[int, int], str, str]]:
+    """Cells to outline: the best (solid), and the one in force (dotted)."""
+    found: list[tuple[tuple[int, int], str, str]] = []
+    if np.any(np.isfinite(values)):
+        row, column = np.unravel_index(int(np.nanargmax(values)), values.shape)
+        found.append(((int(row), int(column)), "solid", theme.conflict))
+    if current is not None and current[0] in xs and current[1] in ys:
+        found.append(((ys.index(current[1]), xs.index(current[0])), "dot", theme.text))
+    return found
