@@ -44,7 +44,7 @@ from ecgxai_core.store.envelope import Entry
 from ecgxai_core.store.values import entry_of, json_safe
 from ecgxai_core.types import Attribution, FusedMap, Record, Score, Segmentation
 
-__all__ = ["UNIT_FOLDER", "Unit", "UnitOutcome", "compute_unit", "unit_entry"]
+__all__ = ["UNIT_FOLDER", "Unit", "UnitOutcome", "cached_unit", "compute_unit", "unit_entry"]
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,36 @@ def unit_entry(
     Maps are named by method, ``fused``, and ``extra_beat/<method>`` for the shaken record; the
     arrays ``curves/<map>/<field>`` are the deletion and insertion curves.
     """
-    key = cache_key(
+
+    def computed() -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        return _computed(record, classifier, target, profile, store, start_sec, progress)
+
+    key = _key(record, classifier, target, profile, start_sec)
+    return store.get_or_compute(key, computed)
+
+
+def cached_unit(
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    profile: Profile,
+    store: Store,
+    *,
+    start_sec: float | None = None,
+) -> Entry | None:
+    """What :func:`unit_entry` gives, where the cache has it; nothing is computed."""
+    return store.get(_key(record, classifier, target, profile, start_sec))
+
+
+def _key(
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    profile: Profile,
+    start_sec: float | None,
+) -> dict[str, Any]:
+    """Everything that a unit depends on or carries."""
+    return cache_key(
         "unit",
         record=record.digest,
         name=record.name,
@@ -142,11 +171,6 @@ def unit_entry(
         profile=profile.as_key(),
         start_sec=start_sec,
     )
-
-    def computed() -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        return _computed(record, classifier, target, profile, store, start_sec, progress)
-
-    return store.get_or_compute(key, computed)
 
 
 def _computed(
