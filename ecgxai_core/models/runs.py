@@ -27,6 +27,7 @@ __all__ = [
     "over_seeds",
     "read_run",
     "run_table",
+    "same_but_seed",
 ]
 
 METRICS: Mapping[str, bool] = {
@@ -187,12 +188,8 @@ def compare_runs(runs: Sequence[TrainingRun]) -> list[dict[str, Any]]:
 def over_seeds(runs: Sequence[TrainingRun], metric: str = "auroc") -> list[dict[str, Any]]:
     """Runs that differ in nothing but seed and name, together: mean and sample deviation."""
     _known(metric)
-    groups: dict[str, list[TrainingRun]] = {}
-    for run in runs:
-        same = {key: v for key, v in _flat(run.params).items() if key not in ("name", "seed")}
-        groups.setdefault(repr(sorted(same.items())), []).append(run)
     rows = []
-    for members in groups.values():
+    for members in same_but_seed(runs):
         values = np.array([run.best(metric) for run in members])
         values = values[~np.isnan(values)]
         rows.append(
@@ -206,6 +203,15 @@ def over_seeds(runs: Sequence[TrainingRun], metric: str = "auroc") -> list[dict[
             }
         )
     return rows
+
+
+def same_but_seed(runs: Sequence[TrainingRun]) -> list[list[TrainingRun]]:
+    """Runs in groups whose parameters differ in nothing but seed and name."""
+    groups: dict[str, list[TrainingRun]] = {}
+    for run in runs:
+        same = {key: v for key, v in _flat(run.params).items() if key not in ("name", "seed")}
+        groups.setdefault(repr(sorted(same.items())), []).append(run)
+    return list(groups.values())
 
 
 def _known(metric: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgxai_core.models.runs import METRICS, TrainingRun
+from ecgxai_core.models.runs import METRICS, TrainingRun, same_but_seed
 
 __all__ = ["Curve", "curves", "mean_curve", "save_curves"]
 
@@ -54,9 +54,23 @@ def save_curves(
     runs: Sequence[TrainingRun],
     path: Path,
     metrics: Sequence[str] = ("loss", "tune_loss", "auroc", "f1"),
+    *,
+    seeds_together: bool = False,
 ) -> Path:
-    """Write the curves of runs as one self-contained HTML page; returns its path."""
-    figure = _figure([curves(runs, metric) for metric in metrics if metric in METRICS])
+    """Write the curves of runs as one self-contained HTML page; returns its path.
+
+    With ``seeds_together`` runs that differ in their seed alone are one curve, the mean, in a band
+    of one sample deviation.
+    """
+    known = [metric for metric in metrics if metric in METRICS]
+    if seeds_together:
+        groups = same_but_seed(runs)
+        titled = [(f"{group[0].name} ({len(group)} seeds)", group) for group in groups]
+        figure = _figure(
+            [[mean_curve(g, metric, title) for title, g in titled] for metric in known]
+        )
+    else:
+        figure = _figure([curves(runs, metric) for metric in known])
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.write_html(path, include_plotlyjs=True)
     return path
@@ -69,16 +83,38 @@ def _figure(groups: Sequence[Sequence[Curve]]) -> Any:
     figure = make_subplots(rows=len(groups) or 1, cols=1, shared_xaxes=True, subplot_titles=titles)
     for row, group in enumerate(groups, start=1):
         for number, curve in enumerate(group):
+            colour = _COLOURS[number % len(_COLOURS)]
+            if any(curve.spread):
+                _add_band(figure, curve, colour, row)
             figure.add_scatter(
                 x=list(curve.epochs),
                 y=list(curve.values),
                 name=curve.title,
                 legendgroup=curve.title,
                 showlegend=row == 1,
-                line={"color": _COLOURS[number % len(_COLOURS)]},
+                line={"color": colour},
                 row=row,
                 col=1,
             )
     figure.update_xaxes(title_text="epoch", row=len(groups) or 1, col=1)
     figure.update_layout(height=260 * max(len(groups), 1), template="simple_white")
     return figure
+
+
+def _add_band(figure: Any, curve: Curve, colour: str, row: int) -> None:
+    """The mean plus and minus one deviation, as an area without outline."""
+    upper = [value + spread for value, spread in zip(curve.values, curve.spread, strict=True)]
+    lower = [value - spread for value, spread in zip(curve.values, curve.spread, strict=True)]
+    figure.add_scatter(
+        x=[*curve.epochs, *reversed(curve.epochs)],
+        y=[*upper, *reversed(lower)],
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.2,
+        line={"width": 0},
+        hoverinfo="skip",
+        legendgroup=curve.title,
+        showlegend=False,
+        row=row,
+        col=1,
+    )

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYOUTS", "Catalogue", "Entry", "open_catalogue", "read_entry"]
 
-LAYOUTS: tuple[str, ...] = ("ptb-xl", "ptb-xl-500", "cinc", "ludb", "mit-bih", "cinc2017")
+LAYOUTS: tuple[str, ...] = (
+    "ptb-xl",
+    "ptb-xl-500",
+    "cinc",
+    "cinc2020",
+    "cinc2021",
+    "ludb",
+    "mit-bih",
+    "cinc2017",
+)
 """Official layouts that :func:`open_catalogue` reads."""
 
 
@@ -110,7 +119,7 @@ def open_catalogue(folder: Path, layout: str | None = None) -> Catalogue:
         from ecgxai_core.records.catalogue_ludb import read_ludb
 
         return read_ludb(folder)
-    if name == "cinc":
+    if name in ("cinc", "cinc2020", "cinc2021"):
         from ecgxai_core.records.catalogue_challenge import read_challenge
 
         return read_challenge(folder)

@@ -49,7 +49,7 @@ class FetchProgress:
 
 Report = Callable[[FetchProgress], None]
 
-_PTBXL = "https://physionet.org/files/ptb-xl/1.0.3/"
+_PTBXL = "https://physionet.org/files/ptb-xl/1.0.1/"
 _TABLES = ("ptbxl_database.csv", "scp_statements.csv", "LICENSE.txt")
 _WAGNER = "Wagner et al., Scientific Data 7:154 (2020)"
 

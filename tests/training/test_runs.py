@@ -110,6 +110,14 @@ def test_curves_and_their_page(folder: Path, tmp_path: Path) -> None:
     assert "<script src=" not in text.replace("'", '"'), "the page needs no network"
 
 
+def test_seeds_are_drawn_as_mean_and_band(folder: Path, tmp_path: Path) -> None:
+    runs = find_runs(folder, RunFilter(model="cnn"))
+    page = save_curves(runs, tmp_path / "seeds.html", ("auroc",), seeds_together=True)
+    text = page.read_text(encoding="utf-8")
+    assert "a (2 seeds)" in text
+    assert "toself" in text
+
+
 def test_no_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RunError):
         find_runs(tmp_path / "nowhere")
