@@ -104,6 +104,16 @@ def test_a_patient_on_both_sides_is_refused(arrays: EcgArrays, tmp_path: Path) -
         train(small_params(), open_arrays(tmp_path / "data"), tmp_path / "run")
 
 
+def test_a_run_that_was_told_to_stop_can_go_on(
+    arrays: EcgArrays, finished: Path, tmp_path: Path
+) -> None:
+    schedule = {"epochs": 3, "learning_rate": 0.01, "warmup_epochs": 0.5}
+    train(small_params(schedule={**schedule, "stop_after": 1}), arrays, tmp_path)
+    assert len(history(tmp_path)) == 1
+    train(small_params(), arrays, tmp_path)
+    assert history(tmp_path) == history(finished)
+
+
 def test_stopping_early_and_stopping_after(arrays: EcgArrays, tmp_path: Path) -> None:
     schedule = {"epochs": 6, "learning_rate": 1e-9, "early_stop_patience": 1, "stop_after": 2}
     train(small_params(schedule=schedule), arrays, tmp_path / "a")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgxai_core.errors import RunError
+from ecgxai_core.errors import ParameterError, RunError
 from ecgxai_core.models.training.arrays import EcgArrays
 from ecgxai_core.models.training.batches import TrainingBatches, whole_records
 from ecgxai_core.models.training.config import TrainParams
@@ -27,6 +27,7 @@ from ecgxai_core.models.training.rundir import (
 from ecgxai_core.models.training.scores import auroc, f1, macro, sensitivity, specificity
 from ecgxai_core.models.training.trainer import Trainer
 from ecgxai_core.models.zoo import Shape
+from ecgxai_core.params import checked
 from ecgxai_core.records.labels import SUPERCLASSES, frequent_classes
 from ecgxai_core.types import BoolArray, Float32Array, IntArray
 
@@ -108,7 +109,8 @@ def _claim(run: Path, params: TrainParams, arrays: EcgArrays, classes: tuple[str
     wanted = {"params": params.as_key(), "data": arrays.digest, "classes": list(classes)}
     if (run / "config.json").exists():
         there = read_json(run / "config.json")
-        if {key: there.get(key) for key in wanted} != wanted:
+        same = all(there.get(key) == wanted[key] for key in ("data", "classes"))
+        if not (same and _same_course(there.get("params"), params)):
             raise RunError(
                 run.name, "config.json", "belongs to another run", "choose an empty directory"
             )
@@ -119,6 +121,16 @@ def _claim(run: Path, params: TrainParams, arrays: EcgArrays, classes: tuple[str
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_json(run / "config.json", {**about, **wanted, "revision": git_revision()})
+
+
+def _same_course(there: Any, params: TrainParams) -> bool:
+    """Whether a run's parameters are these; where it stops may differ, so that it can go on."""
+    try:
+        old = checked(TrainParams, there)
+    except (ParameterError, TypeError):
+        return False
+    schedule = old.schedule.updated(stop_after=params.schedule.stop_after)
+    return old.updated(schedule=schedule) == params
 
 
 def _resume(path: Path, trainer: Trainer) -> _State:
