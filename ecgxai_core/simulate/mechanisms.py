@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.simulate import templates as shapes
 from ecgxai_core.simulate.heart import Heart
-from ecgxai_core.simulate.kernels import Kernel, scaled
+from ecgxai_core.simulate.kernels import Kernel, rotated, scaled
 from ecgxai_core.simulate.populations import Draw
 from ecgxai_core.types import STANDARD_LEADS
 
@@ -76,7 +76,7 @@ def _same(heart: Heart, draw: Draw) -> Heart:
 
 
 def _fibrillation(heart: Heart, draw: Draw) -> Heart:
-    return replace(heart, rhythm="fibrillation", t=scaled(heart.t, (0.65, 0.65, 0.65)))
+    return replace(heart, rhythm="fibrillation", t=scaled(heart.t, (0.50, 0.50, 0.60)))
 
 
 def _flutter(heart: Heart, draw: Draw) -> Heart:
@@ -96,7 +96,7 @@ def _ventricular_ectopic(heart: Heart, draw: Draw) -> Heart:
 
 
 def _paced(heart: Heart, draw: Draw) -> Heart:
-    mode = draw.choice("pacing", ("ventricular", "atrial tracking"))
+    mode = draw.choice("pacing", ("ventricular", "ventricular", "atrial tracking"))
     return replace(
         heart, rhythm="paced", keep_axis=True, paced_p=mode == "atrial tracking",
         qrs=shapes.PACED_QRS, st=shapes.PACED_ST, t=shapes.PACED_T,
@@ -109,12 +109,21 @@ def _right_bundle(heart: Heart, draw: Draw) -> Heart:
     return replace(heart, terminal=late, t=shapes.RBBB_T, st=())
 
 
+def _incomplete_right_bundle(heart: Heart, draw: Draw) -> Heart:
+    gain = heart["terminal_gain"]
+    return replace(heart, terminal=scaled(shapes.IRBBB_TERMINAL, (gain, gain, gain)))
+
+
 def _left_bundle(heart: Heart, draw: Draw) -> Heart:
     return replace(heart, keep_axis=True, qrs=shapes.LBBB_QRS, st=shapes.LBBB_ST, t=shapes.LBBB_T)
 
 
 def _left_anterior(heart: Heart, draw: Draw) -> Heart:
     return replace(heart, qrs=shapes.LAFB_QRS)
+
+
+def _right_axis(heart: Heart, draw: Draw) -> Heart:
+    return replace(heart, qrs=shapes.RIGHT_AXIS_QRS, t=rotated(shapes.NORMAL_T, 15.0))
 
 
 def _hypertrophy(heart: Heart, draw: Draw) -> Heart:
@@ -187,7 +196,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
         Mechanism(
             "sinus_tachycardia", "sinus tachycardia", "427084000", *_P_LEADS, "p",
             frozenset({"rhythm"}),
-            {"heart_rate": (105, 138), "rr_sd": (0.004, 0.012), "pr": (0.122, 0.150),
+            {"heart_rate": (110, 142), "rr_sd": (0.004, 0.012), "pr": (0.122, 0.150),
              "p_duration": (0.080, 0.098)},
         ),
         _same,
@@ -205,8 +214,8 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
         Mechanism(
             "atrial_fibrillation", "atrial fibrillation", "164889003",
             ("II", "V1"), ("III", "aVF", "V2"), "tq", frozenset(_NO_SINUS),
-            {"heart_rate": (62, 118), "rr_cv": (0.17, 0.28), "atrial_rate": (340, 480),
-             "atrial_gain": (0.35, 1.10)},
+            {"heart_rate": (66, 126), "rr_cv": (0.18, 0.29), "atrial_rate": (340, 480),
+             "atrial_gain": (0.50, 1.30)},
         ),
         _fibrillation,
     ),
@@ -240,7 +249,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
         Mechanism(
             "first_degree_block", "first degree atrioventricular block", "270492004",
             ("I", "II", "V1", "V5", "V6"), ("aVL", "aVF", "V2"), "pr", frozenset({"av"}),
-            {"pr": (0.222, 0.310), "heart_rate": (58, 80), "p_duration": (0.092, 0.112)},
+            {"pr": (0.214, 0.276), "heart_rate": (58, 80), "p_duration": (0.092, 0.112)},
         ),
         _same,
     ),
@@ -249,9 +258,18 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             "right_bundle_branch_block", "complete right bundle branch block", "713427006",
             ("I", "V1", "V2", "V6"), ("aVL", "V3", "V5"), "qrs_late",
             frozenset({"bundle", "repolarisation"}),
-            {"qrs": (0.128, 0.152), "qtc": _BUNDLE_QT, "terminal_gain": (0.85, 1.30)},
+            {"qrs": (0.130, 0.158), "qtc": _BUNDLE_QT, "terminal_gain": (1.05, 1.50),
+             "qrs_gain": (0.85, 1.36)},
         ),
         _right_bundle,
+    ),
+    (
+        Mechanism(
+            "incomplete_right_bundle_branch_block", "incomplete right bundle branch block",
+            "713426002", ("I", "V1", "V2", "V6"), ("V3",), "qrs_late", frozenset({"bundle"}),
+            {"qrs": (0.104, 0.118), "terminal_gain": (0.85, 1.30)},
+        ),
+        _incomplete_right_bundle,
     ),
     (
         Mechanism(
@@ -275,7 +293,8 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             "pacing", "pacing rhythm", "10370003", STANDARD_LEADS, (), "spike_qrs",
             frozenset({*_NO_SINUS, "bundle", "qrs", "repolarisation", "voltage"}),
             {"heart_rate": (60, 84), "qrs": (0.148, 0.178), "qtc": (0.44, 0.48),
-             "spike": (0.5, 1.8), "spike_lead_ms": (3, 14), "pr": (0.160, 0.196)},
+             "spike": (0.7, 2.0), "turn": (-20, 0), "qrs_gain": (0.85, 1.36),
+             "spike_lead_ms": (3, 14), "pr": (0.160, 0.196)},
         ),
         _paced,
     ),
@@ -302,7 +321,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
         (
             Mechanism(
                 f"t_inversion_{place}", f"T wave inversion, {place}", "59931005",
-                shapes.T_INVERSION[place][1], (), "t",
+                shapes.T_INVERSION[place][1], shapes.T_INVERSION[place][2], "t",
                 frozenset({"repolarisation"}), {"t_wave": (0.7, 1.5), "t_turn": (-6, 6)},
             ),
             _inverted(place),
@@ -355,9 +374,9 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
     (
         Mechanism(
             "right_axis_deviation", "right axis deviation", "47665007",
-            ("I", "aVF", "III"), ("II", "aVL"), "qrs", frozenset({"qrs"}), {"axis": (102, 140)},
+            ("I", "aVF", "III"), ("II", "aVL"), "qrs", frozenset({"qrs"}), {"axis": (98, 126)},
         ),
-        _same,
+        _right_axis,
     ),
     (
         Mechanism(

@@ -28,30 +28,33 @@ from ecgxai_core.types import STANDARD_LEADS, FloatArray, Record, content_seed, 
 
 __all__ = ["CYCLE", "Simulation", "simulate", "simulate_set"]
 
-CYCLE: tuple[tuple[str, ...], ...] = (
-    ("sinus_rhythm",), ("atrial_fibrillation",), ("right_bundle_branch_block",),
-    ("left_bundle_branch_block",), ("premature_ventricular",), ("sinus_tachycardia",),
-    ("sinus_bradycardia",), ("pacing",), ("left_anterior_fascicular_block",),
-    ("st_elevation_inferior",), ("atrial_flutter",), ("first_degree_block",),
-    ("sinus_arrhythmia",), ("premature_atrial",), ("left_ventricular_hypertrophy",),
-    ("sinus_rhythm",), ("atrial_fibrillation",), ("right_bundle_branch_block",),
-    ("left_bundle_branch_block",), ("premature_ventricular",), ("sinus_tachycardia",),
-    ("sinus_bradycardia",), ("pacing",), ("left_anterior_fascicular_block",),
-    ("st_elevation_anterior",), ("q_wave_inferior",), ("t_inversion_anterior",),
-    ("low_voltage",), ("long_qt",), ("left_axis_deviation",),
-    ("sinus_rhythm",), ("atrial_fibrillation",), ("right_bundle_branch_block",),
-    ("left_bundle_branch_block",), ("premature_ventricular",), ("sinus_tachycardia",),
-    ("sinus_bradycardia",), ("pacing",), ("left_anterior_fascicular_block",),
-    ("st_elevation_lateral",), ("q_wave_anterior",), ("t_inversion_lateral",),
-    ("st_depression",), ("right_axis_deviation",), ("first_degree_block",),
-    ("sinus_rhythm", "shortcut_artefact"), ("atrial_fibrillation",),
-    ("right_bundle_branch_block", "left_anterior_fascicular_block"),
-    ("left_bundle_branch_block",), ("premature_ventricular",), ("sinus_tachycardia",),
-    ("sinus_bradycardia",), ("pacing",), ("left_anterior_fascicular_block",),
-    ("t_inversion_inferior",), ("q_wave_lateral",), ("atrial_flutter",),
-    ("first_degree_block", "left_axis_deviation"), ("sinus_arrhythmia",), ("premature_atrial",),
+_COMMON: tuple[tuple[str, ...], ...] = (
+    ("atrial_fibrillation",), ("right_bundle_branch_block",), ("left_bundle_branch_block",),
+    ("sinus_tachycardia",), ("left_anterior_fascicular_block",),
+    ("incomplete_right_bundle_branch_block",), ("pacing",),
 )  # fmt: skip
-"""What :func:`simulate_set` plants in its records, in turn: common diagnoses often, all once."""
+_TOGETHER: tuple[tuple[str, ...], ...] = (
+    ("atrial_fibrillation", "shortcut_artefact"), ("right_bundle_branch_block",),
+    ("sinus_rhythm",), ("sinus_tachycardia", "right_axis_deviation"),
+    ("right_bundle_branch_block", "left_anterior_fascicular_block"),
+    ("incomplete_right_bundle_branch_block",), ("pacing",),
+)  # fmt: skip
+_RARE: tuple[tuple[str, ...], ...] = (
+    ("premature_ventricular",), ("st_elevation_inferior",), ("first_degree_block",),
+    ("sinus_bradycardia",), ("atrial_flutter",), ("left_axis_deviation",),
+    ("st_elevation_anterior",), ("left_ventricular_hypertrophy",), ("premature_atrial",),
+    ("t_inversion_anterior",), ("long_qt",), ("sinus_arrhythmia",),
+    ("st_depression",), ("q_wave_anterior",), ("low_voltage",),
+    ("q_wave_inferior", "t_inversion_inferior"), ("st_elevation_lateral",),
+    ("q_wave_lateral", "t_inversion_lateral"),
+)  # fmt: skip
+
+CYCLE: tuple[tuple[str, ...], ...] = tuple(
+    names
+    for turn in range(6)
+    for names in (*(_COMMON if turn < 5 else _TOGETHER), *_RARE[3 * turn : 3 * turn + 3])
+)
+"""What :func:`simulate_set` plants in its 60 records, in turn: common diagnoses often, all once."""
 
 
 @dataclass(frozen=True, slots=True)

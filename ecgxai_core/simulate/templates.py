@@ -13,6 +13,7 @@ from ecgxai_core.simulate.kernels import Kernel
 
 __all__ = [
     "ECTOPIC_P",
+    "IRBBB_TERMINAL",
     "LAFB_QRS",
     "LBBB_QRS",
     "LBBB_ST",
@@ -30,6 +31,7 @@ __all__ = [
     "Q_WAVES",
     "RBBB_T",
     "RBBB_TERMINAL",
+    "RIGHT_AXIS_QRS",
     "STRAIN_ST",
     "STRAIN_T",
     "ST_SHAPE",
@@ -46,8 +48,8 @@ P_LEVEL, QRS_LEVEL, T_LEVEL = 0.08, 0.03, 0.10
 
 # Right atrium first (anterior, down), then the left (posterior, left): V1 is biphasic, II upright.
 NORMAL_P: Kernels = (
-    Kernel(-13, 19, (0.046, 0.078, -0.046)),
-    Kernel(15, 19, (0.078, 0.062, 0.034)),
+    Kernel(-13, 19, (0.060, 0.080, -0.046)),
+    Kernel(15, 19, (0.092, 0.064, 0.034)),
 )
 # From a focus low in the right atrium or near the septum: flat or inverted in the inferior leads.
 ECTOPIC_P: Kernels = (
@@ -71,9 +73,15 @@ NORMAL_T: Kernels = (
 # The right ventricle comes late: a slow vector to the right and front, so rsR' in V1 and a wide S
 # in I and V6; it begins while the left ventricle still turns to the back, so s in V1 is small.
 RBBB_TERMINAL: Kernels = (
-    Kernel(11, 9, (0.00, 0.00, -0.50)),
-    Kernel(36, 14, (-0.32, 0.00, -0.54)),
-    Kernel(58, 16, (-0.24, 0.02, -0.34)),
+    Kernel(8.5, 9, (-0.10, 0.00, -0.68)),
+    Kernel(36, 14, (-0.30, -0.02, -0.54)),
+    Kernel(58, 16, (-0.20, 0.00, -0.34)),
+)
+# Incomplete: the same, small and soon over.
+IRBBB_TERMINAL: Kernels = (
+    Kernel(17, 8, (-0.06, 0.00, -0.34)),
+    Kernel(31, 9, (-0.20, 0.00, -0.34)),
+    Kernel(45, 10, (-0.12, 0.00, -0.14)),
 )
 RBBB_T: Kernels = (
     Kernel(165, 44, (0.120, 0.040, 0.055)),
@@ -101,6 +109,14 @@ LAFB_QRS: Kernels = (
     Kernel(-6, 9.5, (1.12, -0.05, -0.05)),
     Kernel(8, 10.5, (-0.14, -0.52, 0.55)),
     Kernel(22, 12.0, (-0.24, -0.30, 0.30)),
+)
+
+# A vertical heart: to the left at first, then down and right, so rS in I and RS in V5 and V6.
+RIGHT_AXIS_QRS: Kernels = (
+    Kernel(-20, 7.0, (-0.08, -0.05, -0.22)),
+    Kernel(-7, 9.0, (0.78, 0.86, 0.00)),
+    Kernel(7, 9.0, (-0.62, 0.52, 0.36)),
+    Kernel(20, 11.0, (-0.42, 0.06, 0.10)),
 )
 
 # Necrosis removes early forces: 40 ms and more of a vector that points away from the scar.
@@ -137,10 +153,10 @@ Q_WAVES: dict[str, tuple[Kernels, tuple[str, ...]]] = {
 # Right ventricular pacing at the apex: from apex to base, so away from the inferior leads and most
 # chest leads; ST and T the other way.
 PACED_QRS: Kernels = (
-    Kernel(-46, 14, (0.22, -0.18, 0.14)),
-    Kernel(-18, 22, (0.52, -0.50, 0.52)),
-    Kernel(20, 24, (0.24, -0.66, 0.78)),
-    Kernel(56, 18, (-0.04, -0.30, 0.30)),
+    Kernel(-46, 12, (0.20, -0.10, -0.06)),
+    Kernel(-18, 20, (0.40, -0.38, 0.50)),
+    Kernel(18, 24, (0.06, -0.64, 0.76)),
+    Kernel(56, 20, (-0.20, -0.36, 0.28)),
 )
 PACED_ST: Kernels = (Kernel(25, 48, (-0.06, 0.12, -0.16)), Kernel(95, 50, (-0.02, 0.10, -0.12)))
 PACED_T: Kernels = (
@@ -195,18 +211,21 @@ ST_VECTORS: dict[str, tuple[Vector, tuple[str, ...], tuple[str, ...]]] = {
     "depression": ((-0.95, -0.50, -0.30), ("I", "II", "V4", "V5", "V6"), ("aVR", "V1")),
 }
 
-# Inverted T: its kernels and the leads in which it is negative.
-T_INVERSION: dict[str, tuple[Kernels, tuple[str, ...]]] = {
+# Inverted T: its kernels, the leads that make the diagnosis, and those in which it is negative too.
+T_INVERSION: dict[str, tuple[Kernels, tuple[str, ...], tuple[str, ...]]] = {
     "anterior": (
         (Kernel(165, 40, (-0.05, 0.03, 0.22)), Kernel(200, 29, (-0.05, 0.02, 0.18))),
         ("V2", "V3", "V4"),
+        ("V1", "V5"),
     ),
     "lateral": (
         (Kernel(165, 40, (-0.22, -0.01, -0.06)), Kernel(200, 29, (-0.18, 0.00, -0.04))),
         ("I", "aVL", "V4", "V5", "V6"),
+        ("II", "V3"),
     ),
     "inferior": (
         (Kernel(165, 40, (0.06, -0.20, -0.10)), Kernel(200, 29, (0.05, -0.16, -0.08))),
         ("II", "III", "aVF"),
+        (),
     ),
 }
