@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecgxai_core.errors import ModelError
-from ecgxai_core.models.model_file import ModelFile
 
 __all__ = ["LAYERS", "check_config"]
 
@@ -90,22 +89,31 @@ _LAYER_MODULE = re.compile(r"keras\.(layers|src\.layers(\.[a-z0-9_]+)*)")
 _OPERATION_MODULE = re.compile(r"keras\.(ops|src\.ops)\.(numpy|nn)|keras\.ops")
 
 
-def check_config(file: ModelFile) -> None:
+def check_config(config: Mapping[str, Any], name: str, needs_module: bool) -> None:
     """Refuse a model whose configuration holds anything but plain layers.
+
+    Parameters
+    ----------
+    config
+        The configuration as JSON.
+    name
+        File name, for errors.
+    needs_module
+        Whether every class must come with its module, as in the Keras 3 format.
 
     Raises
     ------
     ModelError
         A layer, function, dtype or size that is not allowed; the error names it.
     """
-    if file.config.get("class_name") not in tuple(MODELS):
+    if config.get("class_name") not in tuple(MODELS):
         _refuse(
-            file.name,
-            f"class {file.config.get('class_name')!r}",
+            name,
+            f"class {config.get('class_name')!r}",
             "is a class of the user's own, which would have to run",
             "build it with the functional API and save it again",
         )
-    _Walk(file.name, needs_module=file.kind == "keras").visit(file.config, "model", 0)
+    _Walk(name, needs_module).visit(config, "model", 0)
 
 
 def _refuse(name: str, field: str, problem: str, fix: str = RESAVE) -> None:

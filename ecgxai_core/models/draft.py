@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ecgxai_core.errors import ModelError
-from ecgxai_core.models.config_check import check_config
 from ecgxai_core.models.manifest import FILL_IN, Manifest
 from ecgxai_core.models.model_file import parse_model_file, read_bytes
 from ecgxai_core.models.structure import Output, Structure, examine
@@ -36,7 +35,6 @@ def draft_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     name = Path(path).name
     data, sha256 = read_bytes(path)
     file = parse_model_file(data, name, sha256)
-    check_config(file)
     structure = examine(file)
     samples, n_leads = _input(structure, name)
     outputs = [output for output in structure.outputs if len(output.shape) == 2]

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from ecgxai_core.errors import EcgXaiError, ModelError
-from ecgxai_core.models.config_check import check_config
 from ecgxai_core.models.keras_classifier import KerasClassifier
 from ecgxai_core.models.keras_runtime import import_keras, in_fresh_thread, state_unchanged
 from ecgxai_core.models.manifest import Manifest, load_manifest, manifest_path
@@ -51,7 +50,6 @@ def load_classifier(
     name = Path(path).name
     data, manifest = read_model(path, manifest)
     file = parse_model_file(data, name, manifest.sha256)
-    check_config(file)
     structure = examine(file)
     index = check_fit(structure, manifest, name)
     model = _load_checked(file)

@@ -1,4 +1,4 @@
-"""Read a model file without running any of it: container, configuration, weights.
+"""Read and check a model file without running any of it: container, configuration, weights.
 
 Two containers are known by their first bytes, whatever the file is called: the Keras 3 zip
 (``config.json``, ``metadata.json``, ``model.weights.h5``) and the legacy HDF5 file. Everything is
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from ecgxai_core.errors import ModelError
+from ecgxai_core.models.config_check import check_config
+from ecgxai_core.models.h5_guard import rewritten
 from ecgxai_core.models.weights_file import WeightsSummary, open_h5, read_weights
 from ecgxai_core.settings import settings
 
@@ -28,6 +30,7 @@ __all__ = ["ModelFile", "parse_model_file", "read_bytes", "read_model_file"]
 MAX_CONFIG_BYTES = 20_000_000
 MAX_RATIO = 200
 MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
+OPTIMIZER = ("optimizer", "optimizer_weights")
 H5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_SIGNATURE = b"PK\x03\x04"
 RESAVE = "save the model again with model.save('FILE.keras') in Keras 3"
@@ -44,11 +47,12 @@ class ModelFile:
     kind
         ``"keras"`` (zip of Keras 3) or ``"h5"`` (legacy HDF5), told by content.
     config
-        The model's configuration (of a zip, without training settings); not checked yet.
+        The model's configuration (of a zip, without training settings), checked.
     weights
-        Bytes of the HDF5 file that holds the weights (for ``"h5"`` the whole file).
+        An HDF5 file of the weights (for ``"h5"`` of the configuration as well), rewritten from
+        what was checked.
     summary
-        What the HDF5 file holds.
+        What it holds.
     sha256
         Of the whole file.
     """
@@ -67,7 +71,8 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     Raises
     ------
     ModelError
-        Not a model, damaged, too large, or with parts that a Keras model does not have.
+        Not a model, damaged, too large, with parts that a Keras model does not have, or with a
+        configuration that is not one of plain layers.
     """
     data, sha256 = read_bytes(path)
     return parse_model_file(data, Path(path).name, sha256)
@@ -126,12 +131,13 @@ def _what_else(data: bytes) -> tuple[str, str]:
 
 def _parse_zip(data: bytes, name: str, sha256: str) -> ModelFile:
     parts = _zip_members(data, name)
-    config = _json_object(parts["config.json"], name, "config.json")
+    config = _without_training(_json_object(parts["config.json"], name, "config.json"))
+    check_config(config, name, needs_module=True)
     weights = parts["model.weights.h5"]
     if not weights.startswith(H5_SIGNATURE):
         raise ModelError(name, "model.weights.h5", "is not an HDF5 file", RESAVE)
-    summary = read_weights(weights, name, ("optimizer",))
-    return ModelFile(name, "keras", _without_training(config), weights, summary, sha256)
+    clean = rewritten(weights, name, OPTIMIZER)
+    return ModelFile(name, "keras", config, clean, read_weights(clean, name, ()), sha256)
 
 
 def _zip_members(data: bytes, name: str) -> dict[str, bytes]:
@@ -176,11 +182,11 @@ def _check_members(members: list[zipfile.ZipInfo], name: str) -> None:
 
 
 def _parse_h5(data: bytes, name: str, sha256: str) -> ModelFile:
-    summary = read_weights(data, name, ("optimizer_weights", "optimizer"))
-    with open_h5(data, name) as file:
+    clean = rewritten(data, name, OPTIMIZER)
+    with open_h5(clean, name) as file:
         text = file.attrs.get("model_config")
     if isinstance(text, str):
-        text = text.encode()
+        text = text.encode("utf-8", "surrogateescape")
     if not isinstance(text, bytes):
         raise ModelError(
             name,
@@ -189,7 +195,8 @@ def _parse_h5(data: bytes, name: str, sha256: str) -> ModelFile:
             "save the whole model (model.save), not only its weights",
         )
     config = _json_object(text, name, "model_config")
-    return ModelFile(name, "h5", config, data, summary, sha256)
+    check_config(config, name, needs_module=False)
+    return ModelFile(name, "h5", config, clean, read_weights(clean, name, ()), sha256)
 
 
 # ---- configuration ---------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def examine(file: ModelFile) -> Structure:
     Parameters
     ----------
     file
-        A model file whose configuration passed ``check_config``.
+        A checked model file.
 
     Raises
     ------

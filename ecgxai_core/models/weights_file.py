@@ -21,7 +21,14 @@ import numpy.typing as npt
 from ecgxai_core.errors import ModelError
 from ecgxai_core.settings import settings
 
-__all__ = ["Fingerprint", "WeightsSummary", "fingerprint", "open_h5", "read_weights"]
+__all__ = [
+    "Fingerprint",
+    "WeightsSummary",
+    "fingerprint",
+    "open_h5",
+    "read_weights",
+    "rewrite_weights",
+]
 
 MAX_OBJECTS = 50_000
 MAX_DEPTH = 40
@@ -101,6 +108,44 @@ def read_weights(data: bytes, name: str, skip: tuple[str, ...]) -> WeightsSummar
             arrays[fingerprint(np.asarray(values))] += 1
             n_values += dataset.size
     return WeightsSummary(arrays, n_values)
+
+
+def rewrite_weights(data: bytes, name: str, skip: tuple[str, ...]) -> bytes:
+    """A new HDF5 file of the same groups, arrays and text attributes, ``skip`` left out.
+
+    Bytes that could confuse the HDF5 library end here; ``data`` has passed :func:`read_weights`.
+    """
+    import h5py
+
+    stream = io.BytesIO()
+    with open_h5(data, name) as old, h5py.File(stream, "w") as new:
+        _copy_attributes(old, new)
+
+        def copy(path: str, item: Any) -> None:
+            if path.split("/")[0] in skip:
+                return
+            if isinstance(item, h5py.Dataset):
+                made = new.create_dataset(path, data=item[()])
+            else:
+                made = new.require_group(path)
+            _copy_attributes(item, made)
+
+        old.visititems(copy)
+    return stream.getvalue()
+
+
+def _copy_attributes(old: Any, new: Any) -> None:
+    """Names and configuration: text and numbers, and lists of them."""
+    import h5py
+
+    for key in old.attrs:
+        value = old.attrs[key]
+        kind = value.dtype.kind if isinstance(value, np.ndarray) else ""
+        if kind in ("S", "i", "u", "f") or isinstance(value, (str, bytes, np.number)):
+            new.attrs[key] = value
+        elif kind == "O":
+            texts = [part if isinstance(part, bytes) else str(part).encode() for part in value.flat]
+            new.attrs.create(key, texts, dtype=h5py.string_dtype())
 
 
 def _datasets(file: Any, name: str) -> Iterator[tuple[str, Any]]:

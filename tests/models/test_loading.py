@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import resource
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ import numpy as np
 import pytest
 
 from ecgxai_core.errors import ModelError
-from ecgxai_core.models.config_check import check_config
+from ecgxai_core.models import h5_guard, model_file
+from ecgxai_core.models.h5_guard import rewritten
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.models.model_file import parse_model_file, read_model_file
 from ecgxai_core.models.protocol import Classifier
@@ -215,7 +218,10 @@ def test_hostile_models_are_refused(
     assert not reached or name in {"wrong_shape", "missing_weights", "emptied_layer"}
 
 
-def test_random_damage_never_gives_a_model_or_another_error(sound: bytes) -> None:
+def test_random_damage_never_gives_a_model_or_another_error(
+    sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_file, "rewritten", lambda data, name, skip: data)  # no child: faster
     rng = np.random.default_rng(1)
     config = members(sound)["config.json"]
     for _ in range(60):
@@ -229,10 +235,39 @@ def test_random_damage_never_gives_a_model_or_another_error(sound: bytes) -> Non
         parts = {**members(sound), "config.json": bytes(damaged)}
         try:
             file = parse_model_file(zipped(parts), "x.keras", "")
-            check_config(file)
             examine(file)
         except ModelError:
             pass
+
+
+def test_a_file_that_kills_its_reader_kills_only_the_child(
+    sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attribute heap pointers turned into nonsense end processes, or take all memory."""
+    weights = members(sound)["model.weights.h5"]
+    rewritten(weights, "x.keras", ())
+    script = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    real = subprocess.run
+
+    def crash(command: list[str], **how: Any) -> Any:
+        return real([command[0], "-c", script], **how)
+
+    monkeypatch.setattr(h5_guard.subprocess, "run", crash)
+    with pytest.raises(ModelError, match="damaged"):
+        rewritten(weights, "x.keras", ())
+
+
+def test_random_damage_of_an_h5_never_ends_this_process(
+    network: Any, saved: Save, tmp_path: Path
+) -> None:
+    sound_h5 = saved(network, "x.h5", h5=True).read_bytes()
+    rng = np.random.default_rng(5)
+    for _ in range(3):
+        data = bytearray(sound_h5)
+        for at in rng.integers(8, 4000, 12):
+            data[at] = rng.integers(0, 256)
+        with contextlib.suppress(ModelError):
+            parse_model_file(bytes(data), "x.h5", "")
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from ecgxai_core.models.config_check import check_config
 from ecgxai_core.models.model_file import read_model_file
 from ecgxai_core.models.receptive_field import receptive_field
 from ecgxai_core.models.structure import Structure, examine
@@ -19,7 +18,6 @@ Save = Callable[..., Path]
 
 def structure(path: Path) -> Structure:
     file = read_model_file(path)
-    check_config(file)
     return examine(file)
 
 
