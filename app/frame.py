@@ -187,7 +187,10 @@ def _completed(view: View) -> View:
     code = services.target(view)
     if code and code != view.target:
         changes["target"] = code
-    return state.update(**changes) if changes else view
+    if not changes:
+        return view
+    kept = {"record": view.record, "start": view.start}  # naming the data set is no change of it
+    return state.update(**{**kept, **changes})
 
 
 def _sidebar(view: View) -> None:
