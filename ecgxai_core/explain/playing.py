@@ -190,7 +190,8 @@ def _diagnostics(
             "lead": float(np.median(r2)) if r2 else None,
         },
         "efficiency_gap": top["efficiency_gap"],
-        "converged": top["converged"],
+        # The map shows the leads, so they must have settled too.
+        "converged": top["converged"] and all(fact["converged"] for fact in leads),
         "exact": top["exact"] and all(fact["exact"] for fact in leads),
         "explored_events": [int(s) for s in opened],
         "lead_games": [{"segment": int(s), **fact} for s, fact in zip(opened, leads, strict=True)],
