@@ -196,7 +196,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
         Mechanism(
             "sinus_tachycardia", "sinus tachycardia", "427084000", *_P_LEADS, "p",
             frozenset({"rhythm"}),
-            {"heart_rate": (110, 142), "rr_sd": (0.004, 0.012), "pr": (0.122, 0.150),
+            {"heart_rate": (114, 146), "rr_sd": (0.004, 0.012), "pr": (0.122, 0.150),
              "p_duration": (0.080, 0.098)},
         ),
         _same,
@@ -258,7 +258,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             "right_bundle_branch_block", "complete right bundle branch block", "713427006",
             ("I", "V1", "V2", "V6"), ("aVL", "V3", "V5"), "qrs_late",
             frozenset({"bundle", "repolarisation"}),
-            {"qrs": (0.130, 0.158), "qtc": _BUNDLE_QT, "terminal_gain": (1.05, 1.50),
+            {"qrs": (0.130, 0.158), "qtc": _BUNDLE_QT, "terminal_gain": (0.90, 1.25),
              "qrs_gain": (0.85, 1.36)},
         ),
         _right_bundle,

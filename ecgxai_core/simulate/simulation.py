@@ -34,17 +34,20 @@ _COMMON: tuple[tuple[str, ...], ...] = (
     ("incomplete_right_bundle_branch_block",), ("pacing",),
 )  # fmt: skip
 _TOGETHER: tuple[tuple[str, ...], ...] = (
-    ("atrial_fibrillation", "shortcut_artefact"), ("right_bundle_branch_block",),
-    ("sinus_rhythm",), ("sinus_tachycardia", "right_axis_deviation"),
+    ("atrial_fibrillation", "shortcut_artefact"),
+    ("right_bundle_branch_block",),
+    ("left_bundle_branch_block",),
+    ("sinus_tachycardia",),
     ("right_bundle_branch_block", "left_anterior_fascicular_block"),
-    ("incomplete_right_bundle_branch_block",), ("pacing",),
-)  # fmt: skip
+    ("incomplete_right_bundle_branch_block",),
+    ("pacing",),
+)
 _RARE: tuple[tuple[str, ...], ...] = (
     ("premature_ventricular",), ("st_elevation_inferior",), ("first_degree_block",),
     ("sinus_bradycardia",), ("atrial_flutter",), ("left_axis_deviation",),
     ("st_elevation_anterior",), ("left_ventricular_hypertrophy",), ("premature_atrial",),
-    ("t_inversion_anterior",), ("long_qt",), ("sinus_arrhythmia",),
-    ("st_depression",), ("q_wave_anterior",), ("low_voltage",),
+    ("t_inversion_anterior",), ("long_qt", "right_axis_deviation"), ("sinus_rhythm",),
+    ("st_depression",), ("q_wave_anterior",), ("sinus_arrhythmia", "low_voltage"),
     ("q_wave_inferior", "t_inversion_inferior"), ("st_elevation_lateral",),
     ("q_wave_lateral", "t_inversion_lateral"),
 )  # fmt: skip

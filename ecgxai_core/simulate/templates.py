@@ -74,8 +74,8 @@ NORMAL_T: Kernels = (
 # in I and V6; it begins while the left ventricle still turns to the back, so s in V1 is small.
 RBBB_TERMINAL: Kernels = (
     Kernel(8.5, 9, (-0.10, 0.00, -0.68)),
-    Kernel(36, 14, (-0.30, -0.02, -0.54)),
-    Kernel(58, 16, (-0.20, 0.00, -0.34)),
+    Kernel(36, 14, (-0.38, -0.02, -0.57)),
+    Kernel(58, 16, (-0.26, 0.00, -0.36)),
 )
 # Incomplete: the same, small and soon over.
 IRBBB_TERMINAL: Kernels = (
@@ -84,8 +84,8 @@ IRBBB_TERMINAL: Kernels = (
     Kernel(45, 10, (-0.12, 0.00, -0.14)),
 )
 RBBB_T: Kernels = (
-    Kernel(165, 44, (0.120, 0.040, 0.055)),
-    Kernel(205, 34, (0.120, 0.050, 0.060)),
+    Kernel(165, 44, (0.120, 0.040, 0.080)),
+    Kernel(205, 34, (0.120, 0.050, 0.085)),
 )
 
 # The left ventricle is reached through the septum: no septal q, two humps of x (notched R in I,
@@ -153,10 +153,10 @@ Q_WAVES: dict[str, tuple[Kernels, tuple[str, ...]]] = {
 # Right ventricular pacing at the apex: from apex to base, so away from the inferior leads and most
 # chest leads; ST and T the other way.
 PACED_QRS: Kernels = (
-    Kernel(-46, 12, (0.20, -0.10, -0.06)),
-    Kernel(-18, 20, (0.40, -0.38, 0.50)),
-    Kernel(18, 24, (0.06, -0.64, 0.76)),
-    Kernel(56, 20, (-0.20, -0.36, 0.28)),
+    Kernel(-46, 12, (0.20, -0.13, -0.06)),
+    Kernel(-18, 20, (0.40, -0.48, 0.50)),
+    Kernel(18, 24, (0.06, -0.81, 0.76)),
+    Kernel(56, 20, (-0.20, -0.45, 0.28)),
 )
 PACED_ST: Kernels = (Kernel(25, 48, (-0.06, 0.12, -0.16)), Kernel(95, 50, (-0.02, 0.10, -0.12)))
 PACED_T: Kernels = (
