@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import controls, jobs, services, state
+from app import controls, jobs, services, state, tour
 from app.jobs import escaped
 from app.state import View
 from ecgxai_core.diagnoses import find_diagnosis
@@ -57,6 +57,7 @@ def page(title: str) -> View:
         st.warning(escaped(f"The link asks for something that is not possible: {problem}"))
     _sidebar(view)
     _facts(view)
+    tour.bar()
     return view
 
 

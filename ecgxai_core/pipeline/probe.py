@@ -69,14 +69,15 @@ def resolved_class(text: str) -> str:
 def completed_manifest(
     draft: Mapping[str, Any], answers: Mapping[str, Any], where: str
 ) -> Manifest:
-    """A draft with a person's answers in it, checked.
+    """A draft with a person's answers in it, checked; ``None`` is no answer, but no filter is one.
 
     Raises
     ------
     ModelError
         Something is still open, or does not fit together.
     """
-    values = {**draft, **{name: value for name, value in answers.items() if value is not None}}
+    given = {n: value for n, value in answers.items() if value is not None or n == "filter"}
+    values = {**draft, **given}
     return manifest_from_json(json.dumps(values).encode(), where)
 
 

@@ -15,10 +15,10 @@ from ecgxai_core.params import Profile
 from ecgxai_core.plots.overlay import full_scale
 from ecgxai_core.plots.paper import PaperStyle
 from ecgxai_core.plots.pdf import Caption, ecg_svg
+from ecgxai_core.plots.words import lead_ranking, map_in_words
 from ecgxai_core.report import html
 from ecgxai_core.report.checklist import CHECKLIST, Checklist
 from ecgxai_core.report.commands import record_command
-from ecgxai_core.report.words import in_words, lead_rows
 from ecgxai_core.types import Attribution, FusedMap, Prediction, Record
 from ecgxai_core.version import library_versions
 
@@ -195,7 +195,7 @@ def _maps(facts: RecordFacts) -> list[html.Html]:
     parts = [
         html.section(
             head,
-            html.paragraph(in_words(item, name)),
+            html.paragraph(_words(item, name, head)),
             _picture(facts, item, head),
             _lead_table(item),
         )
@@ -205,7 +205,7 @@ def _maps(facts: RecordFacts) -> list[html.Html]:
     singles = [
         html.section(
             f"{method_title(n)}: map and diagnostics",
-            html.paragraph(in_words(m, name)),
+            html.paragraph(_words(m, name, method_title(n))),
             _picture(facts, m, method_title(n), shared),
             html.definitions({k: html.shown(v) for k, v in m.diagnostics.items()}),
             folded=True,
@@ -233,15 +233,26 @@ def _picture(facts: RecordFacts, item: Map | None, title: str, scale: float | No
         overlay=item,
         scale=scale,
     )
-    alt = in_words(item, class_name(facts.target)) if item is not None else "12-lead ECG"
+    alt = _words(item, class_name(facts.target), title) if item is not None else "12-lead ECG"
     return html.join(html.image(page, alt) for page in pages)
 
 
+def _words(item: Map, target: str, what: str) -> str:
+    """The map in words, what was not explored, and where methods disagree."""
+    said = [map_in_words(item, target, what)]
+    if not item.explored.all():
+        said.append(f"{1 - float(item.explored.mean()):.0%} of the cells were not explored.")
+    if isinstance(item, FusedMap) and item.explored.any():
+        conflict = float((item.agreement[item.explored] == -1).mean())
+        said.append(f"The methods disagree in sign on {conflict:.0%} of the explored cells.")
+    return " ".join(said)
+
+
 def _lead_table(item: Map) -> html.Html:
+    columns = ("lead", "share of |weight|", "of it for", "strongest from, s", "to, s", "there",
+               "explored")  # fmt: skip
     return html.table(
-        ("lead", "share of |attribution|", "for", "against", "explored"),
-        lead_rows(item),
-        "Leads, highest first",
+        columns, [list(row.values()) for row in lead_ranking(item)], "Leads, highest first"
     )
 
 

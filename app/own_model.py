@@ -1,0 +1,247 @@
+"""A model of one's own, guided: choose the file, answer what it cannot say, try it, use it.
+
+Nothing is written before a trial on records with known labels went well and a person said yes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import frame, jobs, services
+from app.frame import escaped
+from app.state import View
+from ecgxai_core.diagnoses import term_of
+from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.models.draft import draft_manifest
+from ecgxai_core.models.manifest import FILL_IN, Manifest
+from ecgxai_core.pipeline.model_quality import class_table
+from ecgxai_core.pipeline.probe import (
+    Probe,
+    approve,
+    completed_manifest,
+    probe_model,
+    resolved_class,
+)
+from ecgxai_core.types import STANDARD_LEADS
+
+__all__ = ["own_model"]
+
+_CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "units": ("Unit of the input", ("mV", "uV", "adc")),
+    "pad": ("A shorter record gets zeros", ("end_zero", "start_zero", "center_zero")),
+    "crop": ("Of a longer record it sees", ("start", "center", "end")),
+    "output": ("The output holds", ("probability", "logit")),
+}
+
+
+def own_model(view: View) -> None:
+    """The whole path, one step below the other."""
+    waiting = [item for item in services.models() if item.problem]
+    if not waiting:
+        frame.empty(
+            "There is no model without a manifest.",
+            "Put a Keras model (.keras or .h5) into a folder that the Settings page lists under "
+            "models (or that ECGXAI_MODELS names), then come back.",
+        )
+        return
+    names = {item.name: item for item in waiting}
+    st.subheader("1. The file")
+    chosen = names[st.selectbox("Model file", list(names), key="own-file")]
+    st.caption(escaped(f"{chosen.path.name}: {chosen.problem}"))
+    try:
+        draft = _draft(str(chosen.path), *_stamp(chosen.path))
+    except EcgXaiError as error:
+        st.error(escaped(error), icon=":material/block:")
+        return
+    st.success("The file was read without running anything in it.", icon=":material/verified_user:")
+    st.subheader("2. What the file cannot say")
+    st.caption("Nothing is guessed: a wrong answer gives wrong probabilities without any error.")
+    answers = _ask(draft)
+    st.subheader("3. A trial on known labels")
+    try:
+        manifest = completed_manifest(draft, answers, chosen.path.with_suffix(".json").name)
+    except EcgXaiError as error:
+        st.info(escaped(error), icon=":material/edit:")
+        return
+    probe = _trial(view, chosen.path, manifest)
+    if probe is not None:
+        st.subheader("4. Use it")
+        _decide(probe, chosen.path)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _draft(path: str, *_stamps: int) -> dict[str, Any]:
+    return draft_manifest(path)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _open(draft: Mapping[str, Any], name: str) -> bool:
+    """Whether the file itself leaves this field to a person."""
+    return str(draft.get(name, FILL_IN)).startswith(FILL_IN)
+
+
+def _ask(draft: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers so far; ``None`` where there is none (no filter is an answer)."""
+    left, right = st.columns(2)
+    answers: dict[str, Any] = {}
+    with left:
+        answers["fs"] = st.number_input(
+            "Sampling rate, Hz", 10.0, 100_000.0, value=None, key="own-fs", placeholder="500"
+        )
+        if _open(draft, "samples"):
+            answers["samples"] = st.number_input("Samples", 1, value=None, key="own-samples")
+        else:
+            st.caption(f"{draft['samples']} samples and {len(draft['leads'])} leads, says the file")
+        for name in ("units", "output"):
+            if name != "output" or _open(draft, name):
+                answers[name] = _choice(name)
+        answers["normalisation"] = _normalisation()
+        answers["source"] = (
+            st.text_input("Who made it, on which data, licence", key="own-source", max_chars=2000)
+            or None
+        )
+    with right:
+        for name in ("pad", "crop"):
+            answers[name] = _choice(name)
+        leads = st.text_input(
+            "Leads, in the order of the input",
+            key="own-leads",
+            placeholder=" ".join(STANDARD_LEADS),
+        )
+        answers["leads"] = leads.replace(",", " ").split() or None
+        filtered = st.segmented_control(
+            "Filter before the model", ("none", "bandpass", "highpass", "lowpass"), key="own-filter"
+        )
+        if filtered is not None:
+            answers["filter"] = None if filtered == "none" else _filter(filtered)
+    if "outputs" in draft:
+        name = st.text_input("Name of the output with the classes", key="own-output-name")
+        answers["outputs"] = {"probability": name} if name else None
+    answers["classes"] = _classes(len(draft["classes"]))
+    return answers
+
+
+def _choice(name: str) -> str | None:
+    label, options = _CHOICES[name]
+    picked: str | None = st.segmented_control(label, options, key=f"own-{name}")
+    return picked
+
+
+def _normalisation() -> dict[str, Any] | None:
+    kinds = ("none", "per_lead", "per_record", "given")
+    kind = st.segmented_control("Normalisation", kinds, key="own-normalisation")
+    if kind != "given":
+        return {"kind": kind} if kind else None
+    left, right = st.columns(2)
+    mean = left.number_input("Mean", value=0.0, key="own-mean", format="%.6f")
+    scale = right.number_input("Scale", value=1.0, key="own-scale", format="%.6f")
+    return {"kind": kind, "mean": mean, "scale": scale}
+
+
+def _filter(kind: str) -> dict[str, Any]:
+    columns = st.columns(3)
+    low = columns[0].number_input("Low, Hz", 0.01, 1000.0, 0.5, key="own-low")
+    high = columns[1].number_input("High, Hz", 0.1, 1000.0, 40.0, key="own-high")
+    order = columns[2].number_input("Order", 1, 10, 4, key="own-order")
+    edges = {
+        "low": low if kind != "lowpass" else None,
+        "high": high if kind != "highpass" else None,
+    }
+    return {"kind": kind, "order": order, **edges}
+
+
+def _classes(expected: int) -> list[str] | None:
+    """Names or codes of the output columns, and what they stand for."""
+    text = st.text_area(
+        f"Classes, one a line, in the order of the {expected} output columns",
+        key="own-classes",
+        help="SNOMED-CT code, name or abbreviation",
+        height=140,
+    )
+    given = [line.strip() for line in text.splitlines() if line.strip()]
+    if not given:
+        return None
+    codes = [resolved_class(line) for line in given]
+    known = [term_of(code).name for code in codes]
+    rows = pd.DataFrame(
+        {
+            "column": range(1, len(given) + 1),
+            "you wrote": given,
+            "code": codes,
+            "stands for": [
+                name if name != code else "not in the table: no plausibility, no aliases"
+                for name, code in zip(known, codes, strict=True)
+            ],
+        }
+    )
+    frame.table(rows, "own-mapping", "class_mapping.csv")
+    if len(given) != expected:
+        st.warning(f"{len(given)} lines for {expected} output columns.")
+        return None
+    return codes
+
+
+def _trial(view: View, path: Path, manifest: Manifest) -> Probe | None:
+    data = services.data_set(view)
+    if data is None or not data.path.is_dir():
+        frame.empty("There is no data set to try it on.", "Choose one in the sidebar.")
+        return None
+    folder = data.path
+    key = f"probe:{folder}:{manifest.canonical()}"
+    job = jobs.get(key)
+
+    def work(progress: jobs.Progress) -> Probe:
+        return probe_model(path, manifest, [folder], progress=progress)
+
+    st.caption(escaped(f"Up to 200 labelled records of {data.name}; nothing is written."))
+    if job is None:
+        if st.button("Try it", type="primary", key="own-try", icon=":material/play_arrow:"):
+            jobs.start(key, f"Trying {path.name}", work)
+            st.rerun()
+        return None
+    if job.state != "done":
+        jobs.show(job)
+        return None
+    result: Probe = job.result
+    return result
+
+
+def _decide(probe: Probe, path: Path) -> None:
+    n = len(probe.quality.judged.names)
+    st.markdown(f"**{n} labelled records** were predicted.")
+    frame.table(class_table(probe.quality), "own-trial", "trial_per_class.csv")
+    top = max(probe.flat_line, key=lambda code: probe.flat_line[code])
+    st.caption(
+        escaped(
+            f"A flat line gets {probe.flat_line[top]:.3f} for {term_of(top).name}: a flat line is "
+            "not neutral, so look at several baselines."
+        )
+    )
+    for text in probe.remarks:
+        st.warning(escaped(text), icon=":material/visibility:")
+    for text in probe.problems:
+        st.error(escaped(f"Not usable like this: {text}"), icon=":material/block:")
+    text = json.dumps(probe.manifest.model_dump(mode="json", exclude_none=True), indent=1)
+    st.download_button("Manifest (JSON)", text, f"{path.stem}.json", "application/json",
+                       on_click="ignore", icon=":material/download:")  # fmt: skip
+    if not probe.usable:
+        return
+    sure = st.checkbox("I compared these numbers with what the model's makers report.",
+                       key="own-sure")  # fmt: skip
+    if st.button("Use this model", type="primary", disabled=not sure, key="own-use"):
+        try:
+            approve(probe, path)
+        except EcgXaiError as error:
+            st.error(escaped(error), icon=":material/block:")
+            return
+        frame.go_to("model", model=path.stem, target="")

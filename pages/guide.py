@@ -1,0 +1,46 @@
+"""Guide: what methods and metrics mean and do not mean, limits, words, checklist."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import frame, guide_views
+from ecgxai_core.report import guide
+
+SECTIONS = ("Checklist", "Reading a map", "Methods", "Metrics", "Known limits", "Words")
+
+view = frame.page("Guide")
+section = st.segmented_control(
+    "Part of this page",
+    SECTIONS,
+    default=SECTIONS[0],
+    required=True,
+    key="guide-section",
+    label_visibility="collapsed",
+    persist_state="session",
+)
+if section == "Checklist":
+    st.markdown("What to check before believing an explanation.")
+    guide_views.checklist_form(view)
+elif section == "Reading a map":
+    for note in guide.READING:
+        st.subheader(note.title)
+        st.markdown(note.text)
+elif section == "Methods":
+    st.markdown("Methods of different families look at different things; fuse and compare those.")
+    for row in guide.method_table().to_dict("records"):
+        st.subheader(f"{row['method']} · {row['family']}")
+        st.markdown(f"**What it is.** {row['what it is'].capitalize()}.")
+        st.markdown(f"**What it does not say.** {row['what it does not say']}")
+    frame.table(guide.method_table(), "guide-methods", "methods.csv")
+elif section == "Metrics":
+    for category, note in guide.CATEGORIES.items():
+        st.subheader(f"{category.capitalize()}: {note.title}")
+        st.markdown(note.text)
+        frame.table(guide.metric_table(category), f"guide-{category}", f"metrics_{category}.csv")
+elif section == "Known limits":
+    for note in guide.LIMITS:
+        st.subheader(note.title)
+        st.markdown(note.text)
+else:
+    frame.table(guide.glossary_table(), "guide-words", "words.csv", height="content")

@@ -1,0 +1,41 @@
+"""Model: how good it is, where it fails, beside another one, how it was trained, one's own."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import frame, model_views, own_model, services, two_models
+
+SECTIONS = ("How good", "Worth a look", "Two models", "Training runs", "My own model")
+
+view = frame.page("Model")
+section = st.segmented_control(
+    "Part of this page",
+    SECTIONS,
+    default=SECTIONS[0],
+    required=True,
+    key="model-section",
+    label_visibility="collapsed",
+    persist_state="session",
+)
+usable = services.model(view) is not None
+if usable:
+    model_views.model_facts(view)
+if section == "Training runs":
+    model_views.training_runs()
+elif section == "My own model":
+    own_model.own_model(view)
+elif not usable:
+    frame.empty(
+        f"There is no usable model{' ' + view.model if view.model else ''}.",
+        "Name a folder of models on the Settings page, or bring your own: 'My own model' above.",
+    )
+elif section == "Two models":
+    frame.wait_for_predictions(view)
+    two_models.two_models(view)
+else:
+    judged = model_views.quality(view, frame.wait_for_predictions(view))
+    if section == "How good":
+        model_views.how_good(view, judged)
+    else:
+        model_views.worth_a_look(view, judged)
