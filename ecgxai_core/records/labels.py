@@ -13,17 +13,19 @@ import ast
 import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
+from ecgxai_core.diagnoses import terms
 from ecgxai_core.errors import RecordError
 
 __all__ = [
-    "AXIS_SNOMED",
-    "SCP_SNOMED",
     "SUPERCLASSES",
+    "axis_snomed",
     "frequent_classes",
     "parse_scp_codes",
     "read_superclass_table",
+    "scp_snomed",
     "snomed_labels",
     "superclass_labels",
 ]
@@ -31,43 +33,17 @@ __all__ = [
 SUPERCLASSES: tuple[str, ...] = ("NORM", "MI", "STTC", "CD", "HYP")
 """Names of the superclass outputs; they are not SNOMED-CT codes and have no evidence rows."""
 
-SCP_SNOMED: Mapping[str, str] = {
-    "SR": "426783006",
-    "NORM": "426783006",
-    "AFIB": "164889003",
-    "AFLT": "164890007",
-    "SBRAD": "426177001",
-    "STACH": "427084000",
-    "SARRH": "427393009",
-    "CRBBB": "713427006",
-    "IRBBB": "713426002",
-    "CLBBB": "164909002",
-    "LAFB": "445118002",
-    "IVCD": "698252002",
-    "1AVB": "270492004",
-    "LPR": "164947007",
-    "LNGQT": "111975006",
-    "PAC": "284470004",
-    "SVARR": "63593006",
-    "PVC": "427172004",
-    "PACE": "10370003",
-    "QWAVE": "164917005",
-    "INVT": "59931005",
-    "NDT": "164934002",
-    "NT_": "164934002",
-    "LOWT": "164934002",
-    "TAB_": "164934002",
-    "LVOLT": "251146004",
-}
-"""SCP-ECG statement -> SNOMED-CT code; statements that are not here have no code."""
 
-AXIS_SNOMED: Mapping[str, str] = {
-    "LAD": "39732003",
-    "ALAD": "39732003",
-    "RAD": "47665007",
-    "ARAD": "47665007",
-}
-"""PTB-XL's ``heart_axis`` -> SNOMED-CT code of left and right axis deviation."""
+@lru_cache(maxsize=1)
+def scp_snomed() -> Mapping[str, str]:
+    """SCP-ECG statement -> SNOMED-CT code, from the table of diagnoses; others have no code."""
+    return {statement: term.code for term in terms() for statement in term.ptbxl}
+
+
+@lru_cache(maxsize=1)
+def axis_snomed() -> Mapping[str, str]:
+    """PTB-XL's ``heart_axis`` -> SNOMED-CT code of left and right axis deviation."""
+    return {axis: term.code for term in terms() for axis in term.ptbxl_axis}
 
 
 def parse_scp_codes(text: str, where: str = "ptbxl_database.csv") -> dict[str, float]:
@@ -89,9 +65,10 @@ def parse_scp_codes(text: str, where: str = "ptbxl_database.csv") -> dict[str, f
 
 def snomed_labels(statements: Iterable[str], heart_axis: str | None = None) -> tuple[str, ...]:
     """SNOMED-CT codes of one record, sorted, each once."""
-    codes = {SCP_SNOMED[name] for name in statements if name in SCP_SNOMED}
-    if heart_axis is not None and heart_axis in AXIS_SNOMED:
-        codes.add(AXIS_SNOMED[heart_axis])
+    known, axes = scp_snomed(), axis_snomed()
+    codes = {known[name] for name in statements if name in known}
+    if heart_axis is not None and heart_axis in axes:
+        codes.add(axes[heart_axis])
     return tuple(sorted(codes))
 
 

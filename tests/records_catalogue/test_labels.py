@@ -12,11 +12,11 @@ import pytest
 
 from ecgxai_core.errors import RecordError
 from ecgxai_core.records.labels import (
-    SCP_SNOMED,
     SUPERCLASSES,
     frequent_classes,
     parse_scp_codes,
     read_superclass_table,
+    scp_snomed,
     snomed_labels,
     superclass_labels,
 )
@@ -70,7 +70,7 @@ def test_the_challenge_gives_the_same_labels(
 ) -> None:
     """PTB-XL's records in the CinC sample carry the Challenge's own SNOMED-CT codes."""
     ours = dict(real)
-    known = set(SCP_SNOMED.values()) | {"39732003", "47665007"}
+    known = set(scp_snomed().values()) | {"39732003", "47665007"}
     compared = 0
     for header in sorted((data_dir / "cinc2020_sample").glob("HR*.hea")):
         number = int(header.stem[2:])
