@@ -68,7 +68,7 @@ class Job:
     def seconds_left(self) -> float | None:
         """Estimated from the share that is done; ``None`` while that would be a guess."""
         spent = time.monotonic() - self.started
-        if self.state != "running" or self.share < 0.02 or spent < 1.0:
+        if self.state != "running" or not 0.02 <= self.share < 0.99 or spent < 1.0:
             return None
         return spent * (1 - self.share) / self.share
 

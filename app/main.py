@@ -12,11 +12,15 @@ if str(ROOT) not in sys.path:  # `streamlit run` alone puts only this folder the
     sys.path.insert(0, str(ROOT))
 
 from app.frame import PAGES  # noqa: E402
+from ecgxai_core.settings import assets_dir  # noqa: E402
 
 
 def main() -> None:
     """Set up the window and run the chosen page."""
-    st.set_page_config(page_title="ECG-XAI", page_icon=":material/ecg_heart:", layout="wide")
+    icon = assets_dir() / "icon.png"  # a file: icons by name come from a server elsewhere
+    st.set_page_config(
+        page_title="ECG-XAI", page_icon=str(icon) if icon.is_file() else None, layout="wide"
+    )
     pages = {
         name: st.Page(
             ROOT / "pages" / f"{name}.py",

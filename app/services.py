@@ -18,6 +18,7 @@ import streamlit as st
 
 from app import jobs, uploads
 from app.state import View
+from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import DiagnosisError, EcgXaiError, ModelError, RecordError
 from ecgxai_core.models.manifest import manifest_path
 from ecgxai_core.params import ExplainParams, SelectionParams
@@ -52,6 +53,7 @@ __all__ = [
     "explain_key",
     "explain_params",
     "folders",
+    "forget_predictions",
     "info",
     "model",
     "models",
@@ -65,12 +67,15 @@ __all__ = [
     "store",
     "target",
     "targets",
+    "threshold",
 ]
 
 DEMONSTRATION = "Demonstration (simulated)"
 _DEMONSTRATION_RECORDS, _DEMONSTRATION_SEED = 48, 2026
 _MODEL_ENDINGS = {".keras", ".h5", ".hdf5"}
 _MOST_MODELS = 50
+_USUAL_MODEL, _USUAL_TARGET = "ptbxl_resnet", "164889003"
+"""Shown first where a link names none: the shipped model, and atrial fibrillation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,7 @@ def data_set(view: View) -> DataSet | None:
 
 
 def models() -> tuple[ModelChoice, ...]:
-    """Models of the operator's folders and the shipped ones, usable ones first."""
+    """Models: usable ones first, the operator's before the shipped ones."""
     found: dict[str, ModelChoice] = {}
     for folder in (*folders().models, assets_dir() / "models"):
         patterns = (*folder.glob("*"), *folder.glob("*/*")) if folder.is_dir() else ()
@@ -160,7 +165,15 @@ def models() -> tuple[ModelChoice, ...]:
             if path.suffix.lower() in _MODEL_ENDINGS and path.is_file():
                 name = path.stem if path.stem not in found else f"{path.parent.name}/{path.stem}"
                 found.setdefault(name, ModelChoice(name, path, _problem(path)))
-    ordered = sorted(found.values(), key=lambda item: bool(item.problem))
+    assets = assets_dir()
+    ordered = sorted(
+        found.values(),
+        key=lambda item: (
+            bool(item.problem),
+            item.path.is_relative_to(assets),
+            item.path.parent.name != _USUAL_MODEL,
+        ),
+    )
     return tuple(ordered[:_MOST_MODELS])
 
 
@@ -219,15 +232,28 @@ def targets(view: View) -> tuple[str, ...]:
 
 
 def target(view: View) -> str:
-    """The class of the model that the view's target names (code, alias or abbreviation); the first
-    class where it names none, empty where the model has no such class or there is no model."""
+    """The class of the model that the view's target names (code, alias or abbreviation).
+
+    The first class with expected evidence where it names none; empty where the model has no such
+    class, or where there is no model.
+    """
     known = targets(view)
     if not view.target or not known:
-        return known[0] if known else ""
+        judged = [code for code in known if (row := find_diagnosis(code)) and row.has_evidence]
+        if _USUAL_TARGET in judged:
+            return _USUAL_TARGET
+        return next(iter((*judged, *known)), "")
     try:
         return target_of(view.target, classifier(view))
     except DiagnosisError:
         return ""
+
+
+def threshold(view: View, code: str) -> float:
+    """Probability from which the view's model counts a class as present; 0.5 where it says none."""
+    choice = model(view)
+    given = classifier(view).manifest.thresholds if choice is not None else None
+    return float((given or {}).get(code, 0.5))
 
 
 def store(view: View) -> Store:
@@ -281,6 +307,13 @@ def predictions(view: View) -> Predictions | None:
     """Predictions of the view's data set, or ``None`` until their job has ended."""
     job = predictions_job(view)
     return job.result if job is not None and job.state == "done" else None
+
+
+def forget_predictions(view: View) -> None:
+    """Read the view's folder again at the next call: files were added, changed or removed."""
+    data = data_set(view)
+    if data is not None:
+        jobs.forget(f"predict:{data.path}:")
 
 
 def selection(view: View, params: SelectionParams | None = None) -> pd.DataFrame:

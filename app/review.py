@@ -1,0 +1,425 @@
+"""Reviewing one record: how it is put on paper, which maps there are, and what to keep in mind."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app import frame, jobs, services, state
+from app.frame import escaped, target_name
+from app.state import FUSED, View
+from ecgxai_core.explain import METHODS
+from ecgxai_core.fusion import view as fusion_view
+from ecgxai_core.models.preprocess import prepare
+from ecgxai_core.pipeline.explanation import FUSED_METHODS, fused_map
+from ecgxai_core.plots.calipers import Measurement, measure
+from ecgxai_core.plots.display import DISPLAY_FILTERS, displayed
+from ecgxai_core.plots.layout import LAYOUTS
+from ecgxai_core.plots.paper import PaperStyle, part_shown
+from ecgxai_core.types import Attribution, FusedMap, Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "SIDE_BY_SIDE",
+    "Sheet",
+    "ask_sheet",
+    "caution_panel",
+    "facts",
+    "maps",
+    "measurement",
+    "method_title",
+    "probability_table",
+    "run_panel",
+    "shown_map",
+    "wanted_methods",
+]
+
+SIDE_BY_SIDE = "side by side"
+Map = Attribution | FusedMap
+_KEPT: dict[str, Any] = {"persist_state": "session"}
+_LEAST_WINDOW = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """How the record is shown: paper, part of it, and whether the overlay lies on it."""
+
+    style: PaperStyle
+    record: Record
+    start: float
+    stop: float
+    overlay: bool
+    events: bool
+
+
+def ask_sheet(view: View, record: Record) -> Sheet:
+    """Widgets of the paper; the record that comes back went through the display filter."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        overlay = st.toggle("Explanation", value=True, key="paper-overlay", **_KEPT)
+        layout = st.segmented_control(
+            "Layout", LAYOUTS, default="12x1", required=True, key="paper-layout", **_KEPT
+        )
+        with st.popover("Paper", icon=":material/grid_4x4:"):
+            speed = st.segmented_control(
+                "Speed, mm/s", (25, 50), default=25, required=True, key="paper-speed", **_KEPT
+            )
+            gain = st.segmented_control(
+                "Gain, mm/mV", (5, 10, 20), default=10, required=True, key="paper-gain", **_KEPT
+            )
+            shown = st.selectbox(
+                "Display filter",
+                list(DISPLAY_FILTERS),
+                key="paper-filter",
+                help="for the eye only; the model always sees the record itself",
+                **_KEPT,
+            )
+            cabrera = st.toggle("Cabrera order of the limb leads", key="paper-cabrera", **_KEPT)
+            events = st.toggle("Bar of moments", value=True, key="paper-events", **_KEPT)
+        start, stop = _window(view, record)
+    style = PaperStyle(
+        layout=layout,
+        cabrera=cabrera,
+        speed_mm_s=float(speed),
+        gain_mm_mv=float(gain),
+        filter_text=f"display {shown}; model input {_model_filter(view)}",
+        theme=frame.colours(),
+        width_px=360 if "Mobi" in (st.context.headers.get("User-Agent") or "") else 850,
+    )
+    return Sheet(style, displayed(record, shown), start, stop, overlay, events)
+
+
+def _model_filter(view: View) -> str:
+    if services.model(view) is None:
+        return "unknown (no model)"
+    band = services.classifier(view).manifest.filter
+    if band is None:
+        return "unfiltered"
+    return f"{band.kind} {'-'.join(f'{edge:g}' for edge in band.edges)} Hz"
+
+
+def _window(view: View, record: Record) -> tuple[float, float]:
+    """The part shown, in seconds; a record of more than ten seconds starts with what is seen."""
+    end = float(np.floor(record.duration * 100) / 100)
+    key = f"window-{record.digest[:12]}"
+    if key not in st.session_state:
+        first = min(view.start or 0.0, max(0.0, end - _LEAST_WINDOW))
+        st.session_state[key] = (first, min(end, first + 10.0))
+    if end <= _LEAST_WINDOW:
+        return 0.0, record.duration
+    low, high = st.slider(
+        "Part shown, s", 0.0, end, key=key, step=0.1, width=260,
+        help="a shorter part is drawn larger, from all samples",
+    )  # fmt: skip
+    return (low, max(high, low + _LEAST_WINDOW)) if high > low else (low, min(end, low + 1))
+
+
+def zoom(record: Record, box: Measurement) -> None:
+    """Show the part of the record that a box covers."""
+    low = max(0.0, box.start_sec)
+    high = min(record.duration, max(box.stop_sec, low + _LEAST_WINDOW))
+    st.session_state[f"window-{record.digest[:12]}"] = (round(low, 2), round(high, 2))
+
+
+def unzoom(record: Record) -> None:
+    """Show the whole record again."""
+    end = float(np.floor(record.duration * 100) / 100)
+    st.session_state[f"window-{record.digest[:12]}"] = (0.0, end)
+
+
+def method_title(name: str) -> str:
+    """Name of a method, or of the fused map, for people."""
+    if name == FUSED:
+        return "Fused"
+    if name == SIDE_BY_SIDE:
+        return "Side by side"
+    return METHODS[name].title if name in METHODS else name
+
+
+def wanted_methods(view: View) -> tuple[str, ...]:
+    """Methods whose attributions the view needs."""
+    if view.method in METHODS:
+        return (view.method,)
+    return FUSED_METHODS
+
+
+def maps(view: View) -> dict[str, Map]:
+    """Maps of the view that are in the cache, by method; ``fused`` once all its methods are.
+
+    The fused map is shown as ``tau`` leaves it.
+    """
+    names = tuple(dict.fromkeys((*FUSED_METHODS, *wanted_methods(view))))
+    found: dict[str, Map] = dict(services.attributions(view, names))
+    parts = {name: found[name] for name in FUSED_METHODS if name in found}
+    if len(parts) == len(FUSED_METHODS):
+        whole = fused_map(parts, view.parameters)  # type: ignore[arg-type]
+        found = {FUSED: shown_map(whole, view), **found}
+    return found
+
+
+def shown_map(fused: FusedMap, view: View) -> FusedMap:
+    """The fused map with cells below ``tau`` at 0; explored stays explored."""
+    kept = fusion_view(fused, view.fusion).kept
+    return replace(fused, weights=np.where(kept, fused.weights, np.float32(0)))
+
+
+def run_panel(view: View, missing: tuple[str, ...]) -> None:
+    """Offer to compute what the cache does not have; show the job that does it."""
+    if not missing or not services.target(view):
+        return
+    params = services.explain_params(view, missing)
+    job = jobs.get(services.explain_key(view, params))
+    if job is not None and job.state != "done":
+        jobs.show(job)
+        return
+    titles = " and ".join(method_title(name) for name in missing)
+    frame.empty(
+        f"{titles} of this record, target and profile: not computed yet.",
+        "It runs in the background; you may look at other pages meanwhile.",
+    )
+    if st.button(f"Explain with {titles}", type="primary", icon=":material/play_arrow:"):
+        services.explain_job(view, params)
+        st.rerun()
+
+
+def facts(record: Record) -> str:
+    """One line about the record, safe as markdown."""
+    parts = [
+        f"{record.duration:.1f} s at {record.fs:g} Hz",
+        f"{len(record.leads)} leads",
+        f"{record.age:.0f} years" if record.age is not None else "age unknown",
+        record.sex or "sex unknown",
+        "labels: " + (", ".join(map(target_name, record.labels)) or "none")
+        if record.labels is not None
+        else "no labels",
+    ]
+    return escaped(" · ".join(parts))
+
+
+def probability_table(view: View) -> pd.DataFrame | None:
+    """Every class with probability, threshold and label, most probable first."""
+    import pandas as pd
+
+    value, known = services.prediction(view), services.info(view)
+    if value is None or known is None:
+        return None
+    rows = [
+        {
+            "diagnosis": target_name(code),
+            "probability": float(p),
+            "threshold": services.threshold(view, code),
+            "present": bool(p >= services.threshold(view, code)),
+            "labelled": code in (known.labels or ()),
+            "code": code,
+        }
+        for code, p in zip(value.classes, value.probabilities, strict=True)
+    ]
+    return pd.DataFrame(rows).sort_values("probability", ascending=False, ignore_index=True)
+
+
+def caution_panel(view: View, record: Record, overlay: Map | None) -> None:
+    """What to keep in mind: quality, what the model cannot see, how firm the map is."""
+    said = {f"{w.code}: {w.message}" for w in record.warnings}
+    if overlay is not None:
+        said |= {f"{w.code}: {w.message}" for w in overlay.warnings}
+    for text in sorted(said):
+        st.warning(escaped(text), icon=":material/warning:")
+    notes = [*_seen(view, record), *_map_notes(overlay)]
+    if services.model(view) is not None:
+        manifest = services.classifier(view).manifest
+        if manifest.receptive_field_samples:
+            reach = manifest.receptive_field_samples / manifest.fs
+            notes.append(
+                f"The model compares waves within {reach:.2f} s; what needs a longer look "
+                "(rhythm over several beats) it can only count, not see."
+            )
+        if manifest.notes:
+            notes.append(manifest.notes)
+    for note in notes:
+        st.caption(f":material/info: {escaped(note)}")
+
+
+def _seen(view: View, record: Record) -> list[str]:
+    """Which part of the record the model sees."""
+    if services.model(view) is None:
+        return []
+    length = services.classifier(view).manifest.samples / services.classifier(view).manifest.fs
+    given = prepare(record, services.classifier(view).manifest, view.start)
+    start, stop = given.seen_sec
+    if record.duration > length + 0.01:
+        share = 1 - (stop - start) / record.duration
+        return [
+            f"The model sees {start:.1f} to {stop:.1f} s of {record.duration:.1f} s; the other "
+            f"{share:.0%} of the record is neither judged nor explained."
+        ]
+    if record.duration < length - 0.01:
+        return [f"The record is shorter than the model's {length:g} s; the rest is padding."]
+    return []
+
+
+def _map_notes(overlay: Map | None) -> list[str]:
+    if overlay is None:
+        return []
+    notes = []
+    explored = float(np.mean(overlay.explored))
+    if explored < 0.999:
+        notes.append(f"{explored:.0%} of the cells were explored; the rest is hatched, not zero.")
+    if overlay.diagnostics.get("converged") is False:
+        notes.append("The method says that it has not converged: the order of cells may change.")
+    if isinstance(overlay, FusedMap):
+        conflict = float(np.mean(overlay.agreement[overlay.explored] == -1))
+        notes.append(f"The methods disagree in sign on {conflict:.0%} of the explored cells.")
+    return notes
+
+
+def ask_start(view: View, record: Record) -> None:
+    """For a record longer than the model's input: where the part that it sees begins."""
+    if services.model(view) is None:
+        return
+    manifest = services.classifier(view).manifest
+    last = record.duration - manifest.samples / manifest.fs
+    if last <= 0.05:
+        return
+    key = f"start-{record.digest[:12]}"
+    usual = prepare(record, manifest).start_sec
+    value = view.start if view.start is not None else usual
+    st.session_state[key] = min(max(0.0, value), float(last))
+
+    def changed() -> None:
+        picked = round(float(st.session_state[key]), 2)
+        state.update(start=None if abs(picked - usual) < 0.005 else picked)
+
+    st.slider(
+        "The model looks from, s", 0.0, float(last), step=0.5, key=key, on_change=changed,
+        help="the probability above is of the model's own choice",
+    )  # fmt: skip
+
+
+def measurement(sheet: Sheet, event: Any) -> Measurement | None:
+    """What the box that was drawn on the paper measures."""
+    boxes = event.selection.box if event is not None else []
+    if not boxes:
+        return None
+    places = part_shown(sheet.record, sheet.style, sheet.start, sheet.stop)
+    x, y = boxes[-1]["x"], boxes[-1]["y"]
+    return measure(
+        places, (float(x[0]), float(x[1])), (float(y[0]), float(y[1])), sheet.style.gain_mm_mv
+    )
+
+
+def available(view: View, found: Mapping[str, Map]) -> tuple[str, ...]:
+    """Choices of the method control."""
+    several = (SIDE_BY_SIDE,) if len(found) > 1 or view.method == SIDE_BY_SIDE else ()
+    return (FUSED, *METHODS, *several)
+
+
+def record_bar(view: View, found: Any) -> None:
+    """Choose another record, the next, or a random one; without a record the page ends here."""
+    names = [info.name for info in found.records]
+    if not names:
+        frame.empty("No record of this data set can be read.", "Look at the Records page for why.")
+        st.stop()
+    if not view.record:
+        frame.empty("No record is chosen.", "Choose one here, or on the Records page.")
+    elif view.record not in names:
+        failed = {failure.record: failure.reason for failure in found.failures}
+        reason = failed.get(view.record, "It is not in this data set; choose another one.")
+        st.error(f"**{escaped(view.record)}**: {escaped(reason)}", icon=":material/block:")
+    at = names.index(view.record) if view.record in names else None
+
+    def picked() -> None:
+        if (name := st.session_state.get("record-choice")) is not None:
+            state.update(record=name)
+
+    def step(by: int) -> None:
+        state.update(record=names[((at if at is not None else -1) + by) % len(names)])
+
+    def anyone() -> None:
+        state.update(record=secrets.choice(names))
+
+    st.session_state["record-choice"] = view.record if at is not None else None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox(
+            "Record", names, key="record-choice", index=None, on_change=picked, width=280,
+            placeholder="choose a record",
+        )  # fmt: skip
+        st.button("Previous", icon=":material/chevron_left:", on_click=step, args=(-1,))
+        st.button("Next", icon=":material/chevron_right:", on_click=step, args=(1,))
+        st.button("Random", icon=":material/casino:", on_click=anyone)
+    if at is None:
+        st.stop()
+
+
+def measuring(sheet: Sheet, record: Record, event: Any) -> None:
+    """What the box on the paper measures, and zooming into it."""
+    box = measurement(sheet, event)
+    whole = (sheet.start, sheet.stop) == (0.0, float(np.floor(record.duration * 100) / 100))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if box is None:
+            st.caption(
+                ":material/straighten: Draw a box on the paper to measure time, rate and voltage."
+            )
+        else:
+            st.markdown(
+                f":material/straighten: **{box.milliseconds:.0f} ms** · "
+                f"**{box.per_minute:.0f} /min** · **{box.millivolts:.2f} mV** in lead "
+                f"{escaped(box.lead)} ({box.start_sec:.2f} to {box.stop_sec:.2f} s)"
+            )
+            st.button("Zoom in", icon=":material/zoom_in:", on_click=zoom, args=(record, box))
+        if not whole:
+            st.button("Whole record", icon=":material/zoom_out_map:", on_click=unzoom,
+                      args=(record,))  # fmt: skip
+
+
+def ranking_table(rows: pd.DataFrame, record: str, top: int) -> None:
+    """Leads by their share of the map."""
+    column = st.column_config
+    frame.table(
+        rows,
+        "ranking",
+        f"{record}_leads.csv",
+        hint=f"The first {top} are the map's top leads.",
+        height=280,
+        column_config={
+            "lead": column.TextColumn("Lead"),
+            "share": column.ProgressColumn(
+                "Share of |weight|", min_value=0, max_value=1, format="percent"
+            ),
+            "for_share": column.NumberColumn("of it for", format="percent"),
+            "from_sec": column.NumberColumn("Strongest from, s", format="%.2f"),
+            "to_sec": column.NumberColumn("to, s", format="%.2f"),
+            "direction": column.TextColumn("Direction"),
+            "explored": column.NumberColumn("Explored", format="percent"),
+        },
+    )
+
+
+def probabilities(view: View, record: str) -> None:
+    """What the model says of the record, class by class."""
+    rows = probability_table(view)
+    if rows is None:
+        frame.empty("There is no model.", "Set ECGXAI_MODELS to a folder with one.")
+        return
+    column = st.column_config
+    frame.table(
+        rows,
+        "probabilities",
+        f"{record}_probabilities.csv",
+        height=420,
+        column_config={
+            "diagnosis": column.TextColumn("Diagnosis", width="medium"),
+            "probability": column.ProgressColumn(
+                "Probability", min_value=0, max_value=1, format="%.3f"
+            ),
+            "threshold": column.NumberColumn("Threshold", format="%.2f"),
+            "present": column.CheckboxColumn("Present", help="probability at or over threshold"),
+            "labelled": column.CheckboxColumn("Labelled"),
+            "code": column.TextColumn("Code"),
+        },
+    )

@@ -1,0 +1,73 @@
+"""Explain: one record on ECG paper, with the maps that say what the model rests on."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import controls, frame, review, services, state
+from app.frame import escaped, target_name
+from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.plots.paper import comparison_figure, ecg_figure
+from ecgxai_core.plots.words import cell_table, lead_ranking, map_in_words
+
+view = frame.page("Explain")
+found = frame.wait_for_predictions(view)
+review.record_bar(view, found)
+try:
+    record = services.record(view)
+    maps = review.maps(view)
+except EcgXaiError as error:
+    st.error(escaped(error), icon=":material/block:")
+    st.stop()
+
+st.caption(review.facts(record))
+if view.target and not services.target(view) and services.model(view) is not None:
+    st.warning(escaped(f"This model has no output for {target_name(view.target)}."))
+controls.choose(
+    "Explanation by",
+    review.available(view, maps),
+    view.method,
+    lambda name: state.update(method=name),
+    key="method",
+    names={name: review.method_title(name) for name in review.available(view, maps)},
+    kind="segmented",
+)
+missing = tuple(name for name in review.wanted_methods(view) if name not in maps)
+review.run_panel(view, missing)
+sheet = review.ask_sheet(view, record)
+overlay = maps.get(view.method) if sheet.overlay else None
+what = f"{record.name}: {review.method_title(view.method)}"
+part = {"start": sheet.start, "stop": sheet.stop}
+if view.method == review.SIDE_BY_SIDE and sheet.overlay and len(maps) > 1:
+    titled = {review.method_title(name): item for name, item in maps.items()}
+    figure = comparison_figure(sheet.record, sheet.style, titled, **part)
+    overlay = next(iter(maps.values()))
+else:
+    figure = ecg_figure(
+        sheet.record, sheet.style, overlay=overlay, events=sheet.events and sheet.overlay, **part
+    )
+name = target_name(services.target(view))
+words = map_in_words(overlay, name, what) if overlay is not None else f"{record.name}: 12-lead ECG."
+event = frame.figure(
+    figure,
+    f"paper-{record.digest[:8]}",
+    words,
+    cell_table(overlay) if overlay is not None else None,
+    file_name=f"{record.name}_{view.method}",
+    on_select="rerun",
+    selection_mode="box",
+)
+review.measuring(sheet, record, event)
+
+left, right = st.columns([3, 2], gap="large")
+with left:
+    if overlay is not None:
+        st.subheader("Leads by weight")
+        review.ranking_table(pd.DataFrame(lead_ranking(overlay)), record.name, view.fusion.topk)
+    st.subheader("Keep in mind")
+    review.caution_panel(view, record, overlay)
+    review.ask_start(view, record)
+with right:
+    st.subheader("Probabilities")
+    review.probabilities(view, record.name)
