@@ -62,7 +62,7 @@ def demo(
         default_model(),
         out / "run",
         mode="demo",
-        targets=None,
+        targets=_well_recognised(records),
         profile=profile("default"),
         seed=None,
     )
@@ -75,6 +75,23 @@ def demo(
     say("open the dashboard:  python -m streamlit run app/main.py")
     if done.failures:
         raise typer.Exit(3)
+
+
+def _well_recognised(records: Path) -> list[str]:
+    """Diagnoses of which the shipped model recognises enough simulated records to show."""
+    from ecgxai_core.params import SelectionParams
+    from ecgxai_core.pipeline.lazy import LazyClassifier
+    from ecgxai_core.pipeline.prediction import predict_data
+    from ecgxai_core.pipeline.request import MODES
+    from ecgxai_core.pipeline.selecting import select_records
+    from ecgxai_core.pipeline.stores import open_store
+    from ecgxai_core.settings import default_model
+
+    with open_store() as store, progress_bar("predict") as report:
+        predictions = predict_data(records, LazyClassifier(default_model()), store, progress=report)
+    chosen = select_records(predictions, SelectionParams()).frame
+    counts = chosen[chosen["status"] == "full"]["target"].value_counts(sort=False)
+    return [str(code) for code, count in counts.items() if count >= MODES["demo"]]
 
 
 def _add_dicom(folder: Path) -> None:
