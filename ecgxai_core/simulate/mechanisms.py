@@ -8,13 +8,13 @@ less plainly or as a mirror image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ecgxai_core.errors import ParameterError
+from ecgxai_core.simulate import shaping
 from ecgxai_core.simulate import templates as shapes
 from ecgxai_core.simulate.heart import Heart
-from ecgxai_core.simulate.kernels import Kernel, rotated, scaled
 from ecgxai_core.simulate.populations import Draw
 from ecgxai_core.types import STANDARD_LEADS
 
@@ -62,135 +62,24 @@ class Mechanism:
         return (self.code, *self.implies) if self.code else self.implies
 
 
-Shape = Callable[[Heart, Draw], Heart]
-Ranges = dict[str, tuple[float, float]]
-
 SINUS = "sinus_rhythm"
 _SINUS_CODE = "426783006"
 _P_LEADS: tuple[tuple[str, ...], tuple[str, ...]] = (("II", "V1"), ("I", "aVF", "V2"))
 _NO_SINUS = {"rhythm", "av", "ectopy"}
 
 
-def _same(heart: Heart, draw: Draw) -> Heart:
-    return heart
-
-
-def _fibrillation(heart: Heart, draw: Draw) -> Heart:
-    return replace(heart, rhythm="fibrillation", t=scaled(heart.t, (0.50, 0.50, 0.60)))
-
-
-def _flutter(heart: Heart, draw: Draw) -> Heart:
-    ratio = draw.choice("conduction", ("2", "3", "4", "variable"))
-    values = {**heart.values, "conduction": 0.0 if ratio == "variable" else float(ratio)}
-    mean = 3.0 if ratio == "variable" else float(ratio)
-    values["heart_rate"] = values["atrial_rate"] / mean
-    return replace(heart, values=values, rhythm="flutter", t=scaled(heart.t, (0.6, 0.6, 0.6)))
-
-
-def _atrial_ectopic(heart: Heart, draw: Draw) -> Heart:
-    return replace(heart, ectopic="atrial")
-
-
-def _ventricular_ectopic(heart: Heart, draw: Draw) -> Heart:
-    return replace(heart, ectopic=draw.choice("origin", ("right", "left")))
-
-
-def _paced(heart: Heart, draw: Draw) -> Heart:
-    mode = draw.choice("pacing", ("ventricular", "ventricular", "atrial tracking"))
-    return replace(
-        heart, rhythm="paced", keep_axis=True, paced_p=mode == "atrial tracking",
-        qrs=shapes.PACED_QRS, st=shapes.PACED_ST, t=shapes.PACED_T,
-    )  # fmt: skip
-
-
-def _right_bundle(heart: Heart, draw: Draw) -> Heart:
-    gain = heart["terminal_gain"]
-    late = scaled(shapes.RBBB_TERMINAL, (gain, gain, gain))
-    return replace(heart, terminal=late, t=shapes.RBBB_T, st=())
-
-
-def _incomplete_right_bundle(heart: Heart, draw: Draw) -> Heart:
-    gain = heart["terminal_gain"]
-    return replace(heart, terminal=scaled(shapes.IRBBB_TERMINAL, (gain, gain, gain)))
-
-
-def _left_bundle(heart: Heart, draw: Draw) -> Heart:
-    return replace(heart, keep_axis=True, qrs=shapes.LBBB_QRS, st=shapes.LBBB_ST, t=shapes.LBBB_T)
-
-
-def _left_anterior(heart: Heart, draw: Draw) -> Heart:
-    return replace(heart, qrs=shapes.LAFB_QRS)
-
-
-def _right_axis(heart: Heart, draw: Draw) -> Heart:
-    return replace(heart, qrs=shapes.RIGHT_AXIS_QRS, t=rotated(shapes.NORMAL_T, 15.0))
-
-
-def _hypertrophy(heart: Heart, draw: Draw) -> Heart:
-    strain = heart["strain"]
-    septal, *rest = heart.qrs  # the septum's part does not grow with the free wall's
-    qrs = (*scaled((septal,), (0.6, 0.6, 0.6)), *scaled(tuple(rest), (1.0, 1.0, 1.15)))
-
-    def mixed(normal: tuple[Kernel, ...], strained: tuple[Kernel, ...]) -> tuple[Kernel, ...]:
-        part = scaled(strained, (strain, strain, strain))
-        return scaled(normal, (1 - strain, 1 - strain, 1 - strain)) + part
-
-    return replace(
-        heart, voltage="hypertrophy", qrs=qrs,
-        st=mixed(heart.st, shapes.STRAIN_ST), t=mixed(heart.t, shapes.STRAIN_T),
-    )  # fmt: skip
-
-
-def _low_voltage(heart: Heart, draw: Draw) -> Heart:
-    return replace(heart, voltage="low", t=scaled(heart.t, (0.6, 0.6, 0.7)))
-
-
-def _injury(territory: str) -> Shape:
-    vector = shapes.ST_VECTORS[territory][0]
-
-    def shape(heart: Heart, draw: Draw) -> Heart:
-        size = heart["st"]
-        current = tuple(
-            Kernel(c, w, (size * h * vector[0], size * h * vector[1], size * h * vector[2]))
-            for c, w, h in shapes.ST_SHAPE
-        )
-        t = heart.t
-        if territory == "depression":  # T is low where ST is depressed
-            t = scaled(t, (0.45, 0.45, 0.7))
-        return replace(heart, st=heart.st + current, t=t)
-
-    return shape
-
-
-def _inverted(territory: str) -> Shape:
-    def shape(heart: Heart, draw: Draw) -> Heart:
-        size = heart["t_wave"]
-        t = scaled(shapes.T_INVERSION[territory][0], (size, size, size))
-        return replace(heart, t=t, st=())
-
-    return shape
-
-
-def _necrosis(territory: str) -> Shape:
-    def shape(heart: Heart, draw: Draw) -> Heart:
-        first, *rest = shapes.Q_WAVES[territory][0]
-        gain = heart["q_gain"]
-        early = scaled((first,), (gain, gain, gain))
-        flat = scaled(heart.t, (0.55, 0.35, 0.7))
-        return replace(heart, keep_axis=True, qrs=early + tuple(rest), t=flat)
-
-    return shape
-
-
 _BUNDLE_QT = (0.424, 0.468)
-_ROWS: tuple[tuple[Mechanism, Shape], ...] = (
-    (Mechanism(SINUS, "sinus rhythm", _SINUS_CODE, *_P_LEADS, "p", frozenset({"rhythm"})), _same),
+_ROWS: tuple[tuple[Mechanism, shaping.Shape], ...] = (
+    (
+        Mechanism(SINUS, "sinus rhythm", _SINUS_CODE, *_P_LEADS, "p", frozenset({"rhythm"})),
+        shaping.same,
+    ),
     (
         Mechanism(
             "sinus_bradycardia", "sinus bradycardia", "426177001", *_P_LEADS, "p",
             frozenset({"rhythm"}), {"heart_rate": (40, 54), "qtc": (0.376, 0.412)},
         ),
-        _same,
+        shaping.same,
     ),
     (
         Mechanism(
@@ -199,7 +88,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             {"heart_rate": (114, 146), "rr_sd": (0.004, 0.012), "pr": (0.122, 0.150),
              "p_duration": (0.080, 0.098)},
         ),
-        _same,
+        shaping.same,
     ),
     (
         Mechanism(
@@ -208,7 +97,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             {"heart_rate": (58, 80), "respiration_hz": (0.15, 0.24),
              "sinus_arrhythmia": (0.13, 0.22)},
         ),
-        _same,
+        shaping.same,
     ),
     (
         Mechanism(
@@ -217,7 +106,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             {"heart_rate": (66, 126), "rr_cv": (0.18, 0.29), "atrial_rate": (340, 480),
              "atrial_gain": (0.50, 1.30)},
         ),
-        _fibrillation,
+        shaping.fibrillation,
     ),
     (
         Mechanism(
@@ -225,7 +114,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             ("II", "III", "aVF", "V1"), ("aVR", "aVL"), "tq", frozenset(_NO_SINUS),
             {"atrial_rate": (250, 320), "atrial_gain": (1.4, 3.0)},
         ),
-        _flutter,
+        shaping.flutter,
     ),
     (
         Mechanism(
@@ -234,7 +123,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             {"coupling": (0.58, 0.74), "pause": (1.03, 1.16), "ectopic_rate": (0.1, 0.36),
              "ectopic_p_gain": (0.8, 1.3)},
         ),
-        _atrial_ectopic,
+        shaping.atrial_ectopic,
     ),
     (
         Mechanism(
@@ -243,7 +132,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             {"coupling": (0.52, 0.68), "ectopic_rate": (0.1, 0.46), "ectopic_qrs": (0.140, 0.172),
              "ectopic_gain": (0.75, 1.35)},
         ),
-        _ventricular_ectopic,
+        shaping.ventricular_ectopic,
     ),
     (
         Mechanism(
@@ -251,17 +140,17 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             ("I", "II", "V1", "V5", "V6"), ("aVL", "aVF", "V2"), "pr", frozenset({"av"}),
             {"pr": (0.214, 0.276), "heart_rate": (58, 80), "p_duration": (0.092, 0.112)},
         ),
-        _same,
+        shaping.same,
     ),
     (
         Mechanism(
             "right_bundle_branch_block", "complete right bundle branch block", "713427006",
             ("I", "V1", "V2", "V6"), ("aVL", "V3", "V5"), "qrs_late",
             frozenset({"bundle", "repolarisation"}),
-            {"qrs": (0.130, 0.158), "qtc": _BUNDLE_QT, "terminal_gain": (0.90, 1.25),
+            {"qrs": (0.130, 0.158), "qtc": _BUNDLE_QT, "terminal_gain": (0.95, 1.35),
              "qrs_gain": (0.85, 1.36)},
         ),
-        _right_bundle,
+        shaping.right_bundle,
     ),
     (
         Mechanism(
@@ -269,7 +158,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             "713426002", ("I", "V1", "V2", "V6"), ("V3",), "qrs_late", frozenset({"bundle"}),
             {"qrs": (0.104, 0.118), "terminal_gain": (0.85, 1.30)},
         ),
-        _incomplete_right_bundle,
+        shaping.incomplete_right_bundle,
     ),
     (
         Mechanism(
@@ -278,7 +167,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             frozenset({"bundle", "qrs", "repolarisation", "voltage"}),
             {"qrs": (0.134, 0.160), "qtc": _BUNDLE_QT, "t_turn": (-8, 8)},
         ),
-        _left_bundle,
+        shaping.left_bundle,
     ),
     (
         Mechanism(
@@ -286,7 +175,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             ("I", "aVL", "II", "III", "aVF"), ("V5", "V6"), "qrs", frozenset({"qrs"}),
             {"qrs": (0.090, 0.110), "axis": (-70, -48)}, ("39732003",),
         ),
-        _left_anterior,
+        shaping.left_anterior,
     ),
     (
         Mechanism(
@@ -296,7 +185,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
              "spike": (0.7, 2.0), "turn": (-20, 0), "qrs_gain": (0.85, 1.36),
              "spike_lead_ms": (3, 14), "pr": (0.160, 0.196)},
         ),
-        _paced,
+        shaping.paced,
     ),
     *(
         (
@@ -305,7 +194,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
                 shapes.ST_VECTORS[place][1], shapes.ST_VECTORS[place][2], "st",
                 frozenset({"repolarisation"}), {"st": (0.20, 0.42)},
             ),
-            _injury(place),
+            shaping.injury(place),
         )
         for place in ("inferior", "anterior", "lateral")
     ),
@@ -315,7 +204,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             shapes.ST_VECTORS["depression"][1], shapes.ST_VECTORS["depression"][2], "st",
             frozenset({"repolarisation"}), {"st": (0.13, 0.27)},
         ),
-        _injury("depression"),
+        shaping.injury("depression"),
     ),
     *(
         (
@@ -324,7 +213,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
                 shapes.T_INVERSION[place][1], shapes.T_INVERSION[place][2], "t",
                 frozenset({"repolarisation"}), {"t_wave": (0.7, 1.5), "t_turn": (-6, 6)},
             ),
-            _inverted(place),
+            shaping.inverted(place),
         )
         for place in ("anterior", "lateral", "inferior")
     ),
@@ -335,7 +224,7 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
                 shapes.Q_WAVES[place][1], (), "q", frozenset({"qrs"}),
                 {"q_gain": (0.8, 1.3), "turn": (-5, 5), "qrs": (0.092, 0.108)},
             ),
-            _necrosis(place),
+            shaping.necrosis(place),
         )
         for place in ("inferior", "anterior", "lateral")
     ),
@@ -347,14 +236,14 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             {"hypertrophy": (3.9, 5.4), "strain": (0.1, 0.9), "axis": (-15, 40),
              "qrs": (0.090, 0.108)},
         ),
-        _hypertrophy,
+        shaping.hypertrophy,
     ),
     (
         Mechanism(
             "low_voltage", "low QRS voltages", "251146004", _LIMB, (), "qrs",
             frozenset({"voltage"}), {"low_voltage": (0.26, 0.42)},
         ),
-        _low_voltage,
+        shaping.low_voltage,
     ),
     (
         Mechanism(
@@ -362,33 +251,33 @@ _ROWS: tuple[tuple[Mechanism, Shape], ...] = (
             ("II", "V5"), ("I", "V2", "V3", "V4", "V6"), "t", frozenset({"qt"}),
             {"qtc": (0.500, 0.570), "heart_rate": (58, 84)},
         ),
-        _same,
+        shaping.same,
     ),
     (
         Mechanism(
             "left_axis_deviation", "left axis deviation", "39732003",
             ("I", "II", "aVF"), ("III", "aVL"), "qrs", frozenset({"qrs"}), {"axis": (-56, -36)},
         ),
-        _same,
+        shaping.same,
     ),
     (
         Mechanism(
             "right_axis_deviation", "right axis deviation", "47665007",
             ("I", "aVF", "III"), ("II", "aVL"), "qrs", frozenset({"qrs"}), {"axis": (98, 126)},
         ),
-        _right_axis,
+        shaping.right_axis,
     ),
     (
         Mechanism(
             "shortcut_artefact", "shortcut artefact (a mark in one lead)", "", _CHEST, (), "mark",
             frozenset(), {"mark_mv": (0.15, 0.35), "mark_sec": (0.06, 0.14)},
         ),
-        _same,
+        shaping.same,
     ),
 )  # fmt: skip
 
 _TABLE: dict[str, Mechanism] = {row.name: row for row, _ in _ROWS}
-_SHAPES: dict[str, Shape] = {row.name: shape for row, shape in _ROWS}
+_SHAPES: dict[str, shaping.Shape] = {row.name: shape for row, shape in _ROWS}
 
 
 def mechanisms() -> tuple[Mechanism, ...]:

@@ -6,7 +6,8 @@ grid of bands of fixed width (:data:`BANDS`), the same for all mechanisms; even 
 ``training``, odd bands to ``demonstration``, and a margin at the edges of each band belongs to
 nobody. Both populations so cover the whole clinical range, evenly interleaved, while their
 parameter intervals are disjoint: no value of a parameter can occur in both. Choices from a list
-(territory, origin of an ectopic beat, sex) are shared, as they have no values in between.
+(territory, origin of an ectopic beat, sex) are shared, as they have no values in between; so may
+be what follows from drawn values, as the ventricular rate in flutter does.
 """
 
 from __future__ import annotations
