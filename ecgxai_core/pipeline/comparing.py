@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecgxai_core.augment import TimeMap
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.fusion.grid import common_leads, density_on, union_edges
 from ecgxai_core.metrics.summary import Interval, bootstrap_mean
@@ -17,7 +18,7 @@ from ecgxai_core.types import Attribution, FloatArray, FusedMap, content_seed
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Paired", "SideBySide", "paired", "side_by_side"]
+__all__ = ["Paired", "SideBySide", "moved", "paired", "side_by_side"]
 
 Map = Attribution | FusedMap
 
@@ -132,3 +133,25 @@ def _counts(values: FloatArray) -> Sequence[int]:
     tiny = 1e-12
     above, below = int((values > tiny).sum()), int((values < -tiny).sum())
     return above, below, len(values) - above - below
+
+
+def moved(item: Map, time_map: TimeMap) -> tuple[FloatArray, FloatArray]:
+    """A map of an original on the time axis of the record with an inserted stretch.
+
+    Returns
+    -------
+    ``float64[cell + 1]`` edges (s) and ``float64[lead, cell]`` densities; the inserted stretch is a
+    cell of its own that nobody explored. A cell that the cut runs through keeps its density on
+    both sides.
+    """
+    edges, density = item.edges_sec, item.density()
+    cut = time_map.cut_sec
+    if not edges[0] < cut < edges[-1]:
+        return np.asarray(edges + (edges[0] >= cut) * time_map.inserted_sec), density
+    before, after = edges[edges < cut - 1e-9], edges[edges > cut + 1e-9]
+    column = int(np.searchsorted(edges, cut - 1e-9)) - 1
+    follow = len(edges) - 1 - len(after)
+    joined = np.concatenate((before, time_map.inserted, after + time_map.inserted_sec))
+    nothing = np.full((len(item.leads), 1), np.nan)
+    parts = (density[:, : column + 1], nothing, density[:, follow:])
+    return joined, np.concatenate(parts, axis=1)

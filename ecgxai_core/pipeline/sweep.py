@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 import numpy as np
 
@@ -38,6 +38,7 @@ __all__ = [
     "SWEPT",
     "Axis",
     "Case",
+    "Peak",
     "Sweep",
     "cached_case",
     "default_axis",
@@ -98,6 +99,14 @@ class Case:
     start_sec: float | None = None
 
 
+class Peak(NamedTuple):
+    """A grid point: values of the two parameters, and the measure there."""
+
+    x: Any
+    y: Any
+    value: float
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """Result of :func:`sweep`.
@@ -125,14 +134,16 @@ class Sweep:
         """Those that have at least one value."""
         return tuple(name for name in MEASURES if np.isfinite(self.grid(name)).any())
 
+    def peak(self, measure: str) -> Peak:
+        """The best grid point; the first where several tie."""
+        values = self.grid(measure)
+        row, column = np.unravel_index(int(np.nanargmax(values)), values.shape)
+        return Peak(self.x.values[column], self.y.values[row], float(values[row, column]))
+
     def best(self, measure: str, base: FusionParams) -> FusionParams:
-        """``base`` with the two parameters of the best grid point; the first where several tie."""
-        row, column = np.unravel_index(
-            int(np.nanargmax(self.grid(measure))), (len(self.y.values), len(self.x.values))
-        )
-        return self.y.applied(
-            self.x.applied(base, self.x.values[int(column)]), self.y.values[int(row)]
-        )
+        """``base`` with the two parameters of the best grid point."""
+        peak = self.peak(measure)
+        return self.y.applied(self.x.applied(base, peak.x), peak.y)
 
 
 def default_axis(name: str, steps: int = 5) -> Axis:

@@ -1,0 +1,114 @@
+"""A data set whose records are explained already, for the pages that judge."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from ecgxai_core.params import profile, profile_with
+from ecgxai_core.pipeline.explanation import Explained, explain_record, fused_map
+from ecgxai_core.pipeline.lazy import LazyClassifier
+from ecgxai_core.pipeline.request import make_request
+from ecgxai_core.pipeline.run import run_pipeline
+from ecgxai_core.pipeline.shaking import shake
+from ecgxai_core.records.read import read_record
+from ecgxai_core.settings import settings
+from ecgxai_core.store.cache import Store
+from tests.small import AF, write_data, write_model
+
+REPO = Path(__file__).resolve().parents[2]
+QUICK = ["n_coalitions=32", "n_lead_coalitions=16", "top_events=2", "deletion_steps=4",
+         "n_bootstrap=100"]  # fmt: skip
+METHODS = ("lime", "timeshap")
+EXPLAINED, SHAKEN = ("T000", "T002"), "T000"
+"""Records whose explanations are cached, and the one whose extra-beat experiment is too."""
+
+
+@lru_cache(maxsize=1)
+def folder() -> Path:
+    """Made once a process: ``data``, ``models``, ``cache``."""
+    root = Path(tempfile.mkdtemp(prefix="ecgxai-judged-"))
+    write_data(root / "data", 4)
+    classifier = LazyClassifier(write_model(root / "models"))
+    chosen = profile("default")
+    params = {name: chosen.for_method(name) for name in METHODS}
+    store = Store(root / "cache", int(1e9))
+    for name in EXPLAINED:
+        record = read_record(root / "data" / f"{name}.hea")
+        found = explain_record(record, classifier, AF, params, store)
+        if name == SHAKEN:
+            whole = Explained(found, fused_map(found, chosen))
+            shake(record, classifier, AF, whole, chosen, store)
+    store.close()
+    return root
+
+
+@lru_cache(maxsize=1)
+def finished_run() -> Path:
+    """A finished run over the same records, with quick parameters."""
+    root = folder()
+    settings_ = profile_with(profile("default"), QUICK)
+    request = make_request(
+        root / "data", root / "models" / "tiny.keras", root / "runs" / "first",
+        mode="demo", targets=None, profile=settings_, seed=None,
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECGXAI_CACHE_DIR", str(root / "run-cache"))
+        settings.cache_clear()
+        run_pipeline(request)
+    settings.cache_clear()
+    return root / "runs"
+
+
+@contextmanager
+def environment(monkeypatch: pytest.MonkeyPatch, **changes: str) -> Iterator[Path]:
+    """Folders of the dashboard; caches of an earlier test are forgotten."""
+    root = folder()
+    usual = {
+        "ECGXAI_DATA": str(root / "data"),
+        "ECGXAI_MODELS": str(root / "models"),
+        "ECGXAI_CACHE_DIR": str(root / "cache"),
+        "ECGXAI_RUNS": "",
+    }
+    for name, value in {**usual, **changes}.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    st.cache_resource.clear()
+    yield root
+    settings.cache_clear()
+    st.cache_resource.clear()
+
+
+def opened(page: str, **query: str) -> AppTest:
+    """A page alone, run until the jobs that it waits for have ended."""
+    at = AppTest.from_file(str(REPO / "pages" / f"{page}.py"), default_timeout=120)
+    for name, value in query.items():
+        at.query_params[name] = value
+    return settled(at.run())
+
+
+def settled(at: AppTest) -> AppTest:
+    """Run again while a job is being shown."""
+    import time
+
+    for _ in range(240):
+        if not any(button.label == "Cancel" for button in at.button):
+            break
+        time.sleep(0.25)
+        at.run()
+    assert not at.exception, [item.value for item in at.exception]
+    return at
+
+
+def texts(at: AppTest) -> str:
+    """All text that a reader sees, joined."""
+    parts: list[Any] = [*at.markdown, *at.caption, *at.info, *at.warning, *at.error, *at.subheader]
+    return "\n".join(str(part.value) for part in parts)

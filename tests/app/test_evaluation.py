@@ -1,0 +1,99 @@
+"""The Evaluation page alone: one record, a finished run, the priors trap, and empty states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.judged import environment, finished_run, opened, settled, texts
+from tests.small import AF
+
+
+@pytest.fixture(autouse=True)
+def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with environment(monkeypatch) as root:
+        yield root
+
+
+def of_run(monkeypatch: pytest.MonkeyPatch, **query: str):
+    monkeypatch.setenv("ECGXAI_RUNS", str(finished_run()))
+    at = opened("evaluation", **query)
+    at.session_state["evaluation-source"] = "A finished run"
+    return at.run()
+
+
+def test_a_record_is_judged_in_the_background():
+    at = opened("evaluation", record="T000", target=AF, beta="0.5")
+    assert "has not been judged yet" in texts(at)
+    next(b for b in at.button if b.label == "Judge this record").click().run()
+    settled(at)
+    assert "Deletion and insertion" in texts(at)
+    table = at.dataframe[0].value
+    assert list(table["map"]) == ["lime", "timeshap", "fused"]
+    assert {"random map", "empty map", "best possible"} <= set(table.columns)
+    again = opened("evaluation", record="T000", target=AF, beta="0.5")
+    assert "has not been judged yet" not in texts(again), "the cache has it"
+
+
+def test_the_priors_trap_shows_that_an_empty_map_scores_high():
+    at = opened("evaluation", record="T000", target=AF)
+    assert "answer key" not in texts(at)
+    at.toggle(key="priors-on").set_value(True).run()
+    assert not at.exception
+    assert "answer key" in at.warning[0].value
+    shown = next(d.value for d in at.dataframe if "with_priors" in d.value)
+    empty = shown[shown["map"] == "empty map"].iloc[0]
+    assert empty["without"] == pytest.approx(0.5)
+    assert empty["with_priors"] > 0.6
+    assert "random map" in set(shown["map"])
+
+
+def test_a_run_has_classes_records_and_pairs(monkeypatch):
+    at = of_run(monkeypatch)
+    assert not at.exception
+    said = texts(at)
+    assert "profile default" in said.replace("\\", "")
+    assert "is better" in said, "pairwise comparison in words"
+    means = next(d.value for d in at.dataframe if "ci_low" in d.value)
+    assert {"random", "empty", "ceiling", "n_undefined"} <= set(means.columns)
+    records = next(d.value for d in at.dataframe if "attauc_strict_random" in d.value)
+    assert set(records["method"]) == {"lime", "timeshap", "fused"}
+
+
+def test_methods_of_a_pair_can_be_chosen(monkeypatch):
+    at = of_run(monkeypatch)
+    at.selectbox(key="pair-one").set_value("timeshap").run()
+    assert not at.exception
+    assert "timeshap" in texts(at)
+
+
+def test_without_runs_the_page_says_how_to_get_one():
+    at = opened("evaluation")
+    at.session_state["evaluation-source"] = "A finished run"
+    at.run()
+    assert "There is no finished run" in texts(at)
+    assert "ECGXAI" in texts(at)
+
+
+def test_a_damaged_run_is_named_and_an_altered_one_says_so(monkeypatch, tmp_path):
+    import shutil
+
+    shutil.copytree(finished_run() / "first", tmp_path / "changed")
+    table = tmp_path / "changed" / "summary_per_class.csv"
+    table.write_text(table.read_text("utf-8").replace("lime", "LIME", 1), "utf-8")
+    monkeypatch.setenv("ECGXAI_RUNS", str(tmp_path))
+    at = opened("evaluation")
+    at.session_state["evaluation-source"] = "A finished run"
+    assert "not as the run wrote it" in texts(at.run())
+    table.unlink()
+    manifest = tmp_path / "changed" / "manifest.json"
+    manifest.write_text(manifest.read_text("utf-8") + "\n", "utf-8")
+    at.run()
+    assert not at.exception
+    assert "is missing" in at.error[0].value
+
+
+def test_no_record_is_chosen():
+    assert "No record is chosen" in texts(opened("evaluation"))

@@ -1,0 +1,109 @@
+"""The Fusion lab alone: live scores, pinning, presets, sweeps, and what it says when empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ecgxai_core.params import FusionParams
+from tests.app.judged import environment, opened, settled, texts
+from tests.small import AF, SINUS
+
+
+@pytest.fixture(autouse=True)
+def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with environment(monkeypatch) as root:
+        yield root
+
+
+def lab(**query: str):
+    return opened("fusion_lab", **{"record": "T000", "target": AF, **query})
+
+
+def test_every_parameter_has_a_widget_and_scores_stand_beside_chance():
+    at = lab()
+    for name in FusionParams.model_fields:
+        key = "lab-weight" if name == "method_weights" else f"lab.{name}"
+        assert key in at.session_state, name
+    assert len(at.metric) == 4
+    assert all("vs chance" in card.delta for card in at.metric)
+
+
+def test_a_slider_changes_the_scores_and_the_link():
+    at = lab()
+    before = [card.value for card in at.metric]
+    at.slider(key="lab.beta").set_value(0.0).run()
+    assert not at.exception
+    assert at.query_params["beta"] == "0.0"
+    assert [card.value for card in at.metric] != before
+    at.slider(key="lab-weight").set_value(1.0).run()
+    assert at.query_params["method_weights"] == "1.0,0.0"
+    assert not at.exception
+
+
+def test_a_link_restores_the_settings():
+    at = lab(beta="0.35", agg="min")
+    assert at.slider(key="lab.beta").value == 0.35
+    assert at.session_state["view"].fusion.agg == "min"
+
+
+def test_presets_and_reset():
+    at = lab()
+    at.button(key="lab-preset.Cautious").click().run()
+    chosen = at.session_state["view"].fusion
+    assert (chosen.agg, chosen.beta, chosen.sign_policy) == ("min", 0.0, "drop")
+    reset = next(button for button in at.button if button.label == "Reset to the profile")
+    reset.click().run()
+    assert at.session_state["view"].fusion == FusionParams()
+
+
+def test_pin_a_change_b_and_see_the_difference():
+    at = lab()
+    next(b for b in at.button if b.label == "Pin as A").click().run()
+    assert "0% of the map moved" in texts(at)
+    at.slider(key="lab.beta").set_value(0.0).run()
+    assert not at.exception
+    assert "0% of the map moved from A" not in texts(at)
+    assert all("vs A" in card.delta for card in at.metric)
+    next(b for b in at.button if b.label == "Back to A").click().run()
+    assert at.session_state["view"].fusion == FusionParams()
+    next(b for b in at.button if b.label == "Let A go").click().run()
+    assert "lab-pinned" not in at.session_state
+
+
+@pytest.mark.parametrize("scope", ["This record", "All explained records of the class"])
+def test_a_sweep_ends_in_settings_and_a_command(scope):
+    at = lab()
+    at.session_state["lab-part"] = "Sweep"
+    at.session_state["sweep-scope"] = scope
+    at.run()
+    assert "has not been run yet" in texts(at)
+    next(b for b in at.button if b.label == "Run the sweep").click().run()
+    settled(at)
+    number = 1 if scope == "This record" else 2
+    assert f"{number} record" in texts(at)
+    job_measures = at.multiselect(key="sweep-measures").options
+    assert "AttAUC (strict)" in job_measures
+    assert "Stability: Spearman" in job_measures
+    take = at.button(key="sweep-take")
+    if not take.disabled:
+        take.click().run()
+    assert not at.exception
+    assert "ecgxai run" in at.code[0].value
+    assert "--target" in at.code[0].value
+
+
+def test_what_is_not_explained_can_be_explained_from_here():
+    at = opened("fusion_lab", record="T001", target=AF)
+    assert "not computed yet" in texts(at)
+    assert any(b.label.startswith("Explain with") for b in at.button)
+
+
+def test_no_record_no_model_no_such_record(monkeypatch, tmp_path):
+    assert "No record is chosen" in texts(opened("fusion_lab"))
+    assert "not in this data set" in texts(opened("fusion_lab", record="nobody", target=SINUS))
+    with environment(monkeypatch, ECGXAI_MODELS=str(tmp_path)):
+        monkeypatch.setattr("app.services.assets_dir", lambda: tmp_path)
+        assert "There is no model" in texts(opened("fusion_lab", record="T000"))

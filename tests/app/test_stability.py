@@ -1,0 +1,50 @@
+"""The Stability page alone: the experiment on a record, on a run, and empty states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.judged import environment, finished_run, opened, settled, texts
+from tests.small import AF
+
+
+@pytest.fixture(autouse=True)
+def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with environment(monkeypatch) as root:
+        yield root
+
+
+def test_a_cached_experiment_is_shown_at_once():
+    at = opened("stability", record="T000", target=AF)
+    assert [card.label for card in at.metric][:2] == ["Probability", "Spearman"]
+    rows = next(d.value for d in at.dataframe if "random" in d.value)
+    assert set(rows["map"]) == {"LIME", "TimeSHAP", "Fused"}
+    assert rows[rows["metric"] == "Jaccard@k"]["random"].between(0, 1).all()
+
+
+def test_the_experiment_runs_from_here():
+    at = opened("stability", record="T002", target=AF)
+    assert "has not been run" in texts(at)
+    next(b for b in at.button if b.label == "Run the experiment").click().run()
+    settled(at)
+    assert len(at.metric) == 7
+
+
+def test_a_run_is_summed_up(monkeypatch):
+    monkeypatch.setenv("ECGXAI_RUNS", str(finished_run()))
+    at = opened("stability")
+    at.session_state["stability-source"] = "A finished run"
+    at.run()
+    assert not at.exception
+    means = next(d.value for d in at.dataframe if "ci_low" in d.value)
+    assert set(means["metric"]) == {"spearman"}
+
+
+def test_no_run_and_no_record():
+    at = opened("stability")
+    assert "No record is chosen" in texts(at)
+    at.session_state["stability-source"] = "A finished run"
+    assert "There is no finished run" in texts(at.run())
