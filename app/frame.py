@@ -14,6 +14,7 @@ from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.params import PROFILES
 from ecgxai_core.pipeline.prediction import Predictions
 from ecgxai_core.plots.theme import Theme, theme
+from ecgxai_core.report.view import view_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,6 +153,7 @@ def figure(
         },
         **more.pop("config", {}),
     }
+    shown_facts, numbers = _view_facts(), {} if frame is None else {"The same numbers": frame}
     shown = st.plotly_chart(fig, key=key, theme=None, config=config, alt=alt, **more)
     with st.popover("Download", icon=":material/download:"):
         st.segmented_control(
@@ -164,7 +166,7 @@ def figure(
         )
         st.download_button(
             "HTML (works offline)",
-            data=lambda: fig.to_html(include_plotlyjs=True, config={"displaylogo": False}),
+            data=lambda: view_html(file_name, [("", fig, alt)], facts=shown_facts, tables=numbers),
             file_name=f"{file_name}.html",
             mime="text/html",
             key=f"{key}-html",
@@ -175,6 +177,22 @@ def figure(
         with st.expander("The same numbers as a table"):
             table(frame, f"{key}-table", f"{file_name}.csv")
     return shown
+
+
+def _view_facts() -> dict[str, object]:
+    """What a saved chart says of where it comes from."""
+    view = state.current()
+    choice = services.model(view)
+    digest = services.classifier(view).digest if choice is not None else ""
+    facts = {
+        "data set": view.data,
+        "record": view.record,
+        "target": target_name(view.target),
+        "model": view.model,
+        "model digest": digest,
+        "profile": view.profile,
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 def _completed(view: View) -> View:

@@ -67,7 +67,9 @@ def own_model(view: View) -> None:
     try:
         manifest = completed_manifest(draft, answers, chosen.path.with_suffix(".json").name)
     except EcgXaiError as error:
-        st.info(escaped(error), icon=":material/edit:")
+        unanswered = error.field and "not filled in" in error.problem
+        said = f"Still to answer: {error.field}." if unanswered else str(error)
+        st.info(escaped(said), icon=":material/edit:")
         return
     probe = _trial(view, chosen.path, manifest)
     if probe is not None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import controls, frame, review, services, state
 from app.frame import escaped, target_name
+from app.sheet import ask_sheet, measuring
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.plots.paper import comparison_figure, ecg_figure
 from ecgxai_core.plots.words import cell_table, lead_ranking, map_in_words
@@ -35,7 +36,8 @@ controls.choose(
 )
 missing = tuple(name for name in review.wanted_methods(view) if name not in maps)
 review.run_panel(view, missing)
-sheet = review.ask_sheet(view, record)
+review.quality_panel(record, maps.get(view.method))
+sheet = ask_sheet(view, record)
 overlay = maps.get(view.method) if sheet.overlay else None
 what = f"{record.name}: {review.method_title(view.method)}"
 part = {"start": sheet.start, "stop": sheet.stop}
@@ -58,9 +60,9 @@ event = frame.figure(
     on_select="rerun",
     selection_mode="box",
 )
-review.measuring(sheet, record, event)
+measuring(sheet, record, event)
 
-left, right = st.columns([3, 2], gap="large")
+left, right = st.columns(2, gap="large")
 with left:
     if overlay is not None:
         st.subheader("Leads by weight")

@@ -7,7 +7,7 @@ import streamlit as st
 from app import frame, guide_views
 from ecgxai_core.report import guide
 
-SECTIONS = ("Checklist", "Reading a map", "Methods", "Metrics", "Known limits", "Words")
+SECTIONS = ("Reading a map", "Methods", "Metrics", "Known limits", "Words", "Checklist")
 
 view = frame.page("Guide")
 section = st.segmented_control(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ def training_chart(curves: Sequence[Any], metric: str, theme: Theme) -> go.Figur
             x=list(curve.epochs),
             y=list(curve.values),
             mode="lines+markers",
-            name=curve.title,
+            name=_plain(curve.title),
             line={"color": METHOD_COLOURS[number % len(METHOD_COLOURS)], "width": 1.5},
             marker={"size": 5},
         )
@@ -159,7 +160,7 @@ def probabilities_chart(
             x=top[column],
             y=top["class"],
             mode="markers",
-            name=name,
+            name=_plain(name),
             marker={"size": 11, "symbol": symbol, "color": colour},
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
@@ -167,6 +168,11 @@ def probabilities_chart(
     figure.update_layout(showlegend=True)
     figure.update_xaxes(title_text="probability", range=[-0.02, 1.02])
     return figure
+
+
+def _plain(text: str) -> str:
+    """Text that Plotly shows as it is; it would read some tags."""
+    return html.escape(text, quote=False)
 
 
 def _curve(points: pd.DataFrame, name: str, theme: Theme, shape: str = "linear") -> go.Figure:

@@ -44,14 +44,15 @@ def view_html(
             div_id=f"figure-{number}",
             config={"displaylogo": False, "responsive": True},
         )
-        # Plotly writes the figure as JSON into a script; "<" cannot occur in it raw (it escapes
-        # "</"), and headings and alternatives are escaped here.
+        # Plotly writes the figure as JSON into a script, with "<", ">" and "/" as \\u escapes.
         labelled = html.Html(
             f'<figure role="img" aria-label="{html.text(alt)}">{chart}'
             f"<figcaption>{html.text(alt)}</figcaption></figure>"
         )
-        parts.append(html.section(heading, labelled))
+        parts.append(html.section(heading, labelled) if heading else labelled)
     for heading, frame in (tables or {}).items():
         rows = frame.itertuples(index=False, name=None)
-        parts.append(html.section(heading, html.table([str(c) for c in frame.columns], rows)))
+        parts.append(
+            html.section(heading, html.table([str(c) for c in frame.columns], rows), folded=True)
+        )
     return html.document(title, *parts, policy=_POLICY)
