@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import controls, frame, review, services, state
+from app import controls, exports, frame, review, services, state
 from app.frame import escaped, target_name
 from app.sheet import ask_sheet, measuring
 from ecgxai_core.errors import EcgXaiError
@@ -73,3 +73,6 @@ with left:
 with right:
     st.subheader("Probabilities")
     review.probabilities(view, record.name)
+
+st.subheader("Files")
+exports.record_downloads(view)
