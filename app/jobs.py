@@ -168,7 +168,8 @@ def _watch(job: Job) -> None:
     if not job.active:
         st.rerun()
     left = job.seconds_left
-    parts = [job.title, job.text, "" if left is None else f"about {_duration(left)} left"]
+    spent = f"{_duration(time.monotonic() - job.started)} so far"
+    parts = [job.title, job.text, spent if left is None else f"about {_duration(left)} left"]
     if job.state == "waiting":
         parts = [job.title, "waiting for other work to end"]
     st.progress(job.share, text=escaped(" · ".join(part for part in parts if part)))

@@ -308,12 +308,14 @@ def record_panel(entry: Entry) -> None:
     if metric is not None:
         title = METRICS[metric].title
         numbers = rows[["method", metric]].assign(
-            **{side: rows.get(f"{metric}{tail}") for tail, side in _SIDES.items()}
+            method=[review.method_title(name) for name in rows["method"]],
+            **{side: rows.get(f"{metric}{tail}") for tail, side in _SIDES.items()},
         )
+        three = st.column_config.NumberColumn(format="%.3f")
         st.caption(f"Better: {METRICS[metric].direction}. Chance: {METRICS[metric].chance}.")
         frame.table(
             numbers.rename(columns={"method": "map", metric: title}), "record-scores",
-            f"record_{metric}.csv",
+            f"record_{metric}.csv", column_config=dict.fromkeys((title, *_SIDES.values()), three),
         )  # fmt: skip
     st.subheader("Deletion and insertion")
     curves = {review.method_title(name): item for name, item in curves_of(entry).items()}
@@ -359,7 +361,7 @@ def priors_panel(view: View, record: Record) -> None:
     frame.figure(
         grouped_bars(shown, "map", bars, frame.colours(), title=f"AttAUC ({leads})", chance=0.5),
         "priors",
-        f"AttAUC of {target_name(row.code)} with and without lead priors. {words}",
+        f"AttAUC of {target_name(row.code)} by map; chance 0.5. {words if with_priors else ''}",
         shown,
         file_name="priors",
     )

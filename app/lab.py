@@ -56,7 +56,7 @@ __all__ = [
 PINNED = "lab-pinned"
 """Session key of the settings pinned as A."""
 
-_CARDS = ("attauc_strict", "attauc_lenient", "precision_strict", "relevance_mass_strict")
+_CARDS = ("attauc_strict", "attauc_lenient", "precision_strict")
 _LABELS = {
     "agg": "Combine magnitudes by",
     "beta": "Trust in what one method alone found (beta)",
@@ -216,11 +216,14 @@ def score_cards(now: Mapping[str, Score], before: Mapping[str, Score] | None) ->
             score = now[name]
             base = before[name].value if before else score.random
             known = score.value == score.value
+            same = abs(score.value - base) < 5e-4
             st.metric(
                 METRICS[name].title,
                 f"{score.value:.3f}" if known else "–",
                 f"{score.value - base:+.3f} vs {'A' if before else 'chance'}" if known else None,
                 help=f"chance {METRICS[name].chance}; undefined where {METRICS[name].undefined}",
+                delta_color="off" if same else "normal",
+                delta_arrow="off" if same else "auto",
                 border=True,
             )
 
@@ -269,7 +272,9 @@ def sweep_job(view: View, form: Mapping[str, Any], *, begin: bool) -> jobs.Job |
     data, found = services.data_set(view), services.predictions(view)
     axes = default_axis(form["x"]), default_axis(form["y"])
     scope = f"{data.path if data else ''}" if form["whole"] else f"{record.digest}:{view.start}"
-    key = f"sweep:{scope}:{chosen.digest}:{code}:{sorted(form.items())}:{params.model_dump_json()}"
+    others = params.fusion.model_dump(exclude={form["x"], form["y"]})
+    settings = [params.updated(fusion=FusionParams()).model_dump_json(), sorted(others.items())]
+    key = f"sweep:{scope}:{chosen.digest}:{code}:{sorted(form.items())}:{settings}"
     if not begin:
         return jobs.get(key)
     if (old := jobs.get(key)) is not None and not old.active:

@@ -1,10 +1,10 @@
-"""Reviewing one record: how it is put on paper, which maps there are, and what to keep in mind."""
+"""Reviewing one record: which maps there are, how to make them, and what to keep in mind."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +17,6 @@ from ecgxai_core.explain import METHODS
 from ecgxai_core.fusion import view as fusion_view
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.pipeline.explanation import FUSED_METHODS, fused_map
-from ecgxai_core.plots.calipers import Measurement, measure
-from ecgxai_core.plots.display import DISPLAY_FILTERS, displayed
-from ecgxai_core.plots.layout import LAYOUTS
-from ecgxai_core.plots.paper import PaperStyle, part_shown
 from ecgxai_core.types import Attribution, FusedMap, Record
 
 if TYPE_CHECKING:
@@ -28,14 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SIDE_BY_SIDE",
-    "Sheet",
-    "ask_sheet",
+    "ask_start",
+    "available",
     "caution_panel",
     "facts",
     "maps",
-    "measurement",
     "method_title",
+    "probabilities",
     "probability_table",
+    "quality_panel",
+    "ranking_table",
+    "record_bar",
     "run_panel",
     "shown_map",
     "wanted_methods",
@@ -43,94 +42,6 @@ __all__ = [
 
 SIDE_BY_SIDE = "side by side"
 Map = Attribution | FusedMap
-_KEPT: dict[str, Any] = {"persist_state": "session"}
-_LEAST_WINDOW = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """How the record is shown: paper, part of it, and whether the overlay lies on it."""
-
-    style: PaperStyle
-    record: Record
-    start: float
-    stop: float
-    overlay: bool
-    events: bool
-
-
-def ask_sheet(view: View, record: Record) -> Sheet:
-    """Widgets of the paper; the record that comes back went through the display filter."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        overlay = st.toggle("Explanation", value=True, key="paper-overlay", **_KEPT)
-        layout = st.segmented_control(
-            "Layout", LAYOUTS, default="12x1", required=True, key="paper-layout", **_KEPT
-        )
-        with st.popover("Paper", icon=":material/grid_4x4:"):
-            speed = st.segmented_control(
-                "Speed, mm/s", (25, 50), default=25, required=True, key="paper-speed", **_KEPT
-            )
-            gain = st.segmented_control(
-                "Gain, mm/mV", (5, 10, 20), default=10, required=True, key="paper-gain", **_KEPT
-            )
-            shown = st.selectbox(
-                "Display filter",
-                list(DISPLAY_FILTERS),
-                key="paper-filter",
-                help="for the eye only; the model always sees the record itself",
-                **_KEPT,
-            )
-            cabrera = st.toggle("Cabrera order of the limb leads", key="paper-cabrera", **_KEPT)
-            events = st.toggle("Bar of moments", value=True, key="paper-events", **_KEPT)
-        start, stop = _window(view, record)
-    style = PaperStyle(
-        layout=layout,
-        cabrera=cabrera,
-        speed_mm_s=float(speed),
-        gain_mm_mv=float(gain),
-        filter_text=f"display {shown}; model input {_model_filter(view)}",
-        theme=frame.colours(),
-        width_px=360 if "Mobi" in (st.context.headers.get("User-Agent") or "") else 850,
-    )
-    return Sheet(style, displayed(record, shown), start, stop, overlay, events)
-
-
-def _model_filter(view: View) -> str:
-    if services.model(view) is None:
-        return "unknown (no model)"
-    band = services.classifier(view).manifest.filter
-    if band is None:
-        return "unfiltered"
-    return f"{band.kind} {'-'.join(f'{edge:g}' for edge in band.edges)} Hz"
-
-
-def _window(view: View, record: Record) -> tuple[float, float]:
-    """The part shown, in seconds; a record of more than ten seconds starts with what is seen."""
-    end = float(np.floor(record.duration * 100) / 100)
-    key = f"window-{record.digest[:12]}"
-    if key not in st.session_state:
-        first = min(view.start or 0.0, max(0.0, end - _LEAST_WINDOW))
-        st.session_state[key] = (first, min(end, first + 10.0))
-    if end <= _LEAST_WINDOW:
-        return 0.0, record.duration
-    low, high = st.slider(
-        "Part shown, s", 0.0, end, key=key, step=0.1, width=260,
-        help="a shorter part is drawn larger, from all samples",
-    )  # fmt: skip
-    return (low, max(high, low + _LEAST_WINDOW)) if high > low else (low, min(end, low + 1))
-
-
-def zoom(record: Record, box: Measurement) -> None:
-    """Show the part of the record that a box covers."""
-    low = max(0.0, box.start_sec)
-    high = min(record.duration, max(box.stop_sec, low + _LEAST_WINDOW))
-    st.session_state[f"window-{record.digest[:12]}"] = (round(low, 2), round(high, 2))
-
-
-def unzoom(record: Record) -> None:
-    """Show the whole record again."""
-    end = float(np.floor(record.duration * 100) / 100)
-    st.session_state[f"window-{record.digest[:12]}"] = (0.0, end)
 
 
 def method_title(name: str) -> str:
@@ -223,13 +134,17 @@ def probability_table(view: View) -> pd.DataFrame | None:
     return pd.DataFrame(rows).sort_values("probability", ascending=False, ignore_index=True)
 
 
-def caution_panel(view: View, record: Record, overlay: Map | None) -> None:
-    """What to keep in mind: quality, what the model cannot see, how firm the map is."""
+def quality_panel(record: Record, overlay: Map | None) -> None:
+    """Named quality warnings of the record, and of what the model saw of it."""
     said = {f"{w.code}: {w.message}" for w in record.warnings}
     if overlay is not None:
         said |= {f"{w.code}: {w.message}" for w in overlay.warnings}
     for text in sorted(said):
         st.warning(escaped(text), icon=":material/warning:")
+
+
+def caution_panel(view: View, record: Record, overlay: Map | None) -> None:
+    """What to keep in mind: what the model cannot see, and how firm the map is."""
     notes = [*_seen(view, record), *_map_notes(overlay)]
     if services.model(view) is not None:
         manifest = services.classifier(view).manifest
@@ -301,18 +216,6 @@ def ask_start(view: View, record: Record) -> None:
     )  # fmt: skip
 
 
-def measurement(sheet: Sheet, event: Any) -> Measurement | None:
-    """What the box that was drawn on the paper measures."""
-    boxes = event.selection.box if event is not None else []
-    if not boxes:
-        return None
-    places = part_shown(sheet.record, sheet.style, sheet.start, sheet.stop)
-    x, y = boxes[-1]["x"], boxes[-1]["y"]
-    return measure(
-        places, (float(x[0]), float(x[1])), (float(y[0]), float(y[1])), sheet.style.gain_mm_mv
-    )
-
-
 def available(view: View, found: Mapping[str, Map]) -> tuple[str, ...]:
     """Choices of the method control."""
     several = (SIDE_BY_SIDE,) if len(found) > 1 or view.method == SIDE_BY_SIDE else ()
@@ -354,27 +257,6 @@ def record_bar(view: View, found: Any) -> None:
         st.button("Random", icon=":material/casino:", on_click=anyone)
     if at is None:
         st.stop()
-
-
-def measuring(sheet: Sheet, record: Record, event: Any) -> None:
-    """What the box on the paper measures, and zooming into it."""
-    box = measurement(sheet, event)
-    whole = (sheet.start, sheet.stop) == (0.0, float(np.floor(record.duration * 100) / 100))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if box is None:
-            st.caption(
-                ":material/straighten: Draw a box on the paper to measure time, rate and voltage."
-            )
-        else:
-            st.markdown(
-                f":material/straighten: **{box.milliseconds:.0f} ms** · "
-                f"**{box.per_minute:.0f} /min** · **{box.millivolts:.2f} mV** in lead "
-                f"{escaped(box.lead)} ({box.start_sec:.2f} to {box.stop_sec:.2f} s)"
-            )
-            st.button("Zoom in", icon=":material/zoom_in:", on_click=zoom, args=(record, box))
-        if not whole:
-            st.button("Whole record", icon=":material/zoom_out_map:", on_click=unzoom,
-                      args=(record,))  # fmt: skip
 
 
 def ranking_table(rows: pd.DataFrame, record: str, top: int) -> None:

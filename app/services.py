@@ -285,7 +285,7 @@ def predictions_job(view: View) -> jobs.Job | None:
     key = f"predict:{data.path}:{version}:{chosen.digest if chosen else '-'}"
 
     def work(progress: jobs.Progress) -> Predictions:
-        if data.synthetic and not find_records([data.path] if data.path.is_dir() else []):
+        if data.synthetic and len([*data.path.glob("*.hea")]) < _DEMONSTRATION_RECORDS:
             _write_demonstration(data.path, progress)
         if chosen is None:
             return list_paths([data.path], progress=progress)

@@ -17,7 +17,16 @@ import streamlit as st
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.params import PROFILES, FusionParams, Profile, checked, profile
 
-__all__ = ["FUSED", "View", "current", "from_query", "link_problems", "to_query", "update"]
+__all__ = [
+    "FUSED",
+    "View",
+    "complete",
+    "current",
+    "from_query",
+    "link_problems",
+    "to_query",
+    "update",
+]
 
 FUSED = "fused"
 """The method that stands for the fused map."""
@@ -92,13 +101,22 @@ def update(**changes: Any) -> View:
     if changes.get("record", kept.record) != kept.record:
         changes.setdefault("start", None)
     view = replace(kept, **changes)
+    if view != kept:
+        st.session_state.pop(_PROBLEMS, None)
     _write(view)
     return view
 
 
 def link_problems() -> tuple[str, ...]:
-    """What the pasted link asked for that makes no sense; shown once by the frame."""
-    return tuple(st.session_state.pop(_PROBLEMS, ()))
+    """What the pasted link asked for that makes no sense; said until the view changes."""
+    return tuple(st.session_state.get(_PROBLEMS, ()))
+
+
+def complete(view: View, **names: Any) -> View:
+    """Fill in names that the view left open; this is no change of the view."""
+    whole = replace(view, **names)
+    _write(whole)
+    return whole
 
 
 def to_query(view: View) -> dict[str, str]:

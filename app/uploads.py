@@ -51,6 +51,7 @@ class OwnRecords:
         self.folder.mkdir()
         self.store = Store(Path(self._folder.name) / "cache", int(2e8))
         self.version = 0
+        self.number = 0
 
     def close(self) -> None:
         """Delete everything."""
@@ -97,13 +98,14 @@ def add(files: Sequence[Uploaded]) -> list[Record]:
         own = own_records()
         if own is None:
             own = st.session_state[_STATE] = OwnRecords()
-        if len(find_records([own.folder])) + len(records) > _MOST_RECORDS:
+        if own.number + len(records) > _MOST_RECORDS:
             raise RecordError(
                 "own records", "number", f"more than {_MOST_RECORDS}", "forget some first"
             )
         for path in folder.iterdir():
             shutil.copyfile(path, own.folder / path.name)
     own.version += 1
+    own.number += len(records)
     return records
 
 

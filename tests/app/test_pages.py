@@ -1,0 +1,147 @@
+"""Records and Explain: alone, through the navigation, and when something is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ecgxai_core.records.write import write_record
+from ecgxai_core.types import STANDARD_LEADS
+from tests.app.conftest import open_page, settle, tables, texts
+from tests.small import AF, FS, beats
+
+Folders = Callable[..., Path]
+
+
+@pytest.mark.parametrize("navigation", [False, True])
+@pytest.mark.parametrize("name", ["records", "explain"])
+def test_page_opens(folders: Folders, name: str, navigation: bool) -> None:
+    folders()
+    app = open_page(name, navigation=navigation)
+    assert not app.exception
+    assert not app.error
+    assert "research use only" in texts(app)
+    assert "model **tiny**" in texts(app)
+
+
+def test_records_lists_every_record_with_outcome(folders: Folders) -> None:
+    folders()
+    app = open_page("records")
+    rows = tables(app)[0]
+    assert list(rows["record"]) == ["T000", "T001", "T002", "T003"]
+    assert set(rows["outcome"]) <= {"TP", "FP", "FN", "TN"}
+    assert rows["probability"].between(0, 1).all()
+    positive = rows["probability"] >= 0.5
+    labelled = rows["codes"].map(lambda codes: AF in codes)
+    said = [
+        ("T" if a == b else "F") + ("P" if b else "N")
+        for a, b in zip(labelled, positive, strict=True)
+    ]
+    assert list(rows["outcome"]) == said
+
+
+@pytest.mark.parametrize("name", ["records", "explain"])
+def test_empty_data_set_says_what_to_do(folders: Folders, name: str) -> None:
+    folders(data="empty")
+    app = open_page(name)
+    assert not app.exception
+    assert "holds no .hea" in texts(app).replace("\\", "")
+
+
+@pytest.mark.parametrize("name", ["records", "explain"])
+def test_data_set_that_is_not_here(folders: Folders, name: str) -> None:
+    folders()
+    app = open_page(name, data="elsewhere")
+    assert not app.exception
+    assert "elsewhere is not here" in texts(app).replace("\\", "")
+
+
+def test_no_model_still_shows_records(folders: Folders) -> None:
+    folders(models="empty")
+    app = open_page("records")
+    assert not app.exception
+    assert "There is no model" in texts(app)
+    assert list(tables(app)[0]["record"]) == ["T000", "T001", "T002", "T003"]
+    app = open_page("explain", record="T001")
+    assert not app.exception
+    assert app.get("plotly_chart")
+
+
+def test_failed_record_is_named_with_its_reason(
+    folders: Folders, tmp_path: Path, tiny: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in (tiny / "data").glob("T00[01].*"):
+        (broken / file.name).write_bytes(file.read_bytes())
+    (broken / "bad.hea").write_text("bad 12 zero 100\n", "ascii")
+    folders(path=broken)
+    app = open_page("records")
+    assert not app.exception
+    failures = tables(app)[-1]
+    assert list(failures["record"]) == ["bad"]
+    assert failures["reason"].str.len().gt(20).all()
+    app = open_page("explain", record="bad")
+    assert not app.exception
+    assert "bad" in app.error[0].value
+
+
+def test_html_in_a_header_is_shown_as_text(folders: Folders, tmp_path: Path) -> None:
+    folder = tmp_path / "html"
+    folder.mkdir()
+    write_record(
+        folder, "H000", beats(70, 1), FS, STANDARD_LEADS, labels=(AF,), age=50, sex="female"
+    )
+    header = folder / "H000.hea"
+    header.write_text(
+        header.read_text("utf-8").replace(f"Dx: {AF}", "Dx: <img src=x onerror=alert(1)>,**bold**"),
+        "utf-8",
+    )
+    folders(path=folder)
+    app = open_page("explain", record="H000")
+    assert not app.exception
+    shown = texts(app)
+    assert "<img" not in shown.replace("\\<", "")
+    assert "**bold**" not in shown
+
+
+def test_explaining_survives_a_page_change_and_lands_in_the_cache(folders: Folders) -> None:
+    folders()
+    app = open_page("explain", record="T001", target=AF)
+    assert not app.exception
+    next(b for b in app.button if b.label.startswith("Explain with")).click()
+    settle(app.run(), 200)
+    assert not app.exception
+    assert not [b for b in app.button if b.label.startswith("Explain with")]
+    again = open_page("explain", record="T001", target=AF)  # another session
+    assert "Leads by weight" in texts(again)
+    ranking = tables(again)
+    assert any("for_share" in frame.columns and len(frame) == 12 for frame in ranking)
+
+
+def test_link_restores_the_view_and_names_what_it_refuses(folders: Folders) -> None:
+    folders()
+    app = open_page("explain", record="T002", agg="mean", beta="7", profile="reference")
+    assert not app.exception
+    kept = app.session_state["view"]
+    assert (kept.record, kept.fusion.agg, kept.profile) == ("T002", "mean", "reference")
+    assert kept.fusion.beta == 1.0
+    assert "beta" in texts(app)
+    assert app.query_params["agg"] in ("mean", ["mean"])
+
+
+def test_target_that_the_model_lacks(folders: Folders) -> None:
+    folders()
+    app = open_page("explain", record="T002", target="270492004")
+    assert not app.exception
+    assert "no output" in texts(app)
+
+
+def test_view_is_frozen() -> None:
+    from app.state import View
+
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        View().record = "x"  # type: ignore[misc]
