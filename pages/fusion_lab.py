@@ -19,7 +19,7 @@ found = lab.needed_attributions(view)
 beats, theme = lab.beats(record), frame.colours()
 name = target_name(services.target(view))
 
-settings, result = st.columns([3, 8], gap="large")
+settings, result = st.columns([1, 2], gap="medium")
 with settings:
     lab.ask_settings(view)
 with result:

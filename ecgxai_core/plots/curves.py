@@ -46,7 +46,7 @@ def removal_curves(curves: Mapping[str, CurveSet], theme: Theme) -> go.Figure:
         rows=1,
         cols=2,
         shared_yaxes=True,
-        horizontal_spacing=0.05,
+        horizontal_spacing=0.07,
         subplot_titles=("most important removed first", "most important shown first"),
     )
     any_map = next(iter(curves.values()))
@@ -62,7 +62,7 @@ def removal_curves(curves: Mapping[str, CurveSet], theme: Theme) -> go.Figure:
         for column, line in ((1, item.deletion), (2, item.insertion)):
             figure.add_trace(_line(name, number, item.share, line, column == 1), row=1, col=column)
     figure.update_xaxes(title={"text": "share of the record"}, tickformat=".0%", range=[0, 1])
-    figure.update_yaxes(range=[0, 1.02])
+    figure.update_yaxes(range=_reach(curves))
     figure.update_yaxes(title={"text": "probability"}, row=1, col=1)
     styled(figure, theme, height=340)
     figure.update_annotations(font={"size": 12, "color": theme.text})
@@ -70,6 +70,18 @@ def removal_curves(curves: Mapping[str, CurveSet], theme: Theme) -> go.Figure:
         legend={"y": -0.3, "yanchor": "top"}, margin={"l": 8, "r": 12, "t": 28, "b": 8}
     )
     return figure
+
+
+def _reach(curves: Mapping[str, CurveSet]) -> list[float]:
+    """What is drawn, with a margin: at least a tenth high, within 0 to 1.02."""
+    lines = [
+        line
+        for item in curves.values()
+        for line in (item.deletion, item.insertion, item.random_low, item.random_high)
+    ]
+    low, high = min(float(v.min()) for v in lines), max(float(v.max()) for v in lines)
+    pad = max(0.05 * (high - low), (0.1 - (high - low)) / 2)
+    return [max(0.0, low - pad), min(1.02, high + pad)]
 
 
 def _band(

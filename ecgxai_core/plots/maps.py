@@ -86,9 +86,16 @@ def map_panels(
         for drawn in _drawn(panel, theme, first=row == len(traces) + 1):
             figure.add_trace(drawn, row=row, col=1)
         figure.update_yaxes(
-            autorange="reversed", tickfont={"size": 10}, showgrid=False, nticks=12, row=row, col=1
+            range=[len(panel.leads) - 0.5, -0.5],
+            tickvals=list(range(len(panel.leads))),
+            ticktext=list(panel.leads),
+            tickfont={"size": 10},
+            showgrid=False,
+            row=row,
+            col=1,
         )
-    styled(figure, theme, height=plot + 106)
+    styled(figure, theme, height=plot + 150)
+    figure.update_layout(coloraxis=_colour_axis(theme, plot))
     if marked_sec is not None:
         figure.add_vrect(
             x0=marked_sec[0],
@@ -102,9 +109,8 @@ def map_panels(
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_annotations(font={"size": 12, "color": theme.text}, x=0, xanchor="left")
     figure.update_layout(
-        margin={"l": 8, "r": 8, "t": 30, "b": 66},
-        plot_bgcolor=theme.paper,
-        legend={"y": 0, "yanchor": "top", "yref": "container", "x": 0},
+        margin={"l": 8, "r": 8, "t": 84, "b": 66},
+        legend={"y": 0, "yanchor": "bottom", "yref": "container", "x": 0},
         uirevision="maps",
     )
     return figure
@@ -186,53 +192,77 @@ def sweep_map(
 
 
 def _drawn(panel: MapPanel, theme: Theme, *, first: bool) -> tuple[Any, ...]:
-    """A map as a heat map, and a hatched area under it that shows through where it is empty."""
+    """A map as a heat map, and hatching over the cells that nobody explored."""
     import plotly.graph_objects as go
 
-    edges = panel.edges_sec
-    n = len(panel.leads)
-    bounds = [float(edges[0]), float(edges[-1])]
+    xs, ys = _hatched(panel)
     hatch = go.Scatter(
-        x=[bounds[0], bounds[1], bounds[1], bounds[0], bounds[0]],
-        y=[-0.5, -0.5, n - 0.5, n - 0.5, -0.5],
+        x=xs,
+        y=ys,
         mode="lines",
-        line={"width": 0},
+        line={"width": 0, "color": theme.unexplored},
         fill="toself",
-        fillpattern={"shape": "/", "size": 6, "fgcolor": theme.unexplored, "bgcolor": theme.paper},
+        fillcolor="rgba(0,0,0,0)",
+        fillpattern={
+            "shape": "/", "size": 6, "solidity": 0.15,
+            "fgcolor": theme.unexplored, "bgcolor": "rgba(0,0,0,0)",
+        },
         name="not explored",
-        showlegend=first and bool(np.any(np.isnan(panel.values))),
+        showlegend=first and bool(xs),
         hoverinfo="skip",
-    )
+    )  # fmt: skip
     cells = go.Heatmap(
-        x=np.round(edges, 4),
-        y=list(range(n)),
+        x=np.round(panel.edges_sec, 4),
+        y=list(range(len(panel.leads))),
         z=np.round(panel.values, 4),
-        zmin=-1,
-        zmax=1,
-        colorscale=[[0, theme.against], [0.5, theme.paper], [1, theme.in_favour]],
-        showscale=first,
+        coloraxis="coloraxis",
         customdata=np.repeat(np.array(panel.leads)[:, None], panel.values.shape[1], axis=1),
         hovertemplate="%{customdata} %{x:.2f} s: %{z:.2f}<extra></extra>",
-        colorbar={
+        name=panel.title,
+    )
+    return cells, hatch
+
+
+def _hatched(panel: MapPanel) -> tuple[list[float | None], list[float | None]]:
+    """Outlines of the cells without a value, neighbours joined, as one path with gaps."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    for row, line in enumerate(np.isnan(panel.values)):
+        turns = np.flatnonzero(np.diff(np.concatenate(([0], line.astype(np.int8), [0]))))
+        for begin, end in zip(turns[::2], turns[1::2], strict=True):
+            left, right = (round(float(panel.edges_sec[i]), 4) for i in (begin, end))
+            xs += [left, right, right, left, left, None]
+            ys += [row - 0.5, row - 0.5, row + 0.5, row + 0.5, row - 0.5, None]
+    return xs, ys
+
+
+def _colour_axis(theme: Theme, plot: int) -> dict[str, Any]:
+    """One scale for all maps, with its legend in the top right corner."""
+    return {
+        "cmin": -1,
+        "cmax": 1,
+        "colorscale": [[0, theme.against], [0.5, theme.paper], [1, theme.in_favour]],
+        "colorbar": {
             "orientation": "h",
-            "y": 0,
-            "yref": "container",
-            "yanchor": "bottom",
             "x": 1,
             "xanchor": "right",
-            "len": 0.45,
-            "thickness": 9,
+            "y": 1 + 22 / plot,
+            "yanchor": "bottom",
+            "ypad": 0,
+            "len": 0.5,
+            "thickness": 8,
+            "outlinewidth": 0.5,
+            "outlinecolor": theme.muted,
             "tickvals": [-1, 0, 1],
             "ticktext": ["against", "0", "for"],
+            "tickfont": {"size": 10},
             "title": {
                 "text": "share of largest |attribution| per s",
                 "side": "top",
-                "font": {"size": 11},
+                "font": {"size": 10},
             },
         },
-        name=panel.title,
-    )
-    return hatch, cells
+    }
 
 
 def _text(value: Any) -> str:

@@ -31,7 +31,7 @@ def test_a_record_is_judged_in_the_background():
     settled(at)
     assert "Deletion and insertion" in texts(at)
     table = at.dataframe[0].value
-    assert list(table["map"]) == ["lime", "timeshap", "fused"]
+    assert list(table["map"]) == ["LIME", "TimeSHAP", "Fused"]
     assert {"random map", "empty map", "best possible"} <= set(table.columns)
     again = opened("evaluation", record="T000", target=AF, beta="0.5")
     assert "has not been judged yet" not in texts(again), "the cache has it"
@@ -90,6 +90,7 @@ def test_a_damaged_run_is_named_and_an_altered_one_says_so(monkeypatch, tmp_path
     table.unlink()
     manifest = tmp_path / "changed" / "manifest.json"
     manifest.write_text(manifest.read_text("utf-8") + "\n", "utf-8")
+    at.session_state["evaluation-source"] = "A finished run"
     at.run()
     assert not at.exception
     assert "is missing" in at.error[0].value
