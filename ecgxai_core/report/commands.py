@@ -52,7 +52,7 @@ def run_command(request: Mapping[str, Any]) -> str:
         words += _profile_words(dict(request.get("profile") or {}))
     except (ParameterError, TypeError, ValueError, AttributeError):
         words += ["--profile", "default"]
-    words += ["--seed", str(seed)] if seed and "--set" not in words else []
+    words += ["--seed", str(seed)] if seed and "--seed" not in words else []
     words += ["--checksum", "error"] if request.get("checksum") == "error" else []
     words += ["--arrays", "ARRAYS"] if request.get("predictions") == "arrays" else []
     return shlex.join([*words, "--out", "RUN"])
