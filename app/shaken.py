@@ -111,7 +111,7 @@ def cards(rows: pd.DataFrame, title: str, before: float, after: float) -> None:
     with st.container(horizontal=True):
         st.metric(
             "Probability", f"{after:.3f}", f"{after - before:+.3f} by the beat", border=True,
-            delta_color="off", help="of the record with the extra beat",
+            delta_color="off", delta_arrow="off", help="of the record with the extra beat",
         )  # fmt: skip
         for row in mine.to_dict("records"):
             value, random = float(row["value"]), float(row["random"])

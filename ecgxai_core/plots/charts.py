@@ -111,6 +111,7 @@ def box_plots(
         )
     _mark_groups(figure, frame, metric, by, theme)
     figure.update_layout(boxmode="group", boxgap=0.35, boxgroupgap=0.25)
+    figure.update_xaxes(categoryorder="category ascending")
     figure.update_yaxes(title={"text": title})
     return styled(figure, theme, height=420)
 
@@ -242,12 +243,8 @@ def grouped_bars(
             },
         )
     if chance is not None:
-        figure.add_hline(
-            y=chance,
-            line={"color": theme.text, "dash": "dot", "width": 1},
-            annotation={"text": f"chance {chance:g}", "font": {"size": 11, "color": theme.text}},
-            annotation_position="top left",
-        )
+        line = {"color": theme.text, "dash": "dot", "width": 1}
+        figure.add_hline(y=chance, line=line, name=f"chance {chance:g}", showlegend=True)
     figure.update_yaxes(title={"text": title}, range=[0, 1.08])
     figure.update_layout(barmode="group", bargap=0.3)
     return styled(figure, theme, height=360)

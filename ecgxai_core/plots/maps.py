@@ -91,6 +91,7 @@ def map_panels(
             ticktext=list(panel.leads),
             tickfont={"size": 10},
             showgrid=False,
+            zeroline=False,
             row=row,
             col=1,
         )
@@ -176,15 +177,16 @@ def sweep_map(
     figure.update_xaxes(title={"text": x[0]}, type="category", showgrid=False)
     figure.update_yaxes(title={"text": y[0]}, type="category", showgrid=False)
     figure.update_layout(
-        margin={"l": 8, "r": 8, "t": 52, "b": 8},
+        margin={"l": 8, "r": 8, "t": 62, "b": 8},
         title={
             "text": f"<b>{title}</b><br>{level}",
             "font": {"size": 12, "color": theme.text},
             "x": 0,
             "xanchor": "left",
             "y": 1,
+            "yref": "container",
             "yanchor": "top",
-            "pad": {"t": 6},
+            "pad": {"t": 22},
         },
         uirevision="sweep",
     )

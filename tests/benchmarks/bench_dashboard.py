@@ -1,0 +1,72 @@
+"""Server time of the dashboard (run it from the repository root).
+
+Slider to new map: from the new value to the finished page run of the Fusion lab, with 12 leads x
+10 s, the fused map drawn over the trace, its scores and the lead ranking. Switching to a cached
+record: the Explain page. Size of the ECG chart: 12 leads x 5000 samples with a map over it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.app.judged import environment, opened
+from tests.small import AF
+
+
+def main(repeats: int = 40) -> None:
+    """Print medians and 95th percentiles in milliseconds, and the size of the chart."""
+    with pytest.MonkeyPatch.context() as patch, environment(patch):
+        lab = opened("fusion_lab", record="T000", target=AF)
+        betas = [round(0.05 * (i % 20), 2) for i in range(repeats)]
+        _say("slider to new map", 300, betas, lambda b: lab.slider(key="lab.beta").set_value(b))
+        shares = [round(0.05 * (i % 20), 2) for i in range(repeats)]
+        _say("weight to new map", 300, shares, lambda w: lab.slider(key="lab-weight").set_value(w))
+        explain = opened("explain", record="T000", target=AF)
+        names = [("T000", "T002")[i % 2] for i in range(repeats)]
+        _say(
+            "switch to a cached record",
+            500,
+            names,
+            lambda name: explain.selectbox(key="record-choice").set_value(name),
+        )
+    print(f"ECG chart of 12 x 5000 samples with a map: {_chart_bytes() / 1e3:.0f} kB, goal 250 kB")
+
+
+def _say(
+    what: str, goal_ms: float, values: Sequence[object], change: Callable[[object], object]
+) -> None:
+    times = []
+    for value in values:
+        touched = change(value)
+        start = time.perf_counter()
+        at = touched.run()
+        times.append(1e3 * (time.perf_counter() - start))
+        assert not at.exception
+    times = sorted(times[2:])
+    p95 = times[min(len(times) - 1, int(0.95 * len(times)))]
+    print(f"{what:28s} median {statistics.median(times):6.0f} ms  p95 {p95:6.0f} ms"
+          f"  goal {goal_ms:.0f} ms")  # fmt: skip
+
+
+def _chart_bytes() -> int:
+    import numpy as np
+
+    from ecgxai_core.plots.paper import PaperStyle, ecg_figure
+    from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance, Record
+
+    rng = np.random.default_rng(0)
+    record = Record("r", rng.normal(0, 0.2, (12, 5000)).astype(np.float32), 500.0, STANDARD_LEADS)
+    overlay = Attribution(
+        "r", AF, "lime", 0.9, STANDARD_LEADS, np.arange(41) * 0.25,
+        rng.normal(size=(12, 40)).astype(np.float32), rng.random((12, 40)) < 0.5,
+        Provenance("r", "m", {}, 0, "0"),
+    )  # fmt: skip
+    return len(ecg_figure(record, PaperStyle(layout="12x1"), overlay=overlay).to_json())
+
+
+if __name__ == "__main__":
+    main()
