@@ -24,7 +24,7 @@ def own_record_form() -> None:
                 accept_multiple_files=True,
                 key="own-files",
             )
-            sent = st.form_submit_button("Open", type="primary")
+            sent = st.form_submit_button("Open these files", type="primary")
         st.caption(
             "Kept for this session only, on this server; nothing is sent anywhere. Remove names "
             "and other personal data first."

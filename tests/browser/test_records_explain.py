@@ -53,7 +53,7 @@ def test_list_to_fused_map_to_link(page: Any, server: str, browser: Any) -> None
 def test_overlay_off_layout_and_downloads(page: Any, server: str) -> None:
     _open(page, f"{server}/explain?record=T001")
     page.locator("[data-testid=stPlotlyChart] .scatterlayer").first.wait_for(timeout=LONG)
-    page.get_by_text("3x4+II").click()
+    page.get_by_role("radiogroup", name="Layout", exact=True).get_by_text("3x4+II").click()
     settled(page)
     page.get_by_text("Explanation", exact=True).click()
     settled(page)
@@ -78,7 +78,7 @@ def test_box_measures(page: Any, server: str) -> None:
     page.mouse.move(x + 60, y + 30, steps=5)
     page.mouse.up()
     page.get_by_text("/min").wait_for()
-    page.get_by_role("button", name="Zoom in").click()
+    page.get_by_test_id("stBaseButton-secondary").filter(has_text="Zoom in").click()
     page.get_by_role("button", name="Whole record").wait_for()
     settled(page)
 
@@ -93,12 +93,12 @@ def test_upload_of_a_good_and_a_bad_record(page: Any, server: str, mine: list[Pa
     page.get_by_text("Open an own record").click()
     page.locator("input[type=file]").set_input_files([str(mine[0])])  # a header alone
     page.get_by_text(mine[0].name).first.wait_for()
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_role("button", name="Open these files").click()
     page.locator("[data-testid=stAlert]").first.wait_for()
     settled(page)
     page.locator("input[type=file]").set_input_files([str(path) for path in mine])
     page.get_by_text(mine[1].name).first.wait_for()
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_role("button", name="Open these files").click()
     page.get_by_role("heading", name="Explain", exact=True).wait_for()
     page.locator("[data-testid=stPlotlyChart] .scatterlayer").first.wait_for(timeout=LONG)
     settled(page)
