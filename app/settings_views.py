@@ -70,7 +70,7 @@ def _found() -> None:
     rows = []
     for item in services.data_sets():
         there = item.path.is_dir()
-        number = len(find_records([item.path])) if there else 0
+        number = _records_in(item.path) if there else 0
         note = "made on first use" if item.synthetic and not number else ""
         rows.append(("data set", item.name, f"{number} records" if there or not note else note,
                      "" if there or item.synthetic else "the folder is not there"))  # fmt: skip
@@ -79,6 +79,13 @@ def _found() -> None:
     frame.table(
         pd.DataFrame(rows, columns=["kind", "name", "what", "problem"]), "found", "found.csv"
     )
+
+
+def _records_in(folder: Path) -> int:
+    try:
+        return len(find_records([folder]))
+    except EcgXaiError:
+        return 0
 
 
 def cache_panel(view: View) -> None:
