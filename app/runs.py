@@ -58,5 +58,5 @@ def read(choice: RunChoice) -> FinishedRun:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _read(path: str, _stamp: int) -> FinishedRun:
+def _read(path: str, *_stamps: int) -> FinishedRun:
     return read_finished_run(Path(path))

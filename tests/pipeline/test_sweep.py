@@ -1,0 +1,134 @@
+"""Sweeps: every grid point is what the fusion under those settings scores, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ecgxai_core.diagnoses import find_diagnosis
+from ecgxai_core.errors import ParameterError
+from ecgxai_core.fusion import fuse
+from ecgxai_core.metrics.plausibility import plausibility
+from ecgxai_core.params import FusionParams, profile, profile_with
+from ecgxai_core.pipeline.explanation import explained
+from ecgxai_core.pipeline.judging import curves_of, maps_of, priors_shown
+from ecgxai_core.pipeline.lazy import LazyClassifier
+from ecgxai_core.pipeline.shaking import cached_shaken, shake
+from ecgxai_core.pipeline.sweep import SWEPT, Axis, cached_case, default_axis, sweep
+from ecgxai_core.pipeline.units import cached_unit, unit_entry
+from ecgxai_core.records.read import read_record
+from ecgxai_core.store.cache import Store
+from tests.pipeline.conftest import QUICK
+from tests.small import AF
+
+CHOSEN = profile_with(profile("default"), QUICK)
+
+
+@pytest.fixture(scope="module")
+def everything(tiny_data, tiny_model, tmp_path_factory):
+    """A record that is explained and shaken, its model and store."""
+    store = Store(tmp_path_factory.mktemp("sweep"), int(1e8))
+    record = read_record(tiny_data / "T000.hea")
+    classifier = LazyClassifier(tiny_model)
+    assert cached_case(record, classifier, AF, CHOSEN, store) is None
+    found = explained(record, classifier, AF, CHOSEN, store)
+    assert cached_shaken(record, classifier, AF, CHOSEN, store) is None
+    shake(record, classifier, AF, found, CHOSEN, store)
+    yield record, classifier, store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def case(everything):
+    record, classifier, store = everything
+    return cached_case(record, classifier, AF, CHOSEN, store)
+
+
+def test_axes_come_from_the_schema():
+    assert default_axis("agg").values == ("geomean", "mean", "min", "max")
+    assert default_axis("beta", 3).values == (0.0, 0.5, 1.0)
+    assert max(default_axis("tau").values) == 0.2
+    assert Axis("method_weights", (0.2,)).applied(FusionParams(), 0.2).method_weights == (0.2, 0.8)
+    for name in SWEPT:
+        for value in default_axis(name).values:
+            default_axis(name).applied(FusionParams(), value)
+    with pytest.raises(ParameterError, match="cannot be swept"):
+        default_axis("topk")
+
+
+def test_every_grid_point_is_its_own_fusion(case):
+    x, y = Axis("method_weights", (0.0, 0.3, 1.0)), Axis("agg", ("mean", "min"))
+    done = sweep([case], x, y, CHOSEN)
+    assert case.shaken is not None
+    assert {"attauc_strict", "spearman", "shown"} <= set(done.measures())
+    assert "deletion_gain" not in done.measures(), "only where the model is asked"
+    for row, agg in enumerate(y.values):
+        for column, weight in enumerate(x.values):
+            params = FusionParams(agg=agg, method_weights=(weight, 1 - weight))
+            fused = fuse([case.attributions["lime"], case.attributions["timeshap"]], params)
+            scores = plausibility(
+                fused, find_diagnosis(AF), case.beats.seconds, case.beats.rate, CHOSEN.evaluation
+            )
+            value = next(s.value for s in scores if s.metric == "attauc_strict")
+            assert done.grid("attauc_strict")[row, column] == pytest.approx(value)
+    assert done.chance("attauc_strict") == pytest.approx(0.5)
+    peak = done.peak("attauc_strict")
+    assert peak.value == done.grid("attauc_strict").max()
+    best = done.best("attauc_strict", FusionParams(beta=0.7))
+    assert (best.agg, best.beta) == (peak.y, 0.7)
+
+
+def test_tau_changes_what_is_shown_and_no_score(case):
+    done = sweep([case], default_axis("tau"), default_axis("tau_mode"), CHOSEN)
+    assert np.ptp(done.grid("attauc_strict")) == 0
+    assert np.ptp(done.grid("spearman")) == 0
+    shown = done.grid("shown")[0]
+    assert np.all(np.diff(shown) <= 0)
+    assert shown[0] == 1
+
+
+def test_the_deletion_gain_of_a_unit_is_that_of_the_sweep(case, everything):
+    record, classifier, store = everything
+    axes = Axis("beta", (CHOSEN.fusion.beta,)), Axis("agg", (CHOSEN.fusion.agg,))
+    done = sweep([case], *axes, CHOSEN, classifier=classifier)
+    assert cached_unit(record, classifier, AF, CHOSEN, store) is None
+    entry = unit_entry(record, classifier, AF, CHOSEN, store)
+    assert cached_unit(record, classifier, AF, CHOSEN, store) is not None
+    row = next(row for row in entry.meta["evaluation"] if row["method"] == "fused")
+    assert done.grid("deletion_gain")[0, 0] == pytest.approx(row["deletion_gain"], abs=1e-5)
+    curves = curves_of(entry)
+    assert set(curves) == {"lime", "timeshap", "fused"}
+    area = np.trapezoid(curves["fused"].deletion, curves["fused"].share)
+    assert area == pytest.approx(row["deletion_auc"], abs=0.02)
+    assert set(maps_of(entry)) >= {"lime", "fused", "extra_beat/fused"}
+
+
+def test_records_are_averaged_and_counted(case):
+    axes = Axis("beta", (0.0, 1.0)), Axis("agg", ("mean",))
+    alone = sweep([case], *axes, CHOSEN)
+    twice = sweep([case, replace(case, shaken=None)], *axes, CHOSEN)
+    assert np.allclose(alone.grid("attauc_strict"), twice.grid("attauc_strict"))
+    counts = twice.frame.set_index("measure")["n"]
+    assert set(counts["attauc_strict"]) == {2}
+    assert counts["spearman"].max() == 1
+
+
+def test_bad_sweeps_are_refused(case):
+    with pytest.raises(ParameterError, match="there are none"):
+        sweep([], default_axis("beta"), default_axis("agg"), CHOSEN)
+    with pytest.raises(ParameterError, match="twice"):
+        sweep([case], default_axis("beta"), default_axis("beta"), CHOSEN)
+
+
+def test_priors_lift_a_map_that_says_nothing(case):
+    rows = priors_shown(
+        case.attributions, find_diagnosis(AF), case.beats, CHOSEN.evaluation
+    ).set_index(["map", "leads"])
+    empty = rows.loc[("empty map", "strict")]
+    assert empty["without"] == pytest.approx(0.5)
+    assert empty["with_priors"] > 0.6
+    assert set(rows.index.get_level_values("map")) == {
+        "lime", "timeshap", "random map", "empty map",
+    }  # fmt: skip

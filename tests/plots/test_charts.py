@@ -1,0 +1,135 @@
+"""Charts of numbers: what is drawn is what was given, with its marks and with readable names."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecgxai_core.metrics.faithfulness import Curves
+from ecgxai_core.plots.charts import box_plots, grouped_bars, interval_plot, lead_bars, paired_plot
+from ecgxai_core.plots.curves import removal_curves
+from ecgxai_core.plots.maps import MapPanel, Trace, map_panels, sweep_map
+from ecgxai_core.plots.theme import DARK, LIGHT
+
+
+def table() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "target_name": ["a long name of a class"] * 4 + ["b"] * 4,
+            "record": ["1", "1", "2", "2", "3", "3", "4", "4"],
+            "method": ["lime", "fused"] * 4,
+            "m": [0.1, 0.2, 0.3, 0.5, 0.6, 0.4, 0.7, 0.9],
+            "m_random": 0.5,
+            "m_empty": [0.4] * 4 + [None] * 4,
+            "m_ceiling": float("nan"),
+        }
+    )
+
+
+def test_lead_bars_show_both_signs_and_mark_the_top():
+    rows = [
+        {"lead": "II", "share": 0.75, "for_share": 2 / 3},
+        {"lead": "V1", "share": 0.25, "for_share": 0.0},
+        {"lead": "I", "share": 0.0, "for_share": math.nan},
+    ]
+    figure = lead_bars(rows, ["II"], LIGHT)
+    positive, negative = figure.data
+    assert list(positive.y) == ["I", "V1", "<b>II</b>"]
+    assert np.allclose(positive.x, [0, 0, 0.5])
+    assert np.allclose(negative.x, [0, -0.25, -0.25])
+    assert negative.marker.pattern.shape == "/", "the sign survives greyscale"
+
+
+def test_boxes_have_every_record_and_marks_that_are_there():
+    figure = box_plots(table(), "m", "Metric", DARK)
+    boxes = [trace for trace in figure.data if trace.type == "box"]
+    assert sorted(box.name for box in boxes) == ["fused", "lime"]
+    assert sum(len(box.y) for box in boxes) == 8
+    marks = {trace.name: trace for trace in figure.data if trace.type == "scatter"}
+    assert set(marks) == {"random map", "empty map"}, "no mark for a number that does not exist"
+    assert list(marks["empty map"].y) == [0.4]
+    assert figure.layout.paper_bgcolor == DARK.paper
+
+
+def test_intervals_are_relative_to_the_mean():
+    summary = pd.DataFrame(
+        {
+            "target_name": ["a", "a"],
+            "method": ["lime", "fused"],
+            "n": [5, 1],
+            "mean": [0.5, 0.7],
+            "ci_low": [0.4, math.nan],
+            "ci_high": [0.7, math.nan],
+            "random": [0.5, 0.5],
+            "empty": [math.nan, math.nan],
+            "ceiling": [0.9, 0.9],
+        }
+    )
+    figure = interval_plot(summary, "Metric", LIGHT)
+    lime = next(trace for trace in figure.data if trace.name == "lime")
+    assert np.allclose([lime.error_x.array[0], lime.error_x.arrayminus[0]], [0.2, 0.1])
+    fused = next(trace for trace in figure.data if trace.name == "fused")
+    assert fused.error_x.array[0] == 0
+    assert {t.name for t in figure.data} == {"lime", "fused", "random map", "best possible"}
+
+
+def test_pairs_share_one_scale():
+    frame = pd.DataFrame({"target_name": ["a"], "record": ["r"], "lime": [0.2], "fused": [0.6]})
+    figure = paired_plot(frame, "lime", "fused", "Metric", LIGHT)
+    assert tuple(figure.layout.xaxis.range) == tuple(figure.layout.yaxis.range)
+    assert figure.data[0].x[0] == 0.2
+    assert figure.data[0].y[0] == 0.6
+
+
+def test_bars_carry_their_numbers():
+    frame = pd.DataFrame({"map": ["x", "y"], "one": [0.5, math.nan], "two": [0.9, 0.8]})
+    bars = {"one": "One", "two": "Two"}
+    figure = grouped_bars(frame, "map", bars, LIGHT, title="t", chance=0.5)
+    assert list(figure.data[0].text) == ["0.50", ""]
+    assert figure.layout.shapes[0].y0 == 0.5
+
+
+def test_removal_curves_turn_the_random_band_around_for_insertion():
+    line = np.linspace(1, 0, 5)
+    curves = Curves(np.linspace(0, 1, 5), line, 1 - line, line - 0.1, line, line + 0.1)
+    figure = removal_curves({"lime": curves, "fused": curves}, LIGHT)
+    means = [trace for trace in figure.data if trace.name == "random orders, mean"]
+    assert np.allclose(means[0].y, line)
+    assert np.allclose(means[1].y, line[::-1])
+    named = [trace.name for trace in figure.data if trace.showlegend]
+    assert sorted(set(named)) == sorted(named), "each name stands in the legend once"
+
+
+def test_maps_hatch_exactly_what_was_not_explored():
+    values = np.array([[0.5, np.nan, np.nan], [np.nan, -1.0, 0.0]])
+    panel = MapPanel("A", ("I", "II"), np.array([0.0, 1.0, 2.0, 4.0]), values)
+    trace = Trace("Lead II", np.arange(5.0), np.zeros(5))
+    figure = map_panels([panel, panel], LIGHT, traces=[trace], marked_sec=(1.0, 2.0))
+    hatch = next(t for t in figure.data if t.name == "not explored")
+    boxes = np.array([x for x in hatch.x if x is not None]).reshape(-1, 5)
+    assert [(box.min(), box.max()) for box in boxes] == [(1, 4), (0, 1)]
+    maps = [t for t in figure.data if t.type == "heatmap"]
+    assert len(maps) == 2
+    assert {t.coloraxis for t in maps} == {"coloraxis"}, "one scale"
+    assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (-1, 1)
+    axes = [figure.layout[name].matches for name in ("xaxis", "xaxis2")]
+    assert axes == ["x3", "x3"], "zooming one zooms all"
+
+
+@pytest.mark.parametrize("chance", [0.5, math.nan])
+def test_a_sweep_rings_the_best_and_crosses_what_chance_reaches(chance):
+    values = np.array([[0.4, 0.6, np.nan], [0.5, 0.55, 0.7]])
+    figure = sweep_map(
+        ("beta", (0.0, 0.5, 1.0)), ("agg", ("min", "max")), values, "AttAUC", LIGHT,
+        chance=chance, current=(0.5, "min"),
+    )  # fmt: skip
+    best, current = figure.layout.shapes
+    assert ((best.x0 + best.x1) / 2, (best.y0 + best.y1) / 2) == pytest.approx((2, 1))
+    assert ((current.x0 + current.x1) / 2, (current.y0 + current.y1) / 2) == pytest.approx((1, 0))
+    crossed = [[str(cell).endswith("×") for cell in line] for line in figure.data[0].text]
+    expected = [[True, False, False], [True, False, False]] if chance == 0.5 else [[False] * 3] * 2
+    assert crossed == expected
+    assert figure.data[0].text[0][2] == "–"
