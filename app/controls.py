@@ -10,7 +10,7 @@ import streamlit as st
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.params import Params
 
-__all__ = ["choose", "form_for", "presets"]
+__all__ = ["choose", "form_for", "presets", "seeded"]
 
 P = TypeVar("P", bound=Params)
 Apply = Callable[[Any], object]
@@ -38,14 +38,16 @@ def choose(
     widget = st.segmented_control if kind == "segmented" else st.selectbox
     if value not in options:
         value = options[0] if options else ""
-    _show(key, value)
+    if kind == "segmented":
+        more = {"required": True, **seeded(key, value, "default"), **more}
+    else:
+        place = options.index(value) if value in options else 0
+        more = {**({"index": place} if seeded(key, value, "index") else {}), **more}
 
     def changed() -> None:
         if (picked := st.session_state.get(key)) is not None:
             apply(picked)
 
-    if kind == "segmented":
-        more = {"required": True, **more}
     widget(
         label,
         options,
@@ -113,11 +115,10 @@ def _field(params: P, name: str, key: str, apply: Callable[[P], object], label: 
     }
     kind = info.annotation
     if get_origin(kind) is Literal:
-        _show(key, value)
-        st.segmented_control(options=get_args(kind), required=True, **shared)
+        given = seeded(key, value, "default")
+        st.segmented_control(options=get_args(kind), required=True, **given, **shared)
     elif kind is bool:
-        _show(key, value)
-        st.toggle(**shared)
+        st.toggle(**seeded(key, value, "value"), **shared)
     else:
         _number(name, value, kind, _bounds(info.metadata), shared)
     problem = st.session_state.pop(f"{key}.problem", None)
@@ -134,7 +135,7 @@ def _number(
     form: Any = int if whole else float
     if value is None:
         value = form(low)
-    _show(shared["key"], form(value))
+    shared = {**seeded(shared["key"], form(value), "value"), **shared}
     if whole and high - low <= 50:
         st.slider(min_value=int(low), max_value=int(high), step=1, **shared)
     elif not whole and high - low <= 10:
@@ -156,7 +157,14 @@ def _bounds(metadata: Sequence[Any]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _show(key: str, value: Any) -> None:
-    """Make a widget show a value; touching nothing where it already does keeps a drag smooth."""
-    if key not in st.session_state or st.session_state[key] != value:
+def seeded(key: str, value: Any, argument: str) -> dict[str, Any]:
+    """Arguments that make a widget show a value, without fighting the hand that moves it.
+
+    A value set only through the session reaches the browser with one message; where that one is
+    overtaken by the next run, the widget would show its first option. So the value is also the
+    widget's default (``argument``), except in the run that changes it, where streamlit takes one.
+    """
+    if key in st.session_state and st.session_state[key] != value:
         st.session_state[key] = value
+        return {}
+    return {argument: value}

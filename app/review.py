@@ -295,11 +295,11 @@ def probabilities(view: View, record: str) -> None:
         f"{record}_probabilities.csv",
         height=420,
         column_config={
-            "diagnosis": column.TextColumn("Diagnosis", width="medium"),
+            "diagnosis": column.TextColumn("Diagnosis", width=150),
             "probability": column.ProgressColumn(
-                "Probability", min_value=0, max_value=1, format="%.3f"
+                "Probability", min_value=0, max_value=1, format="%.2f", width=120
             ),
-            "threshold": column.NumberColumn("Threshold", format="%.2f"),
+            "threshold": column.NumberColumn("Threshold", format="%.2f", width=80),
             "present": column.CheckboxColumn("Present", help="probability at or over threshold"),
             "labelled": column.CheckboxColumn("Labelled"),
             "code": column.TextColumn("Code"),

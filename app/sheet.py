@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import frame, services
+from app import controls, frame, services
 from app.frame import escaped
 from app.state import View
 from ecgxai_core.plots.calipers import Measurement, measure
@@ -83,15 +83,19 @@ def _model_filter(view: View) -> str:
 def _window(view: View, record: Record) -> tuple[float, float]:
     """The part shown, in seconds; a record of more than ten seconds starts with what is seen."""
     end = float(np.floor(record.duration * 100) / 100)
-    key = f"window-{record.digest[:12]}"
-    if key not in st.session_state:
-        first = min(view.start or 0.0, max(0.0, end - _LEAST_WINDOW))
-        st.session_state[key] = (first, min(end, first + 10.0))
     if end <= _LEAST_WINDOW:
         return 0.0, record.duration
+    key, asked = f"window-{record.digest[:12]}", f"part-{record.digest[:12]}"
+    first = min(view.start or 0.0, max(0.0, end - _LEAST_WINDOW))
+    part = st.session_state.setdefault(asked, (first, min(end, first + 10.0)))
+
+    def changed() -> None:
+        st.session_state[asked] = st.session_state[key]
+
     low, high = st.slider(
-        "Part shown, s", 0.0, end, key=key, step=0.1, width=260,
+        "Part shown, s", 0.0, end, key=key, step=0.1, width=260, on_change=changed,
         help="a shorter part is drawn larger, from all samples",
+        **controls.seeded(key, part, "value"),
     )  # fmt: skip
     return (low, max(high, low + _LEAST_WINDOW)) if high > low else (low, min(end, low + 1))
 
@@ -100,13 +104,13 @@ def zoom(record: Record, box: Measurement) -> None:
     """Show the part of the record that a box covers."""
     low = max(0.0, box.start_sec)
     high = min(record.duration, max(box.stop_sec, low + _LEAST_WINDOW))
-    st.session_state[f"window-{record.digest[:12]}"] = (round(low, 2), round(high, 2))
+    st.session_state[f"part-{record.digest[:12]}"] = (round(low, 2), round(high, 2))
 
 
 def unzoom(record: Record) -> None:
     """Show the whole record again."""
     end = float(np.floor(record.duration * 100) / 100)
-    st.session_state[f"window-{record.digest[:12]}"] = (0.0, end)
+    st.session_state[f"part-{record.digest[:12]}"] = (0.0, end)
 
 
 def measurement(sheet: Sheet, event: Any) -> Measurement | None:
