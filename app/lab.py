@@ -21,7 +21,7 @@ from ecgxai_core.pipeline.judging import Beats, beats_of
 from ecgxai_core.pipeline.sweep import MEASURES, SWEPT, Sweep, cached_case, default_axis, sweep
 from ecgxai_core.plots.layout import Panel
 from ecgxai_core.plots.maps import MapPanel, Trace
-from ecgxai_core.plots.paper import thinned
+from ecgxai_core.plots.paper import PaperStyle, thinned
 from ecgxai_core.records.read import read_record
 from ecgxai_core.report.commands import run_command
 from ecgxai_core.types import Attribution, FusedMap, Record, Score
@@ -45,6 +45,7 @@ __all__ = [
     "score_cards",
     "score_table",
     "scores",
+    "sheet_style",
     "sweep_cells",
     "sweep_form",
     "sweep_job",
@@ -318,6 +319,12 @@ def command(view: View) -> str:
             "profile": view.parameters.as_key(),
         }
     )
+
+
+def sheet_style() -> PaperStyle:
+    """Twelve rows, as high as the column beside the settings asks for."""
+    phone = "Mobi" in (st.context.headers.get("User-Agent") or "")
+    return PaperStyle(layout="12x1", theme=frame.colours(), width_px=360 if phone else 600)
 
 
 def trace(record: Record, fused: FusedMap) -> Trace:

@@ -10,7 +10,7 @@ from app.frame import target_name
 from ecgxai_core.pipeline.sweep import MEASURES
 from ecgxai_core.plots.charts import lead_bars
 from ecgxai_core.plots.maps import map_panels, sweep_map
-from ecgxai_core.plots.paper import PaperStyle, ecg_figure
+from ecgxai_core.plots.paper import ecg_figure
 from ecgxai_core.plots.words import cell_table, lead_ranking, map_in_words
 
 view = frame.page("Fusion lab")
@@ -37,9 +37,7 @@ if part == "Map":
         words = map_in_words(shown, name, f"{record.name}: fused")
         if pinned is None:
             lab.score_cards(scores, None)
-            figure = ecg_figure(
-                record, PaperStyle(layout="12x1", theme=theme, width_px=620), overlay=shown
-            )
+            figure = ecg_figure(record, lab.sheet_style(), overlay=shown)
         else:
             before = lab.fused_with(found, view, pinned)
             lab.score_cards(scores, lab.scores(before, view, beats))

@@ -35,7 +35,7 @@ if source == "This record":
     name = frame.target_name(one.target)
     frame.figure(
         map_panels(panels, frame.colours(), traces=traces, marked_sec=inserted,
-                   x_title="time in the record with the extra beat (s); dotted: the new beat"),
+                   x_title="time with the extra beat (s); dotted: new beat"),
         "aligned",
         f"Original: {map_in_words(one, name, record.name)} "
         f"With an extra beat: {map_in_words(other, name, 'changed record')}",

@@ -29,7 +29,8 @@ def finished(tab: Any) -> None:
 
 
 def press(tab: Any, name: str) -> None:
-    tab.get_by_role("button", name=name).first.click()
+    tab.get_by_role("button", name=name).locator("visible=true").first.click()
+    tab.wait_for_timeout(300)
     settled(tab)
 
 
@@ -46,13 +47,11 @@ def test_every_slider_moves_and_a_and_b_are_compared(server, page):
     explained(page, server)
     for label in ("beta", "tau", "topk", "Weight of LIME"):
         slider = page.locator("[data-testid=stSlider]", has_text=label).get_by_role("slider")
-        before = slider.get_attribute("aria-valuenow")
+        before = page.url
         slider.focus()
         page.keyboard.press("ArrowLeft")
+        page.wait_for_url(lambda address, before=before: address != before)
         settled(page)
-        page.wait_for_timeout(400)
-        settled(page)
-        assert slider.get_attribute("aria-valuenow") != before or before == "0", label
     assert "beta=0.95" in page.url
     press(page, "Pin as A")
     press(page, "Average")
