@@ -206,10 +206,7 @@ def _completed(view: View) -> View:
     code = services.target(view)
     if code and code != view.target:
         changes["target"] = code
-    if not changes:
-        return view
-    kept = {"record": view.record, "start": view.start}  # naming the data set is no change of it
-    return state.update(**{**kept, **changes})
+    return state.complete(view, **changes) if changes else view
 
 
 def _sidebar(view: View) -> None:

@@ -13,6 +13,7 @@ import streamlit as st
 from app import frame, jobs, services, state
 from app.frame import escaped, target_name
 from app.state import FUSED, View
+from ecgxai_core.diagnoses import aliases
 from ecgxai_core.explain import METHODS
 from ecgxai_core.fusion import view as fusion_view
 from ecgxai_core.models.preprocess import prepare
@@ -27,6 +28,7 @@ __all__ = [
     "ask_start",
     "available",
     "caution_panel",
+    "closer",
     "facts",
     "maps",
     "method_title",
@@ -37,10 +39,12 @@ __all__ = [
     "record_bar",
     "run_panel",
     "shown_map",
+    "verdict",
     "wanted_methods",
 ]
 
 SIDE_BY_SIDE = "side by side"
+_NARROW_SEC = 3.0
 Map = Attribution | FusedMap
 
 
@@ -80,6 +84,22 @@ def shown_map(fused: FusedMap, view: View) -> FusedMap:
     return replace(fused, weights=np.where(kept, fused.weights, np.float32(0)))
 
 
+def closer(maps_: Mapping[str, Map], start: float, stop: float) -> tuple[float, float]:
+    """A part that can be read in a narrow sheet: as asked, or what lies around the strongest moment
+    of the first map."""
+    if stop - start <= _NARROW_SEC:
+        return start, stop
+    first = next(iter(maps_.values()))
+    moments = np.nansum(np.abs(first.weights), axis=0) / first.durations
+    middle = float(first.edges_sec[int(moments.argmax())]) + 0.25
+    begin = min(max(start, middle - _NARROW_SEC / 2), stop - _NARROW_SEC)
+    st.caption(
+        f"{begin:.1f} to {begin + _NARROW_SEC:.1f} s, around the strongest moment; each map "
+        "relative to its own largest value. Choose a shorter part to see another."
+    )
+    return begin, begin + _NARROW_SEC
+
+
 def run_panel(view: View, missing: tuple[str, ...]) -> None:
     """Offer to compute what the cache does not have; show the job that does it."""
     if not missing or not services.target(view):
@@ -113,6 +133,22 @@ def facts(record: Record) -> str:
     return escaped(" · ".join(parts))
 
 
+def verdict(view: View) -> str:
+    """What the model says of the target, and what the label says, safe as markdown."""
+    code, value, known = services.target(view), services.prediction(view), services.info(view)
+    if not code or value is None or known is None:
+        return ""
+    p, limit = value.probability(code), services.threshold(view, code)
+    labels = set(known.labels or ())
+    label = "labelled" if labels & {code, *aliases(code)} else "not labelled"
+    label = label if known.labels is not None else "no labels"
+    called = "present" if p >= limit else "absent"
+    return (
+        f"**{escaped(target_name(code))}**: probability **{p:.2f}**, called {called} "
+        f"(threshold {limit:.2f}), {label}"
+    )
+
+
 def probability_table(view: View) -> pd.DataFrame | None:
     """Every class with probability, threshold and label, most probable first."""
     import pandas as pd
@@ -136,9 +172,8 @@ def probability_table(view: View) -> pd.DataFrame | None:
 
 def quality_panel(record: Record, overlay: Map | None) -> None:
     """Named quality warnings of the record, and of what the model saw of it."""
-    said = {f"{w.code}: {w.message}" for w in record.warnings}
-    if overlay is not None:
-        said |= {f"{w.code}: {w.message}" for w in overlay.warnings}
+    found = (*record.warnings, *(overlay.warnings if overlay is not None else ()))
+    said = {f"{warning.message} ({warning.code})" for warning in found}
     for text in sorted(said):
         st.warning(escaped(text), icon=":material/warning:")
 

@@ -23,6 +23,7 @@ except EcgXaiError as error:
     st.stop()
 
 st.caption(review.facts(record))
+st.markdown(review.verdict(view))
 if view.target and not services.target(view) and services.model(view) is not None:
     st.warning(escaped(f"This model has no output for {target_name(view.target)}."))
 controls.choose(
@@ -36,14 +37,17 @@ controls.choose(
 )
 missing = tuple(name for name in review.wanted_methods(view) if name not in maps)
 review.run_panel(view, missing)
-review.quality_panel(record, maps.get(view.method))
+review.quality_panel(record, maps.get(view.method, next(iter(maps.values()), None)))
 sheet = ask_sheet(view, record)
 overlay = maps.get(view.method) if sheet.overlay else None
 what = f"{record.name}: {review.method_title(view.method)}"
 part = {"start": sheet.start, "stop": sheet.stop}
 if view.method == review.SIDE_BY_SIDE and sheet.overlay and len(maps) > 1:
     titled = {review.method_title(name): item for name, item in maps.items()}
-    figure = comparison_figure(sheet.record, sheet.style, titled, **part)
+    low, high = review.closer(maps, sheet.start, sheet.stop)
+    figure = comparison_figure(
+        sheet.record, sheet.style, titled, start=low, stop=high, own_scale=True
+    )
     overlay = next(iter(maps.values()))
 else:
     figure = ecg_figure(

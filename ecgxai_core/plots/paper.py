@@ -90,12 +90,16 @@ def comparison_figure(
     *,
     start: float = 0.0,
     stop: float | None = None,
+    own_scale: bool = False,
 ) -> go.Figure:
-    """Several maps of one record side by side, on linked axes and one colour scale.
+    """Several maps of one record side by side, on linked axes.
 
-    ``maps`` are maps by the title that stands over each; ``None`` draws the plain trace.
+    ``maps`` are maps by the title that stands over each; ``None`` draws the plain trace. They share
+    one colour scale, unless ``own_scale``: maps of different methods have different units, so
+    each is then drawn relative to its own largest value.
     """
-    scale = full_scale(*(item for item in maps.values() if item is not None))
+    given = [item for item in maps.values() if item is not None]
+    scale = None if own_scale else full_scale(*given)
     return _sheets(record, style, start, stop, maps, scale, events=False)
 
 
@@ -300,7 +304,7 @@ def _axes(
         "constraintoward": "left",
         "anchor": f"y{axis}",
         "showticklabels": True,
-        "ticklabelstep": round(1 / box),
+        "ticklabelstep": round(1 / box) * max(1, round((end - start) * sheets / 14)),
         "tickfont": {"size": 10, "color": theme.muted},
         "ticksuffix": " s",
         "ticks": "",
