@@ -57,6 +57,8 @@ def displayed(record: Record, name: str) -> Record:
         if edge is None or edge >= 0.45 * record.fs or not whole.any():
             continue
         sections = butter(2, edge, kind, fs=record.fs, output="sos")
+        # Mirrored ends: point reflection would shift the level of a record that does not end at 0,
+        # and 0.05 Hz needs longer than the record to forget that (a false ST shift).
         pad = min(record.n_samples - 1, round(2 * record.fs / edge))
-        signal[whole] = sosfiltfilt(sections, signal[whole], axis=1, padtype="odd", padlen=pad)
+        signal[whole] = sosfiltfilt(sections, signal[whole], axis=1, padtype="even", padlen=pad)
     return replace(record, signal=signal.astype(np.float32))
