@@ -69,10 +69,10 @@ def record_downloads(view: View) -> None:
     what = "with the map" if facts.maps else "without a map: not explained yet"
     st.caption(f"Made on this machine, {what}. The page prints at 100 % in true millimetres.")
     files: tuple[tuple[str, str, str, Any], ...] = (
-        ("Report (HTML)", f"{name}.html", "text/html", lambda: record_report(facts)),
-        ("Page (PDF)", f"{name}.pdf", "application/pdf", lambda: _page(view, facts, "pdf")),
-        ("Page (SVG)", f"{name}.svg", "image/svg+xml", lambda: _page(view, facts, "svg")),
-        ("Page (PNG)", f"{name}.png", "image/png", lambda: _page(view, facts, "png")),
+        ("Report of this record", f"{name}.html", "text/html", lambda: record_report(facts)),
+        ("Page as PDF", f"{name}.pdf", "application/pdf", lambda: _page(view, facts, "pdf")),
+        ("Page as SVG", f"{name}.svg", "image/svg+xml", lambda: _page(view, facts, "svg")),
+        ("Page as PNG", f"{name}.png", "image/png", lambda: _page(view, facts, "png")),
     )
     with st.container(horizontal=True):
         for label, file_name, mime, make in files:
