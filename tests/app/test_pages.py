@@ -145,3 +145,25 @@ def test_view_is_frozen() -> None:
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         View().record = "x"  # type: ignore[misc]
+
+
+def test_a_longer_record_says_what_the_model_sees_and_may_be_moved(folders: Folders) -> None:
+    folders()
+    app = open_page("explain", record="T001", target=AF)
+    assert "The model sees 0.0 to 6.0 s of 7.0 s" in texts(app).replace("\\", "")
+    start = next(item for item in app.slider if item.label.startswith("The model looks from"))
+    start.set_value(1.0).run()
+    assert not app.exception
+    assert app.session_state["view"].start == 1.0
+    assert "The model sees 1.0 to 7.0 s of 7.0 s" in texts(app).replace("\\", "")
+
+
+def test_filters_narrow_the_list(folders: Folders) -> None:
+    folders()
+    app = open_page("records")
+    app.multiselect[0].select(AF).run()
+    assert not app.exception
+    assert list(tables(app)[0]["record"]) == ["T000", "T002"]
+    app.slider[0].set_range(0.0, 0.0).run()
+    assert not app.exception
+    assert "No record passes the filters" in texts(app)
