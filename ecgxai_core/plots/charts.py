@@ -259,9 +259,9 @@ def styled(figure: go.Figure, theme: Theme, *, height: int) -> go.Figure:
         "automargin": True,
         "title": {"standoff": 8, "font": {"size": 12}},
     }
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
+    axes = {name for name in figure.layout if name.startswith(("xaxis", "yaxis"))}
     figure.update_layout(
+        **dict.fromkeys(sorted(axes | {"xaxis", "yaxis"}), axis),
         height=height,
         paper_bgcolor=theme.paper,
         plot_bgcolor=theme.paper,

@@ -144,8 +144,9 @@ def _sheets(
 
     places = part_shown(record, style, start, stop)
     events = events and any(item is not None for item in maps.values())
-    figure = go.Figure()
-    figure.update_layout(**_page(style, places, len(maps), events))
+    layout = dict(_page(style, places, len(maps), events))
+    drawn: list[Any] = []
+    notes: list[dict[str, Any]] = []
     overlaid = any(item is not None for item in maps.values())
     for number, (title, overlay) in enumerate(maps.items(), start=1):
         axis = str(number) if number > 1 else ""
@@ -154,13 +155,13 @@ def _sheets(
             trace.update(xaxis=f"x{axis}", yaxis=f"y{axis}")
             if number > 1:
                 trace.update(showlegend=False)
-        figure.add_traces(traces)
-        figure.update_layout(_axes(style, places, number, len(maps), overlaid, events))
-        for note in _notes(style, places, axis, title, number == 1):
-            figure.add_annotation(**note)
+        drawn += traces
+        layout |= _axes(style, places, number, len(maps), overlaid, events)
+        notes += _notes(style, places, axis, title, number == 1)
     if overlaid:
-        figure.update_layout(coloraxis=colour_bar(style.theme, figure.layout.legend.y))
-    return figure
+        layout["coloraxis"] = colour_bar(style.theme, layout["legend"]["y"])
+    # all at once: every later change makes Plotly check the whole layout again
+    return go.Figure(drawn, {**layout, "annotations": notes})
 
 
 def _sheet_traces(
