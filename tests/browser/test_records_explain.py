@@ -11,6 +11,8 @@ from tests.browser.conftest import settled
 from tests.small import write_data
 
 LONG = 180_000
+MAP = ".heatmaplayer image, .heatmaplayer .hm"
+FILES = "[data-testid=stFileChip]"
 
 
 def _open(page: Any, address: str) -> None:
@@ -35,7 +37,7 @@ def test_list_to_fused_map_to_link(page: Any, server: str, browser: Any) -> None
     page.get_by_text("Leads by weight").wait_for(timeout=LONG)
     settled(page)
     chart = page.locator("[data-testid=stPlotlyChart]").first
-    assert chart.locator(".heatmaplayer image, .heatmaplayer .hm").count() > 0
+    chart.locator(MAP).first.wait_for(state="attached", timeout=LONG)
     assert "mm/s, 10 mm/mV" in chart.inner_text()
     address = page.url
     assert "record=T0" in address
@@ -45,7 +47,7 @@ def test_list_to_fused_map_to_link(page: Any, server: str, browser: Any) -> None
     fresh.goto(address)
     settled(fresh)
     fresh.get_by_text("Leads by weight").wait_for(timeout=LONG)
-    assert fresh.locator(".heatmaplayer image, .heatmaplayer .hm").count() > 0
+    fresh.locator(MAP).first.wait_for(state="attached", timeout=LONG)
     assert fresh.url.split("?")[1] == address.split("?")[1]
     fresh.context.close()
 
@@ -57,7 +59,7 @@ def test_overlay_off_layout_and_downloads(page: Any, server: str) -> None:
     settled(page)
     page.get_by_text("Explanation", exact=True).click()
     settled(page)
-    assert page.locator(".heatmaplayer image, .heatmaplayer .hm").count() == 0
+    assert page.locator(MAP).count() == 0
     page.get_by_test_id("stPopover").filter(has_text="Download").first.click()
     with page.expect_download() as got:
         page.get_by_role("button", name="HTML (works offline)").click()
@@ -93,14 +95,17 @@ def test_upload_of_a_good_and_a_bad_record(page: Any, server: str, mine: list[Pa
     _open(page, server)
     page.get_by_text("Open an own record").click()
     page.locator("input[type=file]").set_input_files([str(mine[0])])  # a header alone
-    page.get_by_text(mine[0].name).first.wait_for()
+    page.locator(FILES).first.wait_for()
+    settled(page)
     page.get_by_role("button", name="Open these files").click()
     page.locator("[data-testid=stAlert]").first.wait_for()
+    page.locator(FILES).first.wait_for(state="detached")
     settled(page)
     page.locator("input[type=file]").set_input_files([str(path) for path in mine])
-    page.get_by_text(mine[1].name).first.wait_for()
+    page.locator(FILES).nth(1).wait_for()
+    settled(page)
     page.get_by_role("button", name="Open these files").click()
-    page.get_by_role("heading", name="Explain", exact=True).wait_for()
+    page.get_by_role("heading", name="Explain", exact=True).wait_for(timeout=LONG)
     page.locator("[data-testid=stPlotlyChart] .scatterlayer").first.wait_for(timeout=LONG)
     settled(page)
     assert "Own+records" in page.url
