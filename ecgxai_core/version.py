@@ -16,7 +16,7 @@ from ecgxai_core.settings import assets_dir
 __all__ = ["code_version", "library_versions"]
 
 _LIBRARIES = ("numpy", "scipy", "tensorflow", "keras", "neurokit2")
-_NOT_NUMERIC = {"cli", "plots", "simulate", "store", "pipeline"}
+_NOT_NUMERIC = {"cli", "plots", "report", "simulate", "store", "training", "zoo"}
 
 
 @lru_cache(maxsize=1)
