@@ -51,6 +51,7 @@ _BANNER = "**For research use only.** Not a medical device; not for diagnosis or
 
 def page(title: str) -> View:
     """Draw the frame and return the view with its names filled in (data, model, target)."""
+    services.look_again()
     view = _completed(state.current())
     st.caption(f":material/science: {_BANNER}")
     st.title(title)

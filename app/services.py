@@ -55,6 +55,7 @@ __all__ = [
     "folders",
     "forget_predictions",
     "info",
+    "look_again",
     "model",
     "models",
     "operator_folders",
@@ -73,6 +74,7 @@ __all__ = [
 DEMONSTRATION = "Demonstration (simulated)"
 _DEMONSTRATION_RECORDS, _DEMONSTRATION_SEED = 48, 2026
 _MODEL_ENDINGS = {".keras", ".h5", ".hdf5"}
+_MODELS_SEEN = "models-seen"
 _MOST_MODELS = 50
 _USUAL_MODEL, _USUAL_TARGET = "ptbxl_resnet", "164889003"
 """Shown first where a link names none: the shipped model, and atrial fibrillation."""
@@ -157,9 +159,27 @@ def data_set(view: View) -> DataSet | None:
 
 
 def models() -> tuple[ModelChoice, ...]:
-    """Models: usable ones first, the operator's before the shipped ones."""
+    """Models: usable ones first, the operator's before the shipped ones.
+
+    The folders are searched once a page run (:func:`look_again`), not at every question.
+    """
+    where = folders()
+    kept = st.session_state.get(_MODELS_SEEN)
+    if kept is None or kept[0] != where:
+        kept = st.session_state[_MODELS_SEEN] = (where, _found_models(where))
+    seen: tuple[ModelChoice, ...] = kept[1]
+    return seen
+
+
+def look_again() -> None:
+    """Search the folders of models again, when next asked; every page begins so."""
+    st.session_state.pop(_MODELS_SEEN, None)
+
+
+def _found_models(where: Folders) -> tuple[ModelChoice, ...]:
+    """Models of these folders and the shipped ones, in the order of :func:`models`."""
     found: dict[str, ModelChoice] = {}
-    for folder in (*folders().models, assets_dir() / "models"):
+    for folder in (*where.models, assets_dir() / "models"):
         patterns = (*folder.glob("*"), *folder.glob("*/*")) if folder.is_dir() else ()
         for path in sorted(patterns):
             if path.suffix.lower() in _MODEL_ENDINGS and path.is_file():

@@ -19,10 +19,13 @@ def visit(tab: Any, address: str) -> None:
 
 
 def finished(tab: Any) -> None:
-    """Wait until no job is being shown."""
-    for _ in range(240):
+    """Wait until no job is being shown, and none has been for a second."""
+    quiet = 0
+    for _ in range(360):
         tab.wait_for_timeout(500)
-        if tab.get_by_role("button", name="Cancel", exact=True).count() == 0:
+        shown = tab.get_by_role("button", name="Cancel", exact=True).count()
+        quiet = 0 if shown else quiet + 1
+        if quiet == 3:
             settled(tab)
             return
     raise AssertionError("a job does not end")
