@@ -2,9 +2,9 @@
 
 Times are of the page's script, from its first line to the last message to the browser; what the
 test harness adds is left out. Processor time stands beside wall time, for machines that do other
-work meanwhile. Slider to new map: from the new value to the finished page run of the Fusion lab, with 12 leads, the fused map
-drawn over the trace, its scores and the lead ranking. Switching to a cached record: the Explain
-page. Size of the ECG chart: 12 leads x 5000 samples with a map over it.
+work meanwhile. Slider to new map: a run of the Fusion lab with 12 leads, the fused map drawn over
+the trace, its scores and the lead ranking. Switching to a cached record: the Explain page. Size of
+the ECG chart: 12 leads x 5000 samples with a map over it.
 """
 
 from __future__ import annotations
