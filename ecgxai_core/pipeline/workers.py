@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
+from types import ModuleType
 from typing import TypeVar
 
 from ecgxai_core.errors import RunError
@@ -42,7 +45,8 @@ def map_units(
         initializer=_end_with_parent,
     )
     try:
-        futures = {pool.submit(work, job): job for job in jobs}
+        with _own_main():
+            futures = {pool.submit(work, job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool:
@@ -54,6 +58,21 @@ def map_units(
         ) from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _own_main() -> Iterator[None]:
+    """Start workers without the caller's main script, which a spawned process would run again.
+
+    Workers import what they need by module name; the caller may be a notebook, a dashboard page or
+    a script without a guard.
+    """
+    kept = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = kept
 
 
 def _end_with_parent() -> None:

@@ -90,7 +90,14 @@ def test_without_a_usable_cache_the_result_is_the_same(
     assert contents(tmp_path / "run") == contents(finished)
 
 
-def test_two_processes_give_the_bytes_of_one(finished, tiny_data, tiny_model, tmp_path):
+def test_two_processes_give_the_bytes_of_one(
+    finished, tiny_data, tiny_model, tmp_path, monkeypatch
+):
+    """Also where the caller's main script must not run again, as in a page of the dashboard."""
+    script = tmp_path / "page.py"
+    script.write_text("raise SystemExit('run again')")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
     run_pipeline(request(tiny_data, tiny_model, tmp_path / "run"), jobs=2)
     assert contents(tmp_path / "run") == contents(finished)
 
