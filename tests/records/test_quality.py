@@ -85,6 +85,37 @@ def test_missing_leads_are_named() -> None:
     assert [(w.code, w.leads) for w in found] == [("few_leads", STANDARD_LEADS[2:])]
 
 
+def test_a_wrong_gain_is_found_and_neither_a_large_lead_nor_spikes_are_taken_for_it() -> None:
+    """A typical lead here swings by 0.5 mV, the geometric mean; eight times that is no heart's."""
+    too_large = _check(ecg() * 8)
+    assert set(too_large) == {"implausible_amplitude"}
+    assert "swings by 4.1 mV" in too_large["implausible_amplitude"].message
+    large_heart = ecg()
+    large_heart[6:] *= 4  # hypertrophy: chest leads only
+    assert np.ptp(large_heart[11]) > 5
+    assert _check(large_heart) == {}
+    spikes = ecg()
+    spikes[6:, 10::1500] = 19.0  # every third second: the median second knows nothing of them
+    assert _check(spikes) == {}
+
+
+def test_few_leads_say_nothing_of_the_gain() -> None:
+    signal = (ecg() * 8).astype(np.float32)
+    for n_leads, told in ((5, False), (6, True)):
+        found = check_signal(
+            signal[:n_leads], STANDARD_LEADS[:n_leads], FS, GAINS[:n_leads], RAILS[:n_leads]
+        )
+        assert ("implausible_amplitude" in {w.code for w in found}) == told
+
+
+def test_the_amplitude_is_taken_from_whole_seconds_without_gaps() -> None:
+    signal = ecg() * 8
+    signal[:, FS:] = np.nan  # one whole second is left
+    assert "implausible_amplitude" in _check(signal)
+    signal[:, FS // 2 :] = np.nan
+    assert "implausible_amplitude" not in _check(signal)
+
+
 @given(st.lists(st.booleans(), max_size=60))
 def test_longest_run(bits: list[bool]) -> None:
     text = "".join("x" if bit else " " for bit in bits)
