@@ -82,7 +82,7 @@ class ExplainParams(Params):
         le=10,
         description="length of uniform segments, seconds; empty = the diagnosis's own",
     )
-    baseline: Literal["zero", "mean", "linear"] = Field(
+    baseline: Literal["zero", "mean", "linear", "isoelectric", "noise", "median_beat"] = Field(
         "zero", description="what replaces a masked cell"
     )
     link: Literal["probability", "logit"] = Field(

@@ -6,15 +6,20 @@ other cells do, so that masking is the same act in every coalition.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from threading import Lock
 from types import MappingProxyType
 
 import numpy as np
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.types import Float32Array, ModelInput, Segmentation
+from ecgxai_core.games.record_baselines import isoelectric, median_beat, noise
+from ecgxai_core.types import Float32Array, ModelInput, Segmentation, array_digest
 
 __all__ = ["BASELINES", "baseline_signal"]
+
+_REMEMBERED = 8
 
 Baseline = Callable[[ModelInput, Segmentation], Float32Array]
 
@@ -47,8 +52,42 @@ def _linear(model_input: ModelInput, segmentation: Segmentation) -> Float32Array
     return signal
 
 
+def _whole(make: Callable[[ModelInput], Float32Array]) -> Baseline:
+    """A baseline that does not depend on the segmentation, remembered for a few model inputs.
+
+    A game asks for its baseline in every batch of coalitions, and finding beats takes longer than
+    masking. What is remembered is a pure function of the model input.
+    """
+    known: OrderedDict[str, Float32Array] = OrderedDict()
+    lock = Lock()
+
+    def baseline(model_input: ModelInput, segmentation: Segmentation) -> Float32Array:
+        del segmentation
+        about = [model_input.fs, list(model_input.leads), list(model_input.valid)]
+        key = array_digest(model_input.values, extra=about)
+        with lock:
+            if key in known:
+                return known[key]
+        signal = make(model_input)
+        signal.flags.writeable = False
+        with lock:
+            known[key] = signal
+            while len(known) > _REMEMBERED:
+                known.popitem(last=False)
+        return signal
+
+    return baseline
+
+
 BASELINES: Mapping[str, Baseline] = MappingProxyType(
-    {"zero": _zero, "mean": _mean, "linear": _linear}
+    {
+        "zero": _zero,
+        "mean": _mean,
+        "linear": _linear,
+        "isoelectric": _whole(isoelectric),
+        "noise": _whole(noise),
+        "median_beat": _whole(median_beat),
+    }
 )
 
 
@@ -59,7 +98,10 @@ def baseline_signal(kind: str, model_input: ModelInput, segmentation: Segmentati
     ----------
     kind
         ``"zero"``: 0 mV. ``"mean"``: each lead's mean over the samples that come from the record.
-        ``"linear"``: in each cell the line between its first and last sample.
+        ``"linear"``: in each cell the line between its first and last sample. ``"isoelectric"``:
+        the line through the rests between T and QRS. ``"noise"``: noise with the record's own
+        spectrum. ``"median_beat"``: a healthy beat at every R peak. The last three are described
+        in :mod:`ecgxai_core.games.record_baselines`.
     model_input, segmentation
         What the model sees, and how its time is cut.
 
