@@ -48,3 +48,36 @@ def check(file: FileArgument) -> None:
         f"{manifest.samples} samples at {manifest.fs:g} Hz in {manifest.units}, "
         f"digest {classifier.digest[:12]}"
     )
+
+
+@app.command()
+def baselines(
+    file: FileArgument,
+    records: Annotated[list[Path], typer.Argument(help="records, or folders of records")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV file with every record, baseline and class")
+    ] = None,
+    least: Annotated[
+        float, typer.Option("--least", min=0, max=1, help="classes below this are not shown")
+    ] = 0.05,
+) -> None:
+    """What the model says of records that are masked whole: no baseline is neutral."""
+    from ecgxai_core.models.loading import load_classifier
+    from ecgxai_core.pipeline.baselines import baseline_table
+    from ecgxai_core.store.atomic import write_csv_atomic
+
+    table = baseline_table(records, load_classifier(file))
+    if out is not None:
+        write_csv_atomic(out, table)
+    n = table["record"].nunique()
+    wide = table.pivot_table(
+        index=["code", "name"], columns="baseline", values="probability", aggfunc="mean", sort=False
+    )
+    kinds = list(dict.fromkeys(table["baseline"]))
+    say(f"mean probability over {n} records; intact = the records themselves")
+    say(f"{'class':32}" + "".join(f"{kind:>13}" for kind in kinds))
+    for row in wide[kinds].itertuples():
+        values = row[1:]
+        if max(values) >= least:
+            name = f"{row[0][1]} ({row[0][0]})" if row[0][1] != row[0][0] else str(row[0][0])
+            say(f"{name[:31]:32}" + "".join(f"{value:13.3f}" for value in values))

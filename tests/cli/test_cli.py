@@ -209,3 +209,21 @@ def test_mistakes_give_one_line_and_code_2(
     code, _, err = cli(*filled)
     assert code == 2
     assert says in one_error(err)
+
+
+def test_the_baselines_of_a_model_are_audited(cli, tiny_data, tiny_model, tmp_path):
+    out = tmp_path / "b.csv"
+    code, said, err = cli("model", "baselines", tiny_model, tiny_data, "--out", out, "--least", "0")
+    assert (code, err) == (0, "")
+    table = pd.read_csv(out, dtype={"code": str})
+    assert len(table) == 4 * 7 * 2  # records, baselines with the record itself, classes
+    cli("predict", tiny_data, "--model", tiny_model, "--out", tmp_path / "p.csv")
+    predicted = pd.read_csv(tmp_path / "p.csv").set_index("record")
+    intact = table[table["baseline"] == "intact"].pivot(
+        index="record", columns="code", values="probability"
+    )
+    np.testing.assert_allclose(intact[[AF, SINUS]], predicted[[AF, SINUS]], atol=1e-6)
+    zero = table[(table["baseline"] == "zero") & (table["code"] == AF)]["probability"]
+    assert zero.nunique() == 1  # a flat line is the same for everyone
+    assert f"{zero.iloc[0]:.3f}" in said
+    assert "median_beat" in said
