@@ -124,6 +124,44 @@ class ExplainParams(Params):
     converged_top_k: int = Field(
         5, ge=1, le=100, description="the top set whose stability decides 'converged'"
     )
+    against: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="code of another class: explain logit(target) - logit(against)",
+    )
+    ig_steps: int = Field(
+        64,
+        ge=8,
+        le=4096,
+        description="integrated gradients: points of the path; doubled until the map is complete",
+    )
+    n_noise: int = Field(32, ge=2, le=4096, description="SmoothGrad: noisy copies of the record")
+    noise_level: float = Field(
+        0.1, gt=0, le=2, description="SmoothGrad: noise over each lead's own standard deviation"
+    )
+    cam_layer: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Grad-CAM: name of the layer looked at; empty = the last convolution",
+    )
+    lrp_rule: Literal["gamma", "epsilon"] = Field(
+        "gamma", description="LRP: rule of the convolutions; dense layers take epsilon"
+    )
+    lrp_gamma: float = Field(0.25, ge=0, le=1_000, description="LRP: how far evidence for is raised")
+    lrp_epsilon: float = Field(
+        1e-3, ge=0, le=1, description="LRP: stabiliser, over the layer's mean magnitude"
+    )
+    occlusion_level: Literal["cell", "window", "lead"] = Field(
+        "cell", description="occlusion: what is masked at a time"
+    )
+    n_permutations: int = Field(
+        4, ge=1, le=10_000, description="shap permutation: orders of the cells, each both ways"
+    )
+    n_gradients: int = Field(
+        128, ge=8, le=100_000, description="shap gradient: random points of the paths"
+    )
     seed: int = Field(0, ge=0, description="user seed, mixed with the record's digest")
 
 

@@ -15,9 +15,14 @@ import numpy as np
 from ecgxai_core.beats import r_peaks
 from ecgxai_core.diagnoses import Diagnosis, find_diagnosis
 from ecgxai_core.errors import ExplanationError, ParameterError
+from ecgxai_core.explain.input_x_gradient import INPUT_X_GRADIENT
+from ecgxai_core.explain.integrated_gradients import INTEGRATED_GRADIENTS
 from ecgxai_core.explain.lime import LIME
 from ecgxai_core.explain.method import Explanation, Family, Method, Progress, Task
+from ecgxai_core.explain.saliency import SALIENCY
+from ecgxai_core.explain.smoothgrad import SMOOTHGRAD
 from ecgxai_core.explain.timeshap import TIMESHAP
+from ecgxai_core.games.contrast import ContrastModel
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
@@ -38,7 +43,19 @@ __all__ = [
     "find_method",
 ]
 
-METHODS: Mapping[str, Method] = MappingProxyType({m.name: m for m in (LIME, TIMESHAP)})
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        method.name: method
+        for method in (
+            LIME,
+            TIMESHAP,
+            INTEGRATED_GRADIENTS,
+            INPUT_X_GRADIENT,
+            SALIENCY,
+            SMOOTHGRAD,
+        )
+    }
+)
 """Every method by its name."""
 
 SEGMENT_SEC = 0.5
@@ -130,16 +147,17 @@ def explain_many(
     chosen = {name: find_method(name) for name in methods}
     model_input = prepare(record, classifier.manifest, start_sec)
     diagnosis = find_diagnosis(target)
-    models: dict[str, MaskedModel] = {}
+    models: dict[tuple[str, str | None], MaskedModel | ContrastModel] = {}
     done: dict[str, Attribution] = {}
     for name, method in chosen.items():
         params = methods[name]
-        if params.baseline not in models:
-            models[params.baseline] = MaskedModel(classifier, model_input, target, params.baseline)
+        game = (params.baseline, params.against)
+        if game not in models:
+            models[game] = _model(classifier, model_input, target, *game)
         task = Task(
             record=record,
             target=target,
-            model=models[params.baseline].shared(),
+            model=models[game].shared(),
             segmentation=_segmentation(record, model_input, params, diagnosis),
             params=params,
             diagnosis=diagnosis,
@@ -147,6 +165,18 @@ def explain_many(
         )
         done[name] = _attribution(task, method, start_sec)
     return done
+
+
+def _model(
+    classifier: Classifier, model_input: ModelInput, target: str, baseline: str, against: str | None
+) -> MaskedModel | ContrastModel:
+    """The target as a game, alone or against another class."""
+    model = MaskedModel(classifier, model_input, target, baseline)
+    if against is None:
+        return model
+    if against == target:
+        raise ParameterError("against", against, "is the target itself", "name another class")
+    return ContrastModel(model, MaskedModel(classifier, model_input, against, baseline))
 
 
 def _segmentation(
@@ -171,6 +201,7 @@ def _attribution(task: Task, method: Method, start_sec: float | None) -> Attribu
         )
     found = method.run(task)
     params = task.params.as_key()
+    used = method.uses if task.params.against is None else (*method.uses, "against")
     return Attribution(
         record=task.record.name,
         target=task.target,
@@ -183,7 +214,7 @@ def _attribution(task: Task, method: Method, start_sec: float | None) -> Attribu
         provenance=Provenance(
             record_digest=task.record.digest,
             model_digest=task.model.classifier.digest,
-            params={name: params[name] for name in method.uses},
+            params={name: params[name] for name in used},
             seed=task.params.seed,
             code_version=code_version(),
         ),
@@ -201,8 +232,7 @@ def _diagnostics(task: Task, found: Explanation, start_sec: float | None) -> dic
     first, stop = task.model_input.valid
     seen = task.model_input.seen_sec
     duration = task.record.duration
-    return {
-        **found.diagnostics,
+    general = {
         "n_segments": len(task.segmentation),
         "segments": task.segmentation.kind,
         "sampling": task.params.sampling,
@@ -214,4 +244,6 @@ def _diagnostics(task: Task, found: Explanation, start_sec: float | None) -> dic
         "seen_sec": [float(seen[0]), float(seen[1])],
         "share_not_seen": max(0.0, 1.0 - (seen[1] - seen[0]) / duration),
         "share_padding": 1.0 - (stop - first) / len(task.model_input.values),
+        **({} if task.params.against is None else {"against": task.params.against}),
     }
+    return {**general, **found.diagnostics}

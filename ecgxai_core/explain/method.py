@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ecgxai_core.diagnoses import Diagnosis
+from ecgxai_core.games.contrast import ContrastModel
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.types import (
@@ -39,7 +40,8 @@ class Task:
     record, target
         The record, and the SNOMED-CT code whose probability is explained.
     model
-        The model with masking; its count of forward passes belongs to this task alone.
+        The model with masking, of the target alone or against another class; its count of forward
+        passes belongs to this task alone.
     segmentation
         How the seen part of the record is cut.
     params
@@ -52,7 +54,7 @@ class Task:
 
     record: Record
     target: str
-    model: MaskedModel
+    model: MaskedModel | ContrastModel
     segmentation: Segmentation
     params: ExplainParams
     diagnosis: Diagnosis | None = None
@@ -110,6 +112,8 @@ class Method:
         Whether negative weights mean evidence against the target.
     uses
         Names of the :class:`~ecgxai_core.params.ExplainParams` that influence its result.
+        ``against`` is not among them: the class to stand against belongs to the value that every
+        method explains.
     description
         One sentence for people.
     run

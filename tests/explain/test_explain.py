@@ -14,6 +14,7 @@ from tests.analytic import TARGET, Analytic, cell_energy, manifest, record
 
 EDGES = [0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500]
 PARAMS = ExplainParams(n_coalitions=64, n_lead_coalitions=40, window_sec=0.5)
+SAMPLED = ("lime", "timeshap")
 EFFECTS = np.random.default_rng(8).normal(size=(12, 10)) / 4
 
 
@@ -42,7 +43,7 @@ def as_bytes(a):
     )
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", SAMPLED)
 def test_additive_model_gives_what_is_on_paper(method):
     params = PARAMS.updated(ridge_lime=0.0)
     found = explain(record(), Analytic(additive), TARGET, method, params)
@@ -57,7 +58,7 @@ def test_additive_model_gives_what_is_on_paper(method):
     assert found.diagnostics["efficiency_gap"] < 1e-3
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", SAMPLED)
 def test_what_was_not_explored_is_marked_never_zero(method):
     found = explain(record(), Analytic(bent), TARGET, method, PARAMS.updated(top_events=2))
     opened = found.diagnostics["explored_events"]
@@ -70,7 +71,7 @@ def test_what_was_not_explored_is_marked_never_zero(method):
     assert everything.explored.all()
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", SAMPLED)
 def test_keep_leads_marks_the_others_as_not_explored(method):
     whole = explain(record(), Analytic(bent), TARGET, method, PARAMS)
     five = explain(record(), Analytic(bent), TARGET, method, PARAMS.updated(keep_leads=5))
@@ -79,7 +80,7 @@ def test_keep_leads_marks_the_others_as_not_explored(method):
     assert np.array_equal(five.weights[five.explored], whole.weights[five.explored])
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", SAMPLED)
 def test_leads_follow_names_when_the_model_permutes_them(method):
     shuffled = tuple(np.random.default_rng(3).permutation(STANDARD_LEADS).tolist())
     plain = explain(record(), Analytic(bent), TARGET, method, PARAMS)
@@ -103,7 +104,7 @@ def test_window_of_a_longer_record_is_on_the_records_clock():
     assert found.edges_sec[[0, -1]].tolist() == [2.0, 7.0]
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", SAMPLED)
 def test_same_bytes_whatever_the_chunks_and_however_often(monkeypatch, method):
     expected = as_bytes(explain(record(), Analytic(bent), TARGET, method, PARAMS))
     assert as_bytes(explain(record(), Analytic(bent), TARGET, method, PARAMS)) == expected
@@ -112,10 +113,10 @@ def test_same_bytes_whatever_the_chunks_and_however_often(monkeypatch, method):
 
 
 def test_methods_together_are_the_methods_alone_in_any_order():
-    alone = {m: as_bytes(explain(record(), Analytic(bent), TARGET, m, PARAMS)) for m in METHODS}
-    for order in (list(METHODS), list(METHODS)[::-1]):
+    alone = {m: as_bytes(explain(record(), Analytic(bent), TARGET, m, PARAMS)) for m in SAMPLED}
+    for order in (SAMPLED, SAMPLED[::-1]):
         together = explain_many(record(), Analytic(bent), TARGET, dict.fromkeys(order, PARAMS))
-        assert list(together) == order
+        assert list(together) == list(order)
         assert {m: as_bytes(a) for m, a in together.items()} == {m: alone[m] for m in order}
 
 
@@ -149,7 +150,7 @@ def test_parameters_that_a_method_does_not_use_leave_no_trace():
         assert set(method.uses) <= set(ExplainParams.model_fields)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", SAMPLED)
 def test_small_games_are_exact(method):
     params = PARAMS.updated(window_sec=1.25, n_lead_coalitions=4096)
     found = explain(record(), Analytic(bent), TARGET, method, params)
@@ -159,7 +160,7 @@ def test_small_games_are_exact(method):
     assert np.all(found.standard_errors[found.explored] == 0)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", SAMPLED)
 def test_sampled_maps_lie_within_their_errors_of_the_exact_ones(method):
     """95 % intervals, pooled over independent draws of the masks."""
     exact = PARAMS.updated(n_coalitions=1024, n_lead_coalitions=4096, top_events=3)
