@@ -15,6 +15,8 @@ __all__ = ["choose", "form_for", "presets", "seeded"]
 P = TypeVar("P", bound=Params)
 Apply = Callable[[Any], object]
 
+_AUTOMATIC = "automatic"
+_FEW = 6
 _STEPS = {"beta": 0.05, "tau": 0.01, "window_sec": 0.05, "raster_sec": 0.01}
 """Steps of sliders where a hundredth of the range is not a round number."""
 
@@ -97,11 +99,14 @@ def presets(choices: Mapping[str, P], current: P, key: str, apply: Callable[[P],
 def _field(params: P, name: str, key: str, apply: Callable[[P], object], label: str | None) -> None:
     info = type(params).model_fields[name]
     value = getattr(params, name)
+    kind, optional = _plain(info.annotation)
 
     def changed() -> None:
         picked = st.session_state.get(key)
-        if picked is None:
+        if picked is None and not optional:
             return
+        if get_origin(kind) is tuple and picked is not None:
+            picked = [part for part in picked.replace(",", " ").split() if part] or None
         try:
             apply(params.updated(**{name: picked}))
         except ParameterError as error:
@@ -113,37 +118,71 @@ def _field(params: P, name: str, key: str, apply: Callable[[P], object], label: 
         "key": key,
         "on_change": changed,
     }
-    kind = info.annotation
     if get_origin(kind) is Literal:
-        given = seeded(key, value, "default")
-        st.segmented_control(options=get_args(kind), required=True, **given, **shared)
+        _options(get_args(kind), value, optional, shared)
     elif kind is bool:
         st.toggle(**seeded(key, value, "value"), **shared)
+    elif kind in (int, float):
+        _number(name, value, kind, _bounds(info.metadata), optional, shared)
     else:
-        _number(name, value, kind, _bounds(info.metadata), shared)
+        parts = value if isinstance(value, tuple) else (value,)
+        text = ", ".join(str(part) for part in parts if part is not None)
+        st.text_input(**seeded(key, text, "value"), **shared)
     problem = st.session_state.pop(f"{key}.problem", None)
     if problem:
         st.warning(problem)
 
 
+def _plain(annotation: Any) -> tuple[Any, bool]:
+    """A field's type without ``None``, and whether it may be ``None``."""
+    parts = get_args(annotation)
+    if type(None) not in parts:
+        return annotation, False
+    return next(part for part in parts if part is not type(None)), True
+
+
+def _options(options: Sequence[Any], value: Any, optional: bool, shared: Mapping[str, Any]) -> None:
+    """A few options lie open side by side; many, or an optional one, in a list."""
+    key = shared["key"]
+    if len(options) <= _FEW and not optional:
+        given = seeded(key, value, "default")
+        st.segmented_control(options=options, required=True, **given, **shared)
+        return
+    listed = list(options)
+    place = listed.index(value) if value in listed else None
+    given = {"index": place} if seeded(key, value, "index") else {}
+    st.selectbox(options=listed, placeholder=_AUTOMATIC, **given, **shared)
+
+
 def _number(
-    name: str, value: Any, kind: Any, bounds: tuple[float, float], shared: dict[str, Any]
+    name: str,
+    value: Any,
+    kind: Any,
+    bounds: tuple[float, float],
+    optional: bool,
+    shared: dict[str, Any],
 ) -> None:
-    """A slider where the range is one that a hand can cover, else a number field."""
+    """A slider where the range is one that a hand can cover, else a number field; one that may be
+    left empty is a field."""
     low, high = bounds
-    whole = kind is int or int in get_args(kind)
+    whole = kind is int
     form: Any = int if whole else float
-    if value is None:
-        value = form(low)
-    shared = {**seeded(shared["key"], form(value), "value"), **shared}
-    if whole and high - low <= 50:
-        st.slider(min_value=int(low), max_value=int(high), step=1, **shared)
-    elif not whole and high - low <= 10:
-        step = _STEPS.get(name, 0.01 if high - low <= 1 else 0.1)
-        st.slider(min_value=float(low), max_value=float(high), step=step, **shared)
+    step: Any = 1 if whole else _STEPS.get(name, 0.01 if high - low <= 1 else 0.1)
+    start = None if value is None else form(value)
+    if optional:  # only a field whose default is empty can be emptied by hand
+        if st.session_state.get(shared["key"]) != start:
+            st.session_state[shared["key"]] = start
+        shared = {"value": None, **shared}
     else:
-        top = None if high == float("inf") else form(high)
-        st.number_input(min_value=form(low), max_value=top, **shared)
+        shared = {**seeded(shared["key"], start, "value"), **shared}
+    if not optional and high - low <= (50 if whole else 10):
+        st.slider(min_value=form(low), max_value=form(high), step=step, **shared)
+        return
+    top = None if high == float("inf") else form(high)
+    more = {"placeholder": _AUTOMATIC} if optional else {}
+    if whole and not optional and form(low) >= 10:
+        step = form(low)
+    st.number_input(min_value=form(low), max_value=top, step=step, **more, **shared)
 
 
 def _bounds(metadata: Sequence[Any]) -> tuple[float, float]:

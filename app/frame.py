@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -28,6 +28,7 @@ __all__ = [
     "figure",
     "go_to",
     "page",
+    "part_of",
     "table",
     "target_name",
     "wait_for_predictions",
@@ -49,10 +50,14 @@ PAGES: dict[str, tuple[str, str]] = {
 _BANNER = "**For research use only.** Not a medical device; not for diagnosis or treatment."
 
 
-def page(title: str) -> View:
-    """Draw the frame and return the view with its names filled in (data, model, target)."""
+def page(title: str, parts: Sequence[str] = ()) -> View:
+    """Draw the frame and return the view with its names filled in (data, model, target).
+
+    ``parts`` are the titles of the parts that :func:`part_of` offers; the view names one of them.
+    """
     services.look_again()
     view = _completed(state.current())
+    view = _with_part(view, title, [state.slug(part) for part in parts])
     st.caption(f":material/science: {_BANNER}")
     st.title(title)
     for problem in state.link_problems():
@@ -61,6 +66,31 @@ def page(title: str) -> View:
     _facts(view)
     tour.bar()
     return view
+
+
+def _with_part(view: View, title: str, slugs: Sequence[str]) -> View:
+    """The view with a part that this page has: its own, else the one last open here."""
+    kept = f"part-of-{title}"
+    if view.part not in slugs:
+        view = state.complete(view, part=st.session_state.get(kept, ""))
+    if slugs:
+        st.session_state[kept] = view.part
+    return view
+
+
+def part_of(view: View, parts: Sequence[str], key: str) -> str:
+    """The part of this page that is open, and the control that opens another; it is in the URL."""
+    open_part = next((part for part in parts if state.slug(part) == view.part), parts[0])
+    controls.choose(
+        "Part of this page",
+        parts,
+        open_part,
+        lambda picked: state.update(part="" if picked == parts[0] else state.slug(picked)),
+        key=key,
+        kind="segmented",
+        label_visibility="collapsed",
+    )
+    return open_part
 
 
 def colours() -> Theme:

@@ -22,18 +22,19 @@ def main() -> None:
         page_title="ECG-XAI", page_icon=str(icon) if icon.is_file() else None, layout="wide"
     )
     pages = {
-        name: st.Page(
-            ROOT / "pages" / f"{name}.py",
-            title=title,
-            icon=icon,
-            url_path=name,
-            default=name == "records",
-        )
+        name: st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, url_path=name)
         for name, (title, icon) in PAGES.items()
         if (ROOT / "pages" / f"{name}.py").is_file()
     }
     st.session_state["pages"] = pages
-    st.navigation(list(pages.values()), expanded=True).run()
+
+    def start() -> None:
+        st.switch_page(pages["records"], query_params=st.query_params.to_dict())
+
+    # The default page has no address but "/", and a link to its name ends in "Page not found"; so
+    # the default is a page that only leads on to the first one.
+    first = st.Page(start, title="ECG-XAI", default=True, visibility="hidden")
+    st.navigation([first, *pages.values()], expanded=True).run()
 
 
 main()

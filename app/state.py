@@ -10,12 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import streamlit as st
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.params import PROFILES, FusionParams, Profile, checked, profile
+from ecgxai_core.params import (
+    PROFILES,
+    ExplainParams,
+    FusionParams,
+    Profile,
+    checked,
+    profile,
+    profile_with,
+)
 
 __all__ = [
     "FUSED",
@@ -24,15 +33,20 @@ __all__ = [
     "current",
     "from_query",
     "link_problems",
+    "slug",
     "to_query",
     "update",
+    "with_explain",
 ]
 
 FUSED = "fused"
 """The method that stands for the fused map."""
 
-_TEXTS = ("data", "model", "target", "record", "method", "profile")
+_TEXTS = ("data", "model", "target", "record", "method", "profile", "part")
 _FUSION = tuple(FusionParams.model_fields)
+_EXPLAIN = tuple(ExplainParams.model_fields)
+_PREFIX = "explain."
+"""Before the explanation parameters in the URL, so that no name can mean two things."""
 _LONGEST = 200
 _KEY, _PROBLEMS = "view", "view-problems"
 
@@ -58,6 +72,11 @@ class View:
     start
         Where the part that the model sees begins, seconds of the record; ``None`` = the model's
         own choice.
+    part
+        The part of a page that has several, as :func:`slug` writes it; empty = the first.
+    explain
+        Explanation parameters that differ from the profile's, as (name, text) in order of the
+        schema; they go to every method.
     """
 
     data: str = ""
@@ -68,17 +87,31 @@ class View:
     profile: str = "default"
     fusion: FusionParams = field(default_factory=FusionParams)
     start: float | None = None
+    part: str = ""
+    explain: tuple[tuple[str, str], ...] = ()
 
     @property
     def parameters(self) -> Profile:
-        """The profile with this view's fusion settings."""
-        return profile(self.profile).updated(fusion=self.fusion)
+        """The profile with this view's fusion settings and explanation parameters."""
+        return _parameters(self.profile, self.fusion, self.explain)
+
+
+@lru_cache(maxsize=256)
+def _parameters(name: str, fusion: FusionParams, explain: tuple[tuple[str, str], ...]) -> Profile:
+    """What a page asks for many times, checked once."""
+    settings = [f"{field}={text}" for field, text in explain]
+    return profile_with(profile(name).updated(fusion=fusion), settings)
+
+
+def slug(title: str) -> str:
+    """A title as it stands in the URL: ``Two models`` -> ``two-models``."""
+    return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
 
 
 def current() -> View:
     """The view of this session, or of the URL where that says something else."""
     asked = {key: st.query_params[key] for key in st.query_params}
-    known = {key: value for key, value in asked.items() if key in (*_TEXTS, *_FUSION, "start")}
+    known = {key: value for key, value in asked.items() if _ours(key)}
     kept: View | None = st.session_state.get(_KEY)
     if known and (kept is None or known != to_query(kept)):
         kept, st.session_state[_PROBLEMS] = from_query(known)
@@ -96,6 +129,7 @@ def update(**changes: Any) -> View:
     kept = st.session_state.get(_KEY) or current()
     if "profile" in changes and changes["profile"] != kept.profile:
         changes.setdefault("fusion", profile(changes["profile"]).fusion)
+        changes.setdefault("explain", ())
     if "data" in changes and changes["data"] != kept.data:
         changes.setdefault("record", "")
     if changes.get("record", kept.record) != kept.record:
@@ -133,8 +167,8 @@ def to_query(view: View) -> dict[str, str]:
     for name in _FUSION:
         value = getattr(view.fusion, name)
         if value != getattr(usual, name):
-            query[name] = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return query
+            query[name] = _text(value)
+    return query | {f"{_PREFIX}{name}": text for name, text in view.explain}
 
 
 def from_query(query: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
@@ -160,7 +194,52 @@ def from_query(query: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
         if not 0 <= start < 1e7:
             problems.append(f"start={query['start'][:40]}: is not a time in seconds")
             start = None
-    return View(**texts, fusion=fusion, start=start), tuple(problems)
+    view = View(**texts, fusion=fusion, start=start)
+    for name in (name for name in _EXPLAIN if f"{_PREFIX}{name}" in query):
+        text = query[f"{_PREFIX}{name}"][:_LONGEST]
+        try:
+            view = replace(view, explain=with_explain(view, {name: text}))
+        except ParameterError as error:
+            problems.append(f"{name}={text[:40]}: {error.problem}")
+    return view, tuple(problems)
+
+
+def with_explain(view: View, changes: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """``view.explain`` with some parameters changed; what equals the profile's own is left out.
+
+    Raises
+    ------
+    ParameterError
+        A value out of bounds.
+    """
+    texts = {**dict(view.explain), **{name: _text(value) for name, value in changes.items()}}
+    usual = profile(view.profile)
+    chosen = profile_with(usual, [f"{name}={text}" for name, text in texts.items()])
+    pairs = [
+        (one, other)
+        for group in Profile.model_fields
+        if isinstance(one := getattr(usual, group), ExplainParams)
+        and isinstance(other := getattr(chosen, group), ExplainParams)
+    ]
+    return tuple(
+        (name, _text(getattr(chosen.explain, name)))
+        for name in _EXPLAIN
+        if name in texts and any(getattr(a, name) != getattr(b, name) for a, b in pairs)
+    )
+
+
+def _text(value: Any) -> str:
+    """A value as it stands in the URL and on the command line."""
+    if value is None:
+        return "none"
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _ours(key: str) -> bool:
+    """Whether a parameter of the URL is part of the view."""
+    if key.startswith(_PREFIX):
+        return key.removeprefix(_PREFIX) in _EXPLAIN
+    return key in (*_TEXTS, *_FUSION, "start")
 
 
 def _write(view: View) -> None:

@@ -7,17 +7,15 @@ import streamlit as st
 from app import frame, judging, lab
 
 CATEGORY = ("plausibility", "faithfulness")
+PARTS = ("This record", "A finished run")
 
-view = frame.page("Evaluation")
-source = st.segmented_control(
-    "Judge", ("This record", "A finished run"), default="This record", required=True,
-    key="evaluation-source", label_visibility="collapsed", persist_state="session",
-)  # fmt: skip
+view = frame.page("Evaluation", PARTS)
+source = frame.part_of(view, PARTS, "evaluation-source")
 st.caption(
     "Plausibility asks whether a map falls where cardiology expects the evidence; faithfulness "
     "whether it names what the model uses. Neither replaces the other."
 )
-if source == "This record":
+if source == PARTS[0]:
     record = lab.needed_record(view)
     scores, trap = st.tabs(["Scores", "The priors trap"])
     with scores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import controls, exports, frame, review, services, state
+from app import controls, explaining, exports, frame, review, services, state
 from app.frame import escaped, target_name
 from app.sheet import ask_sheet, measuring
 from ecgxai_core.errors import EcgXaiError
@@ -35,6 +35,7 @@ controls.choose(
     names={name: review.method_title(name) for name in review.available(view, maps)},
     kind="segmented",
 )
+explaining.parameters_panel(view)
 missing = tuple(name for name in review.wanted_methods(view) if name not in maps)
 review.run_panel(view, missing)
 review.quality_panel(record, maps.get(view.method, next(iter(maps.values()), None)))

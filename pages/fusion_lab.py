@@ -13,7 +13,9 @@ from ecgxai_core.plots.maps import map_panels, sweep_map
 from ecgxai_core.plots.paper import ecg_figure
 from ecgxai_core.plots.words import cell_table, lead_ranking, map_in_words
 
-view = frame.page("Fusion lab")
+PARTS = ("Map", "Sweep")
+
+view = frame.page("Fusion lab", PARTS)
 record = lab.needed_record(view)
 found = lab.needed_attributions(view)
 beats, theme = lab.beats(record), frame.colours()
@@ -23,10 +25,7 @@ settings, result = st.columns([1, 2], gap="medium")
 with settings:
     lab.ask_settings(view)
 with result:
-    part = st.segmented_control(
-        "Show", ("Map", "Sweep"), default="Map", required=True, key="lab-part",
-        label_visibility="collapsed",
-    )  # fmt: skip
+    part = frame.part_of(view, PARTS, "lab-part")
 
 if part == "Map":
     with result:

@@ -9,16 +9,8 @@ from ecgxai_core.report import guide
 
 SECTIONS = ("Reading a map", "Methods", "Metrics", "Known limits", "Words", "Checklist")
 
-view = frame.page("Guide")
-section = st.segmented_control(
-    "Part of this page",
-    SECTIONS,
-    default=SECTIONS[0],
-    required=True,
-    key="guide-section",
-    label_visibility="collapsed",
-    persist_state="session",
-)
+view = frame.page("Guide", SECTIONS)
+section = frame.part_of(view, SECTIONS, "guide-section")
 if section == "Checklist":
     st.markdown("What to check before believing an explanation.")
     guide_views.checklist_form(view)

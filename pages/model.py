@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from app import frame, model_views, own_model, services, two_models
 
 SECTIONS = ("How good", "Worth a look", "Two models", "Training runs", "My own model")
 
-view = frame.page("Model")
-section = st.segmented_control(
-    "Part of this page",
-    SECTIONS,
-    default=SECTIONS[0],
-    required=True,
-    key="model-section",
-    label_visibility="collapsed",
-    persist_state="session",
-)
+view = frame.page("Model", SECTIONS)
+section = frame.part_of(view, SECTIONS, "model-section")
 usable = services.model(view) is not None
 if usable:
     model_views.model_facts(view)

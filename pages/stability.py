@@ -9,17 +9,15 @@ from ecgxai_core.plots.maps import map_panels
 from ecgxai_core.plots.words import map_in_words
 
 CATEGORY = ("stability",)
+PARTS = ("This record", "A finished run")
 
-view = frame.page("Stability")
-source = st.segmented_control(
-    "Judge", ("This record", "A finished run"), default="This record", required=True,
-    key="stability-source", label_visibility="collapsed", persist_state="session",
-)  # fmt: skip
+view = frame.page("Stability", PARTS)
+source = frame.part_of(view, PARTS, "stability-source")
 st.caption(
     "One beat is doubled and the record explained again. A map that moves although the diagnosis "
     "does not is not to be trusted in detail. A stable map can still be wrong."
 )
-if source == "This record":
+if source == PARTS[0]:
     record = lab.needed_record(view)
     found = shaken.experiment(view, record)
     if found is None:

@@ -19,9 +19,7 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def of_run(monkeypatch: pytest.MonkeyPatch, **query: str):
     monkeypatch.setenv("ECGXAI_RUNS", str(finished_run()))
-    at = opened("evaluation", **query)
-    at.session_state["evaluation-source"] = "A finished run"
-    return at.run()
+    return opened("evaluation", part="a-finished-run", **query)
 
 
 def test_a_record_is_judged_in_the_background():
@@ -70,9 +68,7 @@ def test_methods_of_a_pair_can_be_chosen(monkeypatch):
 
 
 def test_without_runs_the_page_says_how_to_get_one():
-    at = opened("evaluation")
-    at.session_state["evaluation-source"] = "A finished run"
-    at.run()
+    at = opened("evaluation", part="a-finished-run")
     assert "There is no finished run" in texts(at)
     assert "ECGXAI" in texts(at)
 
@@ -84,13 +80,11 @@ def test_a_damaged_run_is_named_and_an_altered_one_says_so(monkeypatch, tmp_path
     table = tmp_path / "changed" / "summary_per_class.csv"
     table.write_text(table.read_text("utf-8").replace("lime", "LIME", 1), "utf-8")
     monkeypatch.setenv("ECGXAI_RUNS", str(tmp_path))
-    at = opened("evaluation")
-    at.session_state["evaluation-source"] = "A finished run"
-    assert "not as the run wrote it" in texts(at.run())
+    at = opened("evaluation", part="a-finished-run")
+    assert "not as the run wrote it" in texts(at)
     table.unlink()
     manifest = tmp_path / "changed" / "manifest.json"
     manifest.write_text(manifest.read_text("utf-8") + "\n", "utf-8")
-    at.session_state["evaluation-source"] = "A finished run"
     at.run()
     assert not at.exception
     assert "is missing" in at.error[0].value

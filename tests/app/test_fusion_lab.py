@@ -75,8 +75,7 @@ def test_pin_a_change_b_and_see_the_difference():
 
 @pytest.mark.parametrize("scope", ["This record", "All explained records of the class"])
 def test_a_sweep_ends_in_settings_and_a_command(scope):
-    at = lab()
-    at.session_state["lab-part"] = "Sweep"
+    at = lab(part="sweep")
     at.session_state["sweep-scope"] = scope
     at.run()
     assert "has not been run yet" in texts(at)

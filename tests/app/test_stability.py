@@ -35,9 +35,7 @@ def test_the_experiment_runs_from_here():
 
 def test_a_run_is_summed_up(monkeypatch):
     monkeypatch.setenv("ECGXAI_RUNS", str(finished_run()))
-    at = opened("stability")
-    at.session_state["stability-source"] = "A finished run"
-    at.run()
+    at = opened("stability", part="a-finished-run")
     assert not at.exception
     means = next(d.value for d in at.dataframe if "ci_low" in d.value)
     assert set(means["metric"]) == {"spearman"}
@@ -46,5 +44,4 @@ def test_a_run_is_summed_up(monkeypatch):
 def test_no_run_and_no_record():
     at = opened("stability")
     assert "No record is chosen" in texts(at)
-    at.session_state["stability-source"] = "A finished run"
-    assert "There is no finished run" in texts(at.run())
+    assert "There is no finished run" in texts(opened("stability", part="a-finished-run"))

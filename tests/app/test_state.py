@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as some
 
 from app import jobs
 from app.jobs import escaped
-from app.state import View, from_query, to_query
+from app.state import View, from_query, slug, to_query, with_explain
 from ecgxai_core.errors import RecordError
 from ecgxai_core.params import FusionParams, profile
 from tests.app.conftest import REPO
@@ -32,12 +33,34 @@ TEXT = some.text(min_size=1, max_size=30)
     weights=some.none() | some.tuples(some.floats(0.1, 1), some.floats(0.1, 1)),
     name=some.sampled_from(["default", "reference"]),
     start=some.none() | some.integers(0, 1000).map(float),
+    part=some.sampled_from(["", "two-models"]),
+    explain=some.fixed_dictionaries(
+        {},
+        optional={
+            "n_coalitions": some.integers(16, 1000),
+            "window_sec": some.none() | some.floats(0.02, 10),
+            "baseline": some.sampled_from(["zero", "mean", "linear"]),
+            "lead_priors": some.booleans(),
+        },
+    ),
 )
 def test_a_link_restores_the_view(
-    data: str, record: str, beta: float, agg: Any, weights: Any, name: str, start: float | None
+    data: str,
+    record: str,
+    beta: float,
+    agg: Any,
+    weights: Any,
+    name: str,
+    start: float | None,
+    part: str,
+    explain: dict[str, Any],
 ) -> None:
     fusion = profile(name).fusion.updated(beta=beta, agg=agg, method_weights=weights)
-    view = View(data=data, record=record, profile=name, fusion=fusion, start=start)
+    view = View(data=data, record=record, profile=name, fusion=fusion, start=start, part=part)
+    view = replace(view, explain=with_explain(view, explain))
+    for field, value in explain.items():
+        assert getattr(view.parameters.lime, field) == value
+        assert getattr(view.parameters.explain, field) == value
     again, problems = from_query(to_query(view))
     assert problems == ()
     assert again == view
@@ -51,6 +74,26 @@ def test_any_link_gives_a_view(query: dict[str, str]) -> None:
 
 def test_a_plain_view_needs_no_url() -> None:
     assert to_query(View()) == {}
+
+
+def test_what_equals_the_profile_stays_out_of_the_url() -> None:
+    usual = profile("reference").lime
+    view = View(profile="reference")
+    assert with_explain(view, {"n_coalitions": usual.n_coalitions, "seed": usual.seed}) == ()
+    changed = replace(view, explain=with_explain(view, {"link": "logit"}))
+    assert to_query(changed)["explain.link"] == "logit"  # LIME's is the probability
+    assert changed.parameters.lime.link == "logit"
+
+
+def test_a_bad_explanation_parameter_is_refused_and_the_others_stay() -> None:
+    view, problems = from_query({"explain.n_coalitions": "3", "explain.window_sec": "0.2"})
+    assert view.explain == (("window_sec", "0.2"),)
+    assert len(problems) == 1
+    assert "n_coalitions" in problems[0]
+
+
+def test_slug() -> None:
+    assert slug("Selection (sel_df)") == "selection-sel-df"
 
 
 @given(some.text())

@@ -1,0 +1,91 @@
+"""The form for explanation parameters, and that new methods and parameters show up in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from app.explaining import used_by
+from ecgxai_core.explain import METHODS
+from ecgxai_core.params import ExplainParams
+from tests.app.judged import environment, opened, settled, texts
+from tests.small import AF
+
+
+@pytest.fixture(autouse=True)
+def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with environment(monkeypatch) as root:
+        yield root
+
+
+def explain(**query: str):
+    return opened("explain", **{"record": "T000", "target": AF, **query})
+
+
+def test_every_parameter_that_a_method_uses_has_a_widget():
+    for method in METHODS:
+        at = explain(method=method)
+        for name in METHODS[method].uses:
+            assert f"explain.{name}" in at.session_state, (method, name)
+        others = set(ExplainParams.model_fields) - set(METHODS[method].uses)
+        for name in others:
+            assert f"explain.{name}" not in at.session_state, (method, name)
+
+
+def test_a_change_goes_to_the_link_and_asks_for_another_explanation():
+    at = explain()
+    assert not any(b.label.startswith("Explain with") for b in at.button)
+    at.number_input(key="explain.n_coalitions").set_value(32).run()
+    assert not at.exception
+    assert at.query_params["explain.n_coalitions"] in ("32", ["32"])
+    assert "n\\_coalitions 32" in texts(at)
+    assert any(b.label.startswith("Explain with") for b in at.button)
+    at.number_input(key="explain.window_sec").set_value(0.25).run()
+    assert at.session_state["view"].explain == (("window_sec", "0.25"), ("n_coalitions", "32"))
+    at.button(key="explain-reset").click().run()
+    assert at.session_state["view"].explain == ()
+    assert "explain.n_coalitions" not in at.query_params
+    assert not any(b.label.startswith("Explain with") for b in at.button)
+
+
+def test_an_optional_parameter_can_be_emptied_again():
+    at = explain(**{"explain.window_sec": "0.25"})
+    assert at.number_input(key="explain.window_sec").value == 0.25
+    at.number_input(key="explain.window_sec").set_value(None).run()
+    assert not at.exception
+    assert at.session_state["view"].explain == ()
+
+
+def test_the_explanation_is_made_with_the_parameters_of_the_link():
+    quick = {"explain.n_coalitions": "32", "explain.n_lead_coalitions": "16",
+             "explain.top_events": "2"}  # fmt: skip
+    at = explain(**quick)
+    next(b for b in at.button if b.label.startswith("Explain with")).click().run()
+    settled(at)
+    for _ in range(20):
+        if "Leads by weight" in texts(at):
+            break
+        time.sleep(0.2)
+        settled(at.run())
+    assert not at.exception
+    assert "Leads by weight" in texts(at)
+    again = explain(**quick)
+    assert not any(b.label.startswith("Explain with") for b in again.button)
+
+
+def test_a_new_method_shows_up_by_itself(monkeypatch: pytest.MonkeyPatch):
+    added = replace(METHODS["lime"], name="newcomer", title="Newcomer", uses=("baseline", "seed"))
+    every = MappingProxyType({**METHODS, "newcomer": added})
+    for module in ("app.review", "app.explaining", "ecgxai_core.explain"):
+        monkeypatch.setattr(f"{module}.METHODS", every)
+    assert used_by(["newcomer"]) == {"baseline": ("newcomer",), "seed": ("newcomer",)}
+    at = explain(method="newcomer")
+    assert not at.exception
+    assert any(b.label == "Explain with Newcomer" for b in at.button)
+    assert "explain.baseline" in at.session_state
+    assert "explain.n_coalitions" not in at.session_state
