@@ -88,20 +88,33 @@ class ExplainParams(Params):
     link: Literal["probability", "logit"] = Field(
         "logit", description="scale on which a coalition's value is measured"
     )
+    engine: Literal["auto", "whole"] = Field(
+        "auto",
+        description="auto: games played exactly on pieces of the record where the model allows it",
+    )
     n_coalitions: int = Field(
-        256, ge=16, le=100_000, description="coalitions of the event game at most"
+        256, ge=16, le=100_000, description="coalitions of the event game, where it is sampled"
+    )
+    max_coalitions: int | None = Field(
+        None,
+        ge=16,
+        le=1_000_000,
+        description="sampling doubles up to this until the top set has settled; empty = never",
     )
     n_lead_coalitions: int = Field(
-        100,
+        100, ge=16, le=100_000, description="coalitions of each lead-in-event game"
+    )
+    max_lead_coalitions: int | None = Field(
+        None,
         ge=16,
         le=100_000,
-        description="coalitions of each lead-in-event game at most",
+        description="the same limit for a lead-in-event game; 4096 = all subsets of twelve leads",
     )
-    top_events: int = Field(
-        5,
+    top_events: int | None = Field(
+        None,
         ge=1,
         le=10_000,
-        description="segments whose leads are explored; a large number = all",
+        description="segments whose leads are explored; empty = all with the exact engine, else 5",
     )
     level: Literal["lead_in_event", "cell"] = Field(
         "lead_in_event",
@@ -123,6 +136,9 @@ class ExplainParams(Params):
     )
     converged_top_k: int = Field(
         5, ge=1, le=100, description="the top set whose stability decides 'converged'"
+    )
+    converged_level: float = Field(
+        0.95, gt=0.5, lt=1, description="confidence with which the top set must have settled"
     )
     against: str | None = Field(
         None,
@@ -149,7 +165,9 @@ class ExplainParams(Params):
     lrp_rule: Literal["gamma", "epsilon"] = Field(
         "gamma", description="LRP: rule of the convolutions; dense layers take epsilon"
     )
-    lrp_gamma: float = Field(0.25, ge=0, le=1_000, description="LRP: how far evidence for is raised")
+    lrp_gamma: float = Field(
+        0.25, ge=0, le=1_000, description="LRP: how far evidence for is raised"
+    )
     lrp_epsilon: float = Field(
         1e-3, ge=0, le=1, description="LRP: stabiliser, over the layer's mean magnitude"
     )
@@ -244,8 +262,9 @@ def profile(name: str) -> Profile:
         )
     if name == "reference":
         published = ExplainParams(
-            n_coalitions=100, sampling="published", keep_leads=5, seed=42, link="probability"
-        )
+            n_coalitions=100, sampling="published", keep_leads=5, seed=42, link="probability",
+            top_events=5, engine="whole",
+        )  # fmt: skip
         return Profile(
             name="reference",
             explain=published,

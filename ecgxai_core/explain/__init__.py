@@ -15,14 +15,21 @@ import numpy as np
 from ecgxai_core.beats import r_peaks
 from ecgxai_core.diagnoses import Diagnosis, find_diagnosis
 from ecgxai_core.errors import ExplanationError, ParameterError
+from ecgxai_core.explain.attention import ATTENTION
+from ecgxai_core.explain.grad_cam import GRAD_CAM, GRAD_CAM_PP
 from ecgxai_core.explain.input_x_gradient import INPUT_X_GRADIENT
 from ecgxai_core.explain.integrated_gradients import INTEGRATED_GRADIENTS
 from ecgxai_core.explain.lime import LIME
+from ecgxai_core.explain.lime_adapter import LIME_ADAPTER
+from ecgxai_core.explain.lrp import LRP
 from ecgxai_core.explain.method import Explanation, Family, Method, Progress, Task
+from ecgxai_core.explain.occlusion import OCCLUSION
 from ecgxai_core.explain.saliency import SALIENCY
+from ecgxai_core.explain.shap_adapters import SHAP_GRADIENT, SHAP_PERMUTATION
 from ecgxai_core.explain.smoothgrad import SMOOTHGRAD
 from ecgxai_core.explain.timeshap import TIMESHAP
 from ecgxai_core.games.contrast import ContrastModel
+from ecgxai_core.games.engine import sight
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
@@ -53,6 +60,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             INPUT_X_GRADIENT,
             SALIENCY,
             SMOOTHGRAD,
+            GRAD_CAM,
+            GRAD_CAM_PP,
+            LRP,
+            OCCLUSION,
+            ATTENTION,
+            SHAP_PERMUTATION,
+            SHAP_GRADIENT,
+            LIME_ADAPTER,
         )
     }
 )
@@ -147,11 +162,11 @@ def explain_many(
     chosen = {name: find_method(name) for name in methods}
     model_input = prepare(record, classifier.manifest, start_sec)
     diagnosis = find_diagnosis(target)
-    models: dict[tuple[str, str | None], MaskedModel | ContrastModel] = {}
+    models: dict[tuple[str, str, str | None], MaskedModel | ContrastModel] = {}
     done: dict[str, Attribution] = {}
     for name, method in chosen.items():
         params = methods[name]
-        game = (params.baseline, params.against)
+        game = (params.baseline, params.engine, params.against)
         if game not in models:
             models[game] = _model(classifier, model_input, target, *game)
         task = Task(
@@ -168,15 +183,20 @@ def explain_many(
 
 
 def _model(
-    classifier: Classifier, model_input: ModelInput, target: str, baseline: str, against: str | None
+    classifier: Classifier,
+    model_input: ModelInput,
+    target: str,
+    baseline: str,
+    engine: str,
+    against: str | None,
 ) -> MaskedModel | ContrastModel:
     """The target as a game, alone or against another class."""
-    model = MaskedModel(classifier, model_input, target, baseline)
+    model = MaskedModel(classifier, model_input, target, baseline, engine)
     if against is None:
         return model
     if against == target:
         raise ParameterError("against", against, "is the target itself", "name another class")
-    return ContrastModel(model, MaskedModel(classifier, model_input, against, baseline))
+    return ContrastModel(model, MaskedModel(classifier, model_input, against, baseline, engine))
 
 
 def _segmentation(
@@ -240,6 +260,7 @@ def _diagnostics(task: Task, found: Explanation, start_sec: float | None) -> dic
         "baseline": task.params.baseline,
         "baseline_probability": task.model.baseline_probability(task.segmentation),
         "forward_passes": task.model.forward_passes,
+        **_engine(task),
         "start_sec": start_sec,
         "seen_sec": [float(seen[0]), float(seen[1])],
         "share_not_seen": max(0.0, 1.0 - (seen[1] - seen[0]) / duration),
@@ -247,3 +268,18 @@ def _diagnostics(task: Task, found: Explanation, start_sec: float | None) -> dic
         **({} if task.params.against is None else {"against": task.params.against}),
     }
     return {**general, **found.diagnostics}
+
+
+def _engine(task: Task) -> dict[str, Any]:
+    """Which engine played the games, how well it agrees with the model, and what the model sees."""
+    engine = task.model.engine
+    local = task.model.is_local(task.segmentation)
+    reason = engine.reason
+    if engine.part is not None and not local:
+        reason = "the segments are too short for what one position of the model sees"
+    return {
+        "engine": "local" if local else "whole",
+        "engine_reason": reason,
+        "engine_error": engine.error,
+        "sight": None if engine.part is None else sight(engine.part, task.segmentation.fs),
+    }

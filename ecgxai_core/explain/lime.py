@@ -8,9 +8,10 @@ import numpy as np
 
 from ecgxai_core.diagnoses import Diagnosis
 from ecgxai_core.explain.method import Explanation, Method, Task
-from ecgxai_core.explain.playing import events_then_leads, shared_lead_coalitions
+from ecgxai_core.explain.playing import event_fit, events_then_leads, shared_lead_coalitions
+from ecgxai_core.games.events import EventGame
 from ecgxai_core.games.kernels import lime_kernel, log_lime_density, size_mass
-from ecgxai_core.games.regression import Fit, fit_ridge
+from ecgxai_core.games.regression import Fit, fit_ridge, ridge_from_moments
 from ecgxai_core.games.sampling import (
     Coalitions,
     antithetic_coalitions,
@@ -19,7 +20,7 @@ from ecgxai_core.games.sampling import (
 )
 from ecgxai_core.types import FloatArray
 
-__all__ = ["LIME", "explain_lime", "lead_prior_chances", "lime_weights"]
+__all__ = ["LIME", "exact_lime", "explain_lime", "lead_prior_chances", "lime_weights"]
 
 
 def lime_weights(coalitions: Coalitions, p_on: float, width: float) -> FloatArray:
@@ -68,33 +69,54 @@ def explain_lime(task: Task) -> Explanation:
         weights = lime_weights(coalitions, params.p_on, params.kernel_width)
         return fit_ridge(coalitions, values, weights, params.ridge_lime)
 
-    def leads_of(segment: int) -> Coalitions:
-        return _lead_coalitions(task, segment, priors)
+    def exact(game: EventGame) -> tuple[FloatArray, float] | None:
+        return exact_lime(game, params.p_on, params.kernel_width, params.ridge_lime)
 
-    result = events_then_leads(task, _event_coalitions(task), leads_of, fitter)
+    def leads_of(segment: int, budget: int) -> Coalitions:
+        return _lead_coalitions(task, segment, priors, budget)
+
+    event = event_fit(task, lambda budget: _event_coalitions(task, budget), fitter, exact)
+    result = events_then_leads(task, event, leads_of, fitter)
     used = dict(zip(task.leads, priors.tolist(), strict=True)) if priors is not None else None
     return replace(result, diagnostics={**result.diagnostics, "lead_priors": used})
 
 
-def _event_coalitions(task: Task) -> Coalitions:
+def exact_lime(
+    game: EventGame, p_on: float, width: float, alpha: float
+) -> tuple[FloatArray, float] | None:
+    """Coefficients and intercept that LIME would find with every one of the 2^n masks.
+
+    Weights as :func:`lime_weights` gives them for the complete design. They depend on the size of a
+    mask alone, so the normal equations of the ridge regression need only the sums of ``w v`` and
+    ``w v z``.
+    """
+    n = game.n_players
+    weight = 2.0**n * np.exp(log_lime_density(n, p_on, width))
+    moments = game.ridge_moments(weight)
+    return None if moments is None else ridge_from_moments(weight, *moments, alpha)
+
+
+def _event_coalitions(task: Task, budget: int) -> Coalitions:
     params, n_segments = task.params, len(task.segmentation)
     if params.sampling == "published":
         rng = np.random.default_rng(params.seed)
         chances = np.full(n_segments, params.p_on)
-        return published_lime_coalitions(chances, params.n_coalitions, rng)
+        return published_lime_coalitions(chances, budget, rng)
     mass = size_mass(log_lime_density(n_segments, params.p_on, params.kernel_width))
     rng = np.random.default_rng(task.seed("lime", "event"))
-    return paired_coalitions(mass, params.n_coalitions, rng)
+    return paired_coalitions(mass, budget, rng)
 
 
-def _lead_coalitions(task: Task, segment: int, priors: FloatArray | None) -> Coalitions:
+def _lead_coalitions(
+    task: Task, segment: int, priors: FloatArray | None, budget: int
+) -> Coalitions:
     params = task.params
     if priors is None and params.sampling == "paired":
-        return shared_lead_coalitions(task, segment)
+        return shared_lead_coalitions(task, segment, budget)
     rng = np.random.default_rng(task.seed("lime", "leads", segment))
     chances = np.full(len(task.leads), params.p_on) if priors is None else priors
     draw = published_lime_coalitions if params.sampling == "published" else antithetic_coalitions
-    return draw(chances, params.n_lead_coalitions, rng)
+    return draw(chances, budget, rng)
 
 
 LIME = Method(
@@ -103,9 +125,10 @@ LIME = Method(
     family="perturbation",
     signed=True,
     uses=(
-        "segments", "window_sec", "baseline", "link", "n_coalitions", "n_lead_coalitions",
-        "top_events", "p_on", "kernel_width", "ridge_lime", "sampling", "lead_priors",
-        "keep_leads", "converged_top_k", "seed",
+        "segments", "window_sec", "baseline", "link", "engine", "n_coalitions", "max_coalitions",
+        "n_lead_coalitions", "max_lead_coalitions", "top_events", "p_on", "kernel_width",
+        "ridge_lime", "sampling", "lead_priors", "keep_leads", "converged_top_k",
+        "converged_level", "seed",
     ),
     description="weights of a linear model fitted to the predictions of masked records",
     run=explain_lime,

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from ecgxai_core.explain.method import Explanation, Task
+from ecgxai_core.games.events import EventGame
 from ecgxai_core.games.kernels import log_shapley_kernel, size_mass
 from ecgxai_core.games.links import to_link
 from ecgxai_core.games.players import event_keep, lead_keep
 from ecgxai_core.games.regression import Fit
 from ecgxai_core.games.sampling import Coalitions, paired_coalitions, shared_lead_mass
+from ecgxai_core.params import ExplainParams
 from ecgxai_core.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
@@ -21,9 +24,11 @@ __all__ = [
     "Game",
     "GameFit",
     "efficiency_gap",
+    "event_fit",
     "event_game",
     "events_then_leads",
     "keep_strongest_leads",
+    "opened_events",
     "play",
     "shapley_coalitions",
     "shared_lead_coalitions",
@@ -31,8 +36,17 @@ __all__ = [
     "top_set_converged",
 ]
 
-Z_95 = 1.959963984540054
-"""Two-sided 95 % quantile of the normal distribution."""
+OPENED = 5
+"""Segments whose leads are explored where every coalition takes a whole pass."""
+
+LOCAL_BUDGET = 4096
+"""Coalitions of segments that are looked up in the local engine's table as a matter of course."""
+
+R2_SAMPLE = 1024
+"""Coalitions that say how additive a solved game is."""
+
+LOCAL_LIMIT = 2**15
+"""Where sampling from the table ends if the top set will not settle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +71,28 @@ class GameFit:
     full: float
     empty: float
 
-    def facts(self, top_k: int) -> dict[str, Any]:
+    def converged(self, params: ExplainParams) -> bool:
+        """Whether the top set is beyond sampling error."""
+        return self.exact or top_set_converged(
+            self.fit.values, self.fit.errors, params.converged_top_k, params.converged_level
+        )
+
+    def facts(self, params: ExplainParams) -> dict[str, Any]:
         """What diagnostics say of one game."""
         return {
             "coalitions": self.coalitions,
             "exact": self.exact,
             "held_out_r2": self.fit.held_out_r2,
             "efficiency_gap": efficiency_gap(self.fit.values, self.full, self.empty),
-            "converged": self.exact or top_set_converged(self.fit.values, self.fit.errors, top_k),
+            "converged": self.converged(params),
         }
 
 
 Fitter = Callable[[Coalitions, FloatArray, float, float], Fit]
 """(coalitions, their values, full, empty) -> fit; values on the link scale."""
+
+Exact = Callable[[EventGame], "tuple[FloatArray, float] | None"]
+"""Exact weights of segments and their intercept from the event game, or ``None``."""
 
 
 def play(task: Task, games: Sequence[Game], fitter: Fitter) -> list[GameFit]:
@@ -111,7 +134,7 @@ def _ends(n_players: int) -> BoolArray:
     return np.repeat([[True], [False]], n_players, axis=1)
 
 
-def shared_lead_coalitions(task: Task, segment: int) -> Coalitions:
+def shared_lead_coalitions(task: Task, segment: int, budget: int) -> Coalitions:
     """Lead-in-event masks that are the same for LIME and TimeSHAP (default scheme).
 
     Their seed names the segment by its samples and neither the method nor its parameters, so two
@@ -122,7 +145,6 @@ def shared_lead_coalitions(task: Task, segment: int) -> Coalitions:
     n_leads = len(task.leads)
     edges = task.segmentation.edges
     seed = task.seed("lead in event", int(edges[segment]), int(edges[segment + 1]))
-    budget = task.params.n_lead_coalitions
     return paired_coalitions(shared_lead_mass(n_leads), budget, np.random.default_rng(seed))
 
 
@@ -132,29 +154,70 @@ def shapley_coalitions(n_players: int, budget: int, seed: int) -> Coalitions:
     return paired_coalitions(mass, budget, np.random.default_rng(seed))
 
 
-def events_then_leads(
-    task: Task,
-    event_coalitions: Coalitions,
-    lead_coalitions: Callable[[int], Coalitions],
-    fitter: Fitter,
-) -> Explanation:
-    """The event game, then a lead-in-event game in each of the strongest segments.
+def event_fit(
+    task: Task, coalitions: Callable[[int], Coalitions], fitter: Fitter, exact: Exact
+) -> GameFit:
+    """The event game: in closed form where the model allows it, else sampled until it settles.
 
     Parameters
     ----------
-    event_coalitions
-        Coalitions of segments.
+    coalitions
+        Budget -> coalitions of segments.
+    fitter, exact
+        Fit sampled coalitions; solve the closed form.
+    """
+    params = task.params
+    if params.sampling == "published":
+        return play(task, [event_game(task, coalitions(params.n_coalitions))], fitter)[0]
+    local = task.model.is_local(task.segmentation)
+    closed = task.model.event_game(task.segmentation, params.link) if local else None
+    if closed is not None:
+        solved = _solved(closed, coalitions(R2_SAMPLE), fitter, exact)
+        if solved is not None:
+            return solved
+    budget = max(params.n_coalitions, LOCAL_BUDGET if local else 0)
+    limit = params.max_coalitions or (LOCAL_LIMIT if local else budget)
+    while True:
+        (game,) = play(task, [event_game(task, coalitions(budget))], fitter)
+        if game.converged(params) or 2 * budget > limit:
+            return game
+        budget *= 2
+
+
+def _solved(closed: EventGame, sample: Coalitions, fitter: Fitter, exact: Exact) -> GameFit | None:
+    """The closed form as a fit; ``sample`` serves to say how much of the game is additive."""
+    ends = closed.values(_ends(closed.n_players))
+    full, empty = float(ends[0]), float(ends[1])
+    solved = exact(closed)
+    if solved is None:
+        return None
+    values, intercept = solved
+    r2 = fitter(sample, closed.values(sample.masks), full, empty).held_out_r2
+    fit = Fit(values, np.zeros(len(values)), intercept, r2)
+    return GameFit(fit, 2**closed.n_players, True, full, empty)
+
+
+def events_then_leads(
+    task: Task,
+    event: GameFit,
+    lead_coalitions: Callable[[int, int], Coalitions],
+    fitter: Fitter,
+) -> Explanation:
+    """A lead-in-event game in each of the strongest segments, after the event game.
+
+    Parameters
+    ----------
+    event
+        The event game.
     lead_coalitions
-        Segment -> coalitions of leads.
+        (segment, budget) -> coalitions of leads.
     fitter
         Fits a game.
     """
     params = task.params
-    (event,) = play(task, [event_game(task, event_coalitions)], fitter)
-    opened = strongest(event.fit.values, params.top_events)
+    opened = strongest(event.fit.values, opened_events(task))
     task.report(1, 2, "event game")
-    games = [lead_game(task, lead_coalitions(int(s)), int(s)) for s in opened]
-    leads = play(task, games, fitter)
+    leads = _lead_games(task, opened, lead_coalitions, fitter)
     task.report(2, 2, "lead-in-event games")
 
     shape = (len(task.leads), len(task.segmentation))
@@ -164,7 +227,7 @@ def events_then_leads(
         weights[:, segment], errors[:, segment] = game.fit.values, game.fit.errors
         explored[:, segment] = True
     explored = keep_strongest_leads(weights, explored, params.keep_leads)
-    facts = [game.facts(params.converged_top_k) for game in leads]
+    facts = [game.facts(params) for game in leads]
     return Explanation(
         weights=weights,
         explored=explored,
@@ -175,10 +238,39 @@ def events_then_leads(
     )
 
 
+def opened_events(task: Task) -> int:
+    """How many segments are looked into: as asked for, or all where that is cheap."""
+    if task.params.top_events is not None:
+        return task.params.top_events
+    return len(task.segmentation) if task.model.is_local(task.segmentation) else OPENED
+
+
+def _lead_games(
+    task: Task,
+    opened: IntArray,
+    lead_coalitions: Callable[[int, int], Coalitions],
+    fitter: Fitter,
+) -> list[GameFit]:
+    """The lead-in-event games; those that have not settled are played again with twice as many."""
+    params = task.params
+    budget = params.n_lead_coalitions
+    limit = params.max_lead_coalitions or budget
+    done: dict[int, GameFit] = {}
+    waiting = [int(segment) for segment in opened]
+    while waiting:
+        games = [lead_game(task, lead_coalitions(s, budget), s) for s in waiting]
+        done.update(zip(waiting, play(task, games, fitter), strict=True))
+        if budget >= limit or params.sampling == "published":
+            break
+        waiting = [segment for segment in waiting if not done[segment].converged(params)]
+        budget = min(2 * budget, limit)
+    return [done[int(segment)] for segment in opened]
+
+
 def _diagnostics(
     task: Task, event: GameFit, opened: IntArray, leads: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    top = event.facts(task.params.converged_top_k)
+    top = event.facts(task.params)
     r2 = [fact["held_out_r2"] for fact in leads if fact["held_out_r2"] is not None]
     return {
         "coalitions": {
@@ -192,6 +284,8 @@ def _diagnostics(
         "efficiency_gap": top["efficiency_gap"],
         # The map shows the leads, so they must have settled too.
         "converged": top["converged"] and all(fact["converged"] for fact in leads),
+        "events_converged": top["converged"],
+        "leads_converged": sum(fact["converged"] for fact in leads),
         "exact": top["exact"] and all(fact["exact"] for fact in leads),
         "explored_events": [int(s) for s in opened],
         "lead_games": [{"segment": int(s), **fact} for s, fact in zip(opened, leads, strict=True)],
@@ -216,18 +310,20 @@ def keep_strongest_leads(weights: FloatArray, explored: BoolArray, count: int) -
     return explored & kept[:, None]
 
 
-def top_set_converged(values: FloatArray, errors: FloatArray, top_k: int) -> bool:
+def top_set_converged(
+    values: FloatArray, errors: FloatArray, top_k: int, level: float = 0.95
+) -> bool:
     """Whether the set of the ``top_k`` largest ``|value|`` is beyond sampling error.
 
-    True where the lowest lower 95 % bound inside the set lies above the highest upper bound outside
-    it, or where the set is all players.
+    True where the lowest lower bound (two-sided, normal, ``level``) inside the set lies above the
+    highest upper bound outside it, or where the set is all players.
     """
     if top_k >= len(values):
         return True
     if not np.all(np.isfinite(errors)):
         return False
     order = np.argsort(-np.abs(values), kind="stable")
-    size, margin = np.abs(values)[order], Z_95 * errors[order]
+    size, margin = np.abs(values)[order], float(ndtri((1 + level) / 2)) * errors[order]
     return bool((size - margin)[:top_k].min() > (size + margin)[top_k:].max())
 
 

@@ -12,9 +12,11 @@ import numpy as np
 
 from ecgxai_core.explain.method import Explanation, Method, Task
 from ecgxai_core.explain.playing import (
+    OPENED,
     Fitter,
     Game,
-    event_game,
+    GameFit,
+    event_fit,
     events_then_leads,
     keep_strongest_leads,
     play,
@@ -22,13 +24,20 @@ from ecgxai_core.explain.playing import (
     shared_lead_coalitions,
     strongest,
 )
+from ecgxai_core.games.events import EventGame
 from ecgxai_core.games.kernels import log_binomial, log_shapley_kernel
 from ecgxai_core.games.players import cell_keep, cell_players
 from ecgxai_core.games.regression import Fit, fit_ridge, fit_shapley
 from ecgxai_core.games.sampling import Coalitions, published_shapley_coalitions
 from ecgxai_core.types import FloatArray
 
-__all__ = ["TIMESHAP", "explain_timeshap", "published_shapley_weights", "shapley_weights"]
+__all__ = [
+    "TIMESHAP",
+    "exact_shapley",
+    "explain_timeshap",
+    "published_shapley_weights",
+    "shapley_weights",
+]
 
 PUBLISHED_ANCHOR = 1000.0
 """Weight of the full and the empty coalition in the published regression."""
@@ -69,12 +78,28 @@ def explain_timeshap(task: Task) -> Explanation:
 
 
 def _leads_in_events(task: Task) -> Explanation:
-    def leads_of(segment: int) -> Coalitions:
+    def leads_of(segment: int, budget: int) -> Coalitions:
         if task.params.sampling == "paired":
-            return shared_lead_coalitions(task, segment)
-        return _coalitions(task, len(task.leads), task.params.n_lead_coalitions, segment)
+            return shared_lead_coalitions(task, segment, budget)
+        return _coalitions(task, len(task.leads), budget, segment)
 
-    return events_then_leads(task, _event_coalitions(task), leads_of, _fitter(task))
+    return events_then_leads(task, _events(task), leads_of, _fitter(task))
+
+
+def _events(task: Task) -> GameFit:
+    def coalitions_of(budget: int) -> Coalitions:
+        return _coalitions(task, len(task.segmentation), budget, "event")
+
+    return event_fit(task, coalitions_of, _fitter(task), exact_shapley)
+
+
+def exact_shapley(game: EventGame) -> tuple[FloatArray, float] | None:
+    """Shapley values of the event game and the value of its empty coalition, without sampling."""
+    values = game.shapley()
+    if values is None:
+        return None
+    nothing = np.zeros((1, game.n_players), dtype=np.bool_)
+    return values, float(game.values(nothing)[0])
 
 
 def _cells(task: Task) -> Explanation:
@@ -84,10 +109,10 @@ def _cells(task: Task) -> Explanation:
     the number of segments, every cell is a player.
     """
     params = task.params
-    (event,) = play(task, [event_game(task, _event_coalitions(task))], _fitter(task))
+    event = _events(task)
     task.report(1, 2, "event game")
     n_leads, n_segments = len(task.leads), len(task.segmentation)
-    opened = strongest(event.fit.values, params.top_events)
+    opened = strongest(event.fit.values, params.top_events or OPENED)
     player = cell_players(n_leads, n_segments, np.sort(opened))
     coalitions = _coalitions(
         task, int(player.max()) + 1, len(opened) * params.n_lead_coalitions, "cells"
@@ -101,8 +126,7 @@ def _cells(task: Task) -> Explanation:
     explored[:, opened] = True
     weights, errors = cell.fit.values[player], cell.fit.errors[player]
     explored = keep_strongest_leads(weights, explored, params.keep_leads)
-    top = event.facts(params.converged_top_k)
-    facts = cell.facts(params.converged_top_k)
+    top, facts = event.facts(params), cell.facts(params)
     return Explanation(
         weights=weights,
         explored=explored,
@@ -119,10 +143,6 @@ def _cells(task: Task) -> Explanation:
             "cell_game": {"players": coalitions.n_players, **facts},
         },
     )
-
-
-def _event_coalitions(task: Task) -> Coalitions:
-    return _coalitions(task, len(task.segmentation), task.params.n_coalitions, "event")
 
 
 def _coalitions(task: Task, n_players: int, budget: int, purpose: str | int) -> Coalitions:
@@ -152,9 +172,9 @@ TIMESHAP = Method(
     family="perturbation",
     signed=True,
     uses=(
-        "segments", "window_sec", "baseline", "link", "n_coalitions", "n_lead_coalitions",
-        "top_events", "level", "ridge_timeshap", "sampling", "keep_leads", "converged_top_k",
-        "seed",
+        "segments", "window_sec", "baseline", "link", "engine", "n_coalitions", "max_coalitions",
+        "n_lead_coalitions", "max_lead_coalitions", "top_events", "level",
+        "ridge_timeshap", "sampling", "keep_leads", "converged_top_k", "converged_level", "seed",
     ),
     description="Shapley values: fair shares of what the record adds to the baseline's value",
     run=explain_timeshap,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ecgxai_core.games.engine import Engine
 from ecgxai_core.games.links import to_link
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.models.protocol import Classifier
@@ -84,6 +85,15 @@ class ContrastModel:
     def event_game(self, segmentation: Segmentation, link: str) -> None:
         """No closed form: the difference of two classes is played coalition by coalition."""
         del segmentation, link
+
+    @property
+    def engine(self) -> Engine:
+        """How the games are played."""
+        return self.for_target.engine
+
+    def is_local(self, segmentation: Segmentation) -> bool:
+        """Whether the local engine plays the games of this segmentation."""
+        return self.for_target.is_local(segmentation)
 
     def probabilities(self, keep: BoolArray, segmentation: Segmentation) -> FloatArray:
         """``float64[n]``: sigmoid(logit(A) - logit(B)); ``keep`` is ``bool[n, lead, segment]``."""

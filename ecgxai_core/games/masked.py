@@ -10,6 +10,9 @@ import numpy as np
 
 from ecgxai_core.errors import DiagnosisError, ModelError
 from ecgxai_core.games.baselines import baseline_signal
+from ecgxai_core.games.engine import Engine, engine_of
+from ecgxai_core.games.events import EventGame
+from ecgxai_core.games.local import MAX_SPAN, LocalGame, Unit, layout_of
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.types import (
     STANDARD_LEADS,
@@ -28,17 +31,26 @@ INTACT = b"intact"
 CHUNK_BYTES = 96 * 2**20
 """Masked records are made and predicted in chunks of at most this many bytes of signal."""
 
+LOCAL_ROWS = 4096
+"""Coalitions that the local engine puts together at once."""
+
 
 @dataclass
 class _Memo:
     """Probabilities by coalition, shared by all games played on one model input."""
 
     probabilities: dict[bytes, float] = field(default_factory=dict)
+    games: dict[bytes, LocalGame | None] = field(default_factory=dict)
+    events: dict[tuple[bytes, str], EventGame | None] = field(default_factory=dict)
     evaluations: int = 0
 
 
 class MaskedModel:
     """Probability of one target for one model input with some cells masked.
+
+    Where the model allows it the exact local engine puts coalitions together from pieces of the
+    record (:mod:`ecgxai_core.games.local`); otherwise, and where that would cost more, the masked
+    record goes through the model as a whole. Which of the two depends on the coalition alone.
 
     A coalition is evaluated once, whoever asks for it: coalitions are told apart by the packed
     bits of ``keep`` and the edges of the segmentation. The intact record and duplicates cost
@@ -54,6 +66,8 @@ class MaskedModel:
         SNOMED-CT code, one of the classifier's classes.
     baseline
         What replaces a masked cell (see :func:`ecgxai_core.games.baselines.baseline_signal`).
+    engine
+        ``auto``: the local engine where it is exact; ``whole``: never.
 
     Raises
     ------
@@ -62,7 +76,12 @@ class MaskedModel:
     """
 
     def __init__(
-        self, classifier: Classifier, model_input: ModelInput, target: str, baseline: str
+        self,
+        classifier: Classifier,
+        model_input: ModelInput,
+        target: str,
+        baseline: str,
+        engine: str = "auto",
     ) -> None:
         if target not in classifier.classes:
             known = ", ".join(classifier.classes)
@@ -83,8 +102,11 @@ class MaskedModel:
             )
         self._column = classifier.classes.index(target)
         self._order = [self.leads.index(lead) for lead in model_input.leads]
+        self._wanted = engine
         self._memo = _Memo()
         self._asked: set[bytes] = set()
+        self._asked_units: dict[tuple[bytes, Unit], float] = {}
+        self._asked_tables: dict[bytes, int] = {}
 
     def shared(self) -> MaskedModel:
         """The same model and memory with a count of its own.
@@ -92,14 +114,31 @@ class MaskedModel:
         ``forward_passes`` of what is returned counts what its user asks for, as if nobody else had
         asked before: diagnostics then do not depend on which methods ran first.
         """
-        other = MaskedModel(self.classifier, self.model_input, self.target, self.baseline)
+        other = MaskedModel(
+            self.classifier, self.model_input, self.target, self.baseline, self._wanted
+        )
         other._memo = self._memo
         return other
 
     @property
-    def forward_passes(self) -> int:
-        """Different masked records asked for through this object (the intact one included)."""
-        return len(self._asked)
+    def forward_passes(self) -> float:
+        """What was asked for through this object, in passes of a whole record.
+
+        Different masked records (the intact one included), and crops by their length.
+        """
+        crops = sum(sorted(self._asked_units.values()))
+        return len(self._asked) + sum(self._asked_tables.values()) + round(crops, 6)
+
+    @property
+    def engine(self) -> Engine:
+        """How the games of this model are played."""
+        if self._wanted == "whole":
+            return Engine(None, "whole passes were asked for")
+        return engine_of(self.classifier)
+
+    def is_local(self, segmentation: Segmentation) -> bool:
+        """Whether the local engine plays the games of this segmentation."""
+        return self._game(segmentation) is not None
 
     @property
     def evaluations(self) -> int:
@@ -135,7 +174,70 @@ class MaskedModel:
             raise ValueError(
                 f"keep {keep.shape} does not fit {len(self.leads)} leads x {len(segmentation)}"
             )
-        prefix = hashlib.sha256(segmentation.edges.tobytes()).digest()[:16]
+        game = self._game(segmentation)
+        if game is None:
+            return self._whole(keep, segmentation)
+        found = [
+            self._local(game, keep[begin : begin + LOCAL_ROWS], segmentation)
+            for begin in range(0, max(1, len(keep)), LOCAL_ROWS)
+        ]
+        return np.concatenate(found)
+
+    def event_game(self, segmentation: Segmentation, link: str) -> EventGame | None:
+        """The event game in closed form; ``None`` where the model does not allow it."""
+        game = self._game(segmentation)
+        if game is None:
+            return None
+        key = (_prefix(segmentation), link)
+        if key not in self._memo.events:
+            found = game.sum_games()
+            self._memo.events[key] = (
+                None if found is None else EventGame(tuple(found[0]), self._column, found[1], link)
+            )
+        self._asked_tables[key[0]] = game.table_passes
+        return self._memo.events[key]
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _game(self, segmentation: Segmentation) -> LocalGame | None:
+        """The local engine on this segmentation, where it can be used."""
+        part = self.engine.part
+        if part is None:
+            return None
+        prefix = _prefix(segmentation)
+        if prefix not in self._memo.games:
+            short = layout_of(part.local, segmentation.edges).span > MAX_SPAN
+            baseline = baseline_signal(self.baseline, self.model_input, segmentation)
+            self._memo.games[prefix] = (
+                None
+                if short
+                else LocalGame(part, self.model_input.values, baseline, segmentation.edges)
+            )
+        return self._memo.games[prefix]
+
+    def _local(self, game: LocalGame, keep: BoolArray, segmentation: Segmentation) -> FloatArray:
+        """Probabilities through the local engine; whole passes for coalitions that cost less so."""
+        prefix = _prefix(segmentation)
+        in_model_order = keep[:, self._order, :]
+        plans = game.plans(in_model_order)
+        intact = np.asarray(keep.all(axis=(1, 2)), dtype=np.bool_)
+        pieces = [row for row, plan in enumerate(plans) if plan is not None and not intact[row]]
+        whole = [row for row in range(len(keep)) if plans[row] is None or intact[row]]
+        found = np.empty(len(keep))
+        if whole:
+            found[whole] = self._whole(keep[whole], segmentation)
+        chosen = [plan for plan in (plans[row] for row in pieces) if plan is not None]
+        if chosen:
+            pooled = game.pooled(in_model_order[pieces], chosen)
+            found[pieces] = game.network.probabilities(pooled)[:, self._column]
+            self._asked_tables[prefix] = game.table_passes
+            units = {unit for plan in chosen for unit in plan}
+            self._asked_units.update(((prefix, unit), game.cost(unit)) for unit in units)
+        return found
+
+    def _whole(self, keep: BoolArray, segmentation: Segmentation) -> FloatArray:
+        """Probabilities through whole passes, from memory where they are known."""
+        prefix = _prefix(segmentation)
         flat = keep.reshape(len(keep), -1)
         packed = np.packbits(flat, axis=1)
         whole = np.asarray(flat.all(axis=1), dtype=np.bool_)
@@ -174,3 +276,8 @@ class MaskedModel:
             kept = in_model_order[:, None, :, index]
             signals[:, start:stop] = np.where(kept, values[start:stop], baseline[start:stop])
         return signals
+
+
+def _prefix(segmentation: Segmentation) -> bytes:
+    """Tells segmentations of one model input apart."""
+    return hashlib.sha256(segmentation.edges.tobytes()).digest()[:16]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
 from ecgxai_core.games.sampling import Coalitions
 from ecgxai_core.types import BoolArray, FloatArray
 
-__all__ = ["Fit", "fit_ridge", "fit_shapley", "weighted_r2", "weighted_ridge"]
+__all__ = ["Fit", "fit_ridge", "fit_shapley", "ridge_from_moments", "weighted_r2", "weighted_ridge"]
 
 FOLDS = 5
 """Folds of the cross-validated R2."""
@@ -97,6 +98,35 @@ def fit_ridge(coalitions: Coalitions, values: FloatArray, weights: FloatArray, a
     errors = np.sqrt(np.maximum(0.0, np.diag(covariance)))[1:]
     r2 = _held_out(coalitions, design, values, weights, fitted)
     return Fit(whole[1:], errors, float(whole[0]), r2)
+
+
+def ridge_from_moments(
+    weight: FloatArray, total: float, by_player: FloatArray, alpha: float
+) -> tuple[FloatArray, float]:
+    """:func:`weighted_ridge` over all 2^n masks, weighted by their size alone.
+
+    Parameters
+    ----------
+    weight
+        ``float64[n + 1]``: weight of a mask by the number of players on.
+    total, by_player
+        Sum of ``w y`` over all masks, and ``float64[player]`` over those with each player on.
+    alpha
+        Penalty.
+
+    Returns
+    -------
+    ``float64[player]`` coefficients and the intercept.
+    """
+    n = len(weight) - 1
+    mass = sum(comb(n, k) * weight[k] for k in range(n + 1))
+    one = sum(comb(n - 1, k - 1) * weight[k] for k in range(1, n + 1))
+    two = sum(comb(n - 2, k - 2) * weight[k] for k in range(2, n + 1))
+    centre, level = one / mass, total / mass
+    gram = np.full((n, n), two - one * centre)
+    np.fill_diagonal(gram, one - one * centre)
+    coefficients = _solve(gram, alpha, by_player - centre * total)
+    return coefficients, float(level - centre * coefficients.sum())
 
 
 def fit_shapley(

@@ -8,12 +8,15 @@ stands beside it and however many rows there are.
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import numpy as np
 
 from ecgxai_core.errors import ModelError
 from ecgxai_core.models.keras_runtime import import_keras
+from ecgxai_core.models.local_network import LocalNetwork
+from ecgxai_core.models.locality import NotLocal, locality
 from ecgxai_core.models.manifest import Manifest, model_digest
 from ecgxai_core.models.structure import Structure
 from ecgxai_core.settings import settings
@@ -25,6 +28,8 @@ log = logging.getLogger(__name__)
 
 TYPICAL_SIZE = {"mV": 1.0, "uV": 1000.0, "adc": 1000.0}
 ROUNDING = 1e-5
+SINGLY = 4
+"""Up to this part of a batch goes row by row rather than filled up with zeros."""
 
 
 class KerasClassifier:
@@ -63,7 +68,10 @@ class KerasClassifier:
         fixed = structure.inputs[0][0]  # some models are saved for one batch size only
         self.batch_size = settings().batch_size if fixed is None else fixed
         self._forward = self._compiled((output_index,))
+        self._single: Any = None
         self._attention: Any = None
+        self._local: LocalNetwork | NotLocal | None = None
+        self._lock = threading.Lock()
         self._probe()
 
     @property
@@ -93,7 +101,7 @@ class KerasClassifier:
         ModelError
             Another shape than the model's, or a result that is no probability.
         """
-        (raw,) = self._run(self._forward, values)
+        (raw,) = self._raw(values)
         probabilities = calibrated(raw, self.manifest, self.is_softmax)
         if not np.all((probabilities >= 0) & (probabilities <= 1)):
             raise ModelError(
@@ -114,14 +122,56 @@ class KerasClassifier:
             self._attention = self._compiled(tuple(known.index(name) for name in names))
         return dict(zip(names, self._run(self._attention, values), strict=True))
 
+    def local_part(self) -> LocalNetwork | NotLocal:
+        """The network cut at its pooling over time, or why it cannot be cut; made at first use."""
+        with self._lock:
+            if self._local is None:
+                self._local = self._cut()
+            return self._local
+
     # ---- inside ------------------------------------------------------------------------------
 
-    def _compiled(self, outputs: tuple[int, ...]) -> Any:
+    def _raw(self, values: Float32Array) -> list[Float32Array]:
+        """Outputs of all rows; a few rows go singly where that gives the same bytes."""
+        rest = len(values) % self.batch_size
+        if not 0 < rest <= self.batch_size // SINGLY or self._single is False:
+            return self._run(self._forward, values)
+        if self._single is None:
+            self._single = self._same_singly()
+            return self._raw(values)
+        whole = values[: len(values) - rest]
+        parts = [*(self._run(self._forward, whole) if len(whole) else [])]
+        parts += self._run(self._single, values[len(whole) :], rows=1)
+        return [np.concatenate(parts)]
+
+    def _same_singly(self) -> Any:
+        """A graph for one row, if it gives the bytes of a full batch; else ``False``."""
+        single = self._compiled((self.output_index,), rows=1)
+        noise = self._probe_batch()[-2:]
+        (alone,) = self._run(single, noise, rows=1)
+        (together,) = self._run(self._forward, noise)
+        return single if alone.tobytes() == together.tobytes() else False
+
+    def _cut(self) -> LocalNetwork | NotLocal:
+        found = locality(self.keras_model, self.manifest.samples)
+        if isinstance(found, NotLocal):
+            return found
+        outer = "sigmoid" if self.manifest.output == "logit" else ""
+        return LocalNetwork(
+            self.keras_model,
+            found,
+            self.output_index,
+            lambda raw: calibrated(raw, self.manifest, self.is_softmax),
+            (outer, self.manifest.temperature),
+        )
+
+    def _compiled(self, outputs: tuple[int, ...], rows: int | None = None) -> Any:
         """One graph of fixed shape that returns the chosen outputs."""
         keras = import_keras()
         import tensorflow as tf
 
-        shape = (self.batch_size, self.manifest.samples, len(self.manifest.leads))
+        size = rows or self.batch_size
+        shape = (size, self.manifest.samples, len(self.manifest.leads))
 
         def forward(batch: Any) -> Any:
             results = keras.tree.flatten(self.keras_model(batch, training=False))
@@ -130,10 +180,13 @@ class KerasClassifier:
         signature = [tf.TensorSpec(shape, tf.float32)]
         return tf.function(forward, input_signature=signature, autograph=False)
 
-    def _run(self, function: Any, values: Float32Array) -> list[Float32Array]:
+    def _run(
+        self, function: Any, values: Float32Array, rows: int | None = None
+    ) -> list[Float32Array]:
         """All rows through a compiled graph, a full batch at a time."""
         import tensorflow as tf
 
+        size = rows or self.batch_size
         shape = (self.manifest.samples, len(self.manifest.leads))
         if values.ndim != 3 or values.shape[1:] != shape or values.dtype != np.float32:
             raise ModelError(
@@ -143,12 +196,12 @@ class KerasClassifier:
                 "prepare records with models.preprocess.prepare",
             )
         parts: list[list[Float32Array]] = []
-        for start in range(0, max(len(values), 1), self.batch_size):
-            rows = values[start : start + self.batch_size]
-            batch = np.zeros((self.batch_size, *shape), np.float32)
-            batch[: len(rows)] = rows
+        for start in range(0, max(len(values), 1), size):
+            part = values[start : start + size]
+            batch = np.zeros((size, *shape), np.float32)
+            batch[: len(part)] = part
             results = function(tf.constant(batch))
-            parts.append([np.asarray(result)[: len(rows)] for result in results])
+            parts.append([np.asarray(result)[: len(part)] for result in results])
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
     def _probe(self) -> None:
@@ -157,14 +210,7 @@ class KerasClassifier:
         The noise stands in several rows. Rows that differ mean a model that is random, which is
         refused, or results that depend on the place in the batch: then records go one by one.
         """
-        size = TYPICAL_SIZE[self.manifest.units]
-        if self.manifest.normalisation.kind != "none":
-            size = 1.0
-        shape = (self.manifest.samples, len(self.manifest.leads))
-        rng = np.random.default_rng(content_seed("probe", self.digest))
-        noise = (size * rng.standard_normal(shape)).astype(np.float32)
-        batch = np.repeat(noise[None], self.batch_size, axis=0)
-        batch[0] = 0
+        batch = self._probe_batch()
         first = self._predict_probe(batch)
         if self.batch_size > 2 and _same_rows(first[1:]):
             return
@@ -179,6 +225,18 @@ class KerasClassifier:
             log.warning("%s: results depend on the place in a batch; records go singly", self.name)
             self.batch_size = 1
             self._forward = self._compiled((self.output_index,))
+
+    def _probe_batch(self) -> Float32Array:
+        """A full batch: a flat line, and noise of the size of an ECG in every other row."""
+        size = TYPICAL_SIZE[self.manifest.units]
+        if self.manifest.normalisation.kind != "none":
+            size = 1.0
+        shape = (self.manifest.samples, len(self.manifest.leads))
+        rng = np.random.default_rng(content_seed("probe", self.digest))
+        noise = (size * rng.standard_normal(shape)).astype(np.float32)
+        batch = np.repeat(noise[None], self.batch_size, axis=0)
+        batch[0] = 0
+        return batch
 
     def _predict_probe(self, batch: Float32Array) -> Float32Array:
         try:

@@ -15,9 +15,9 @@ from typing import Any
 
 from ecgxai_core.errors import EcgXaiError, ModelError
 from ecgxai_core.models.keras_runtime import import_keras, in_fresh_thread, state_unchanged
+from ecgxai_core.models.locality import receptive_field
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.models.model_file import ModelFile
-from ecgxai_core.models.receptive_field import receptive_field
 from ecgxai_core.settings import settings
 
 __all__ = ["Output", "Structure", "check_fit", "examine", "output_names"]

@@ -9,9 +9,11 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from ecgxai_core.models.keras_classifier import KerasClassifier
 from ecgxai_core.models.loading import load_classifier, read_model
+from ecgxai_core.models.local_network import LocalNetwork
+from ecgxai_core.models.locality import NotLocal
 from ecgxai_core.models.manifest import Manifest, model_digest
-from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.types import Float32Array
 
 __all__ = ["LazyClassifier"]
@@ -27,7 +29,7 @@ class LazyClassifier:
         self.path = path
         _, self._manifest = read_model(path)
         self._digest = model_digest(self._manifest)
-        self._loaded: Classifier | None = None
+        self._loaded: KerasClassifier | None = None
         self._lock = threading.Lock()
 
     @property
@@ -45,9 +47,13 @@ class LazyClassifier:
         """Codes of the output columns."""
         return self._manifest.classes
 
-    def predict(self, values: Float32Array) -> Float32Array:
-        """Probabilities ``float32[n, class]``; loads the network at the first call."""
+    def loaded(self) -> KerasClassifier:
+        """The classifier itself, for methods that look inside; loads the network if need be."""
         with self._lock:
             if self._loaded is None:
                 self._loaded = load_classifier(self.path, self._manifest)
-        return self._loaded.predict(values)
+        return self._loaded
+
+    def predict(self, values: Float32Array) -> Float32Array:
+        """Probabilities ``float32[n, class]``; loads the network at the first call."""
+        return self.loaded().predict(values)

@@ -1,0 +1,253 @@
+"""What a network can see: how far one unit reaches before it averages over time.
+
+A network of convolutions followed by pooling over all time cannot relate two events that lie
+further apart than its receptive field, whatever it was trained for: seeing 80 ms, it cannot know
+RR intervals. The same fact makes it cheap: a change of the record changes only what lies in reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+__all__ = ["Locality", "NotLocal", "Pool", "locality", "receptive_field"]
+
+POINTWISE = frozenset(
+    """
+    Activation ELU LeakyReLU ReLU Dense BatchNormalization
+    Rescaling Dropout AlphaDropout GaussianDropout GaussianNoise
+    SpatialDropout1D ActivityRegularization Identity
+    Add Average Concatenate Maximum Minimum Multiply Subtract
+    Relu Sigmoid Silu Tanh Absolute Negative Square Sqrt Exp Log
+    """.split()  # noqa: SIM905
+)
+CHANNEL_NORMS = frozenset({"LayerNormalization", "RMSNormalization", "Normalization", "PReLU"})
+WINDOWED = frozenset(
+    {"Conv1D", "DepthwiseConv1D", "SeparableConv1D", "MaxPooling1D", "AveragePooling1D"}
+)
+GLOBAL = {"GlobalAveragePooling1D": "mean", "GlobalMaxPooling1D": "max"}
+HEAD_ONLY = frozenset({"Flatten", "Reshape", "Softmax"})
+UNKNOWN_LENGTH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One pooling over all time: the Keras tensors before and after it, and what it does."""
+
+    source: Any
+    result: Any
+    kind: Literal["mean", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class Locality:
+    """How the positions of the last local layer lie over the record.
+
+    Position ``p`` of ``positions`` sees the samples ``p * step + first`` to ``p * step + last``,
+    both included; beyond the record it sees the padding of the layers. Several pooled branches are
+    described by their union.
+
+    Attributes
+    ----------
+    step
+        Samples from one position to the next (product of the strides).
+    first, last
+        Reach of position 0, in samples.
+    positions
+        Number of positions for a record of ``samples`` samples.
+    samples
+        Length of the record.
+    pools
+        The poolings over all time that end the local part.
+    """
+
+    step: int
+    first: int
+    last: int
+    positions: int
+    samples: int
+    pools: tuple[Pool, ...]
+
+    @property
+    def field(self) -> int:
+        """Receptive field of one position, samples."""
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class NotLocal:
+    """Why the parts of a record cannot be computed apart."""
+
+    reason: str
+
+
+class _SeesEverythingError(Exception):
+    """A layer relates all times to each other, or may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the positions of one tensor see; see :class:`Locality`. ``pooled``: time is gone."""
+
+    step: int
+    first: int
+    last: int
+    length: int
+    pooled: bool = False
+
+
+def locality(model: Any, samples: int | None = None) -> Locality | NotLocal:
+    """Where a network stops being local, and how far it reaches until then.
+
+    Parameters
+    ----------
+    model
+        A Keras model of one input ``(sample, lead)``; weights are not needed.
+    samples
+        Length of its records; ``None`` = as the model says.
+
+    Notes
+    -----
+    Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill
+    2019, eq. 2: each layer adds ``(kernel - 1) * dilation`` times the product of the strides
+    before it. Where the padding of a strided layer falls depends on the length of its input, so the
+    length is followed from layer to layer.
+    """
+    length = samples or model.inputs[0].shape[1] or UNKNOWN_LENGTH
+    views: dict[int, _View] = {}
+    pools: dict[int, tuple[Pool, _View]] = {}
+    try:
+        reached = [_view(tensor, views, pools, int(length)) for tensor in model.outputs]
+    except _SeesEverythingError as error:
+        return NotLocal(str(error))
+    except RecursionError:
+        return NotLocal("the network is too deep to follow")
+    if not all(view.pooled for view in reached):
+        return NotLocal("an output is not pooled over all time")
+    found = [view for _, view in pools.values()]
+    if len({(view.step, view.length) for view in found}) != 1:
+        return NotLocal("branches are pooled at different strides")
+    return Locality(
+        step=found[0].step,
+        first=min(view.first for view in found),
+        last=max(view.last for view in found),
+        positions=found[0].length,
+        samples=int(length),
+        pools=tuple(pool for pool, _ in pools.values()),
+    )
+
+
+def receptive_field(model: Any) -> int | None:
+    """Samples that one unit before global pooling sees.
+
+    ``None`` for a network that can relate all times (recurrent, attention, dense over time) or
+    holds a layer whose reach is not known here.
+    """
+    found = locality(model)
+    return found.field if isinstance(found, Locality) else None
+
+
+def _view(
+    tensor: Any, views: dict[int, _View], pools: dict[int, tuple[Pool, _View]], length: int
+) -> _View:
+    known = views.get(id(tensor))
+    if known is not None:
+        return known
+    try:
+        history = tensor._keras_history
+        node = history.operation._inbound_nodes[history.node_index]
+    except AttributeError:
+        raise _SeesEverythingError("a part of the network is not a layer of it") from None
+    layer = history.operation
+    kind = type(layer).__name__
+    if kind == "InputLayer":
+        view = _View(1, 0, 0, length)
+    else:
+        inner = [_view(source, views, pools, length) for source in node.input_tensors]
+        view = _after(layer, kind, inner)
+        if kind in GLOBAL and not inner[0].pooled:
+            pool = Pool(node.input_tensors[0], tensor, "mean" if GLOBAL[kind] == "mean" else "max")
+            pools[id(tensor)] = (pool, inner[0])
+    views[id(tensor)] = view
+    return view
+
+
+def _after(layer: Any, kind: str, inner: list[_View]) -> _View:
+    """View of a layer's result from the views of what it takes."""
+    if not inner:
+        raise _SeesEverythingError(f"layer {layer.name} ({kind}) takes no tensor")
+    if any(view.pooled for view in inner) and not all(view.pooled for view in inner):
+        raise _SeesEverythingError(
+            f"layer {layer.name} ({kind}) puts a summary of all time back into the signal"
+        )
+    view = _joined(layer, kind, inner)
+    if kind in GLOBAL:
+        return replace(view, pooled=True)
+    if kind in POINTWISE or (kind in CHANNEL_NORMS and _over_channels(layer)):
+        return view
+    if view.pooled and (kind in HEAD_ONLY or kind in CHANNEL_NORMS):
+        return view
+    if kind in WINDOWED and not view.pooled:
+        return _windowed(layer, kind, view)
+    if kind == "ZeroPadding1D" and not view.pooled:
+        left, right = layer.padding
+        return _shifted(view, -left, view.length + left + right)
+    if kind == "Cropping1D" and not view.pooled:
+        left, right = layer.cropping
+        return _shifted(view, left, view.length - left - right)
+    raise _SeesEverythingError(f"layer {layer.name} ({kind}) may relate all times to each other")
+
+
+def _joined(layer: Any, kind: str, inner: list[_View]) -> _View:
+    """The union of several branches of one stride and length."""
+    if all(view.pooled for view in inner):
+        return inner[0]
+    if len({(view.step, view.length) for view in inner}) != 1:
+        raise _SeesEverythingError(f"layer {layer.name} ({kind}) joins branches of unequal stride")
+    if kind == "Concatenate" and getattr(layer, "axis", -1) not in (-1, 2):
+        raise _SeesEverythingError(f"layer {layer.name} ({kind}) joins pieces of time")
+    return replace(
+        inner[0],
+        first=min(view.first for view in inner),
+        last=max(view.last for view in inner),
+    )
+
+
+def _windowed(layer: Any, kind: str, view: _View) -> _View:
+    """A convolution or pooling with a kernel."""
+    size = _one(layer.pool_size if "Pooling" in kind else layer.kernel_size)
+    stride, dilation = _one(layer.strides), _one(getattr(layer, "dilation_rate", 1))
+    reach = (size - 1) * dilation
+    if layer.padding == "same":
+        length = -(-view.length // stride)
+        left = max((length - 1) * stride + reach + 1 - view.length, 0) // 2
+    elif layer.padding == "causal":
+        left = reach
+        length = (view.length - 1) // stride + 1
+    else:
+        left = 0
+        length = (view.length - reach - 1) // stride + 1
+    if length < 1 or (layer.padding == "same" and stride > 1 and dilation > 1):
+        raise _SeesEverythingError(f"layer {layer.name} ({kind}) cannot be followed")
+    first = view.first - left * view.step
+    last = view.last + (reach - left) * view.step
+    return _View(view.step * stride, first, last, length)
+
+
+def _shifted(view: _View, samples: int, length: int) -> _View:
+    offset = samples * view.step
+    return replace(view, first=view.first + offset, last=view.last + offset, length=length)
+
+
+def _over_channels(layer: Any) -> bool:
+    """Whether a layer treats every time alike (a normalisation over the last axis alone)."""
+    if type(layer).__name__ == "PReLU":
+        return layer.shared_axes is not None and 1 in layer.shared_axes
+    axis = layer.axis
+    axes = tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
+    return axes in {(-1,), (2,)}
+
+
+def _one(value: Any) -> int:
+    """The number in a one-element tuple."""
+    return int(value[0] if isinstance(value, (tuple, list)) else value)
