@@ -1,0 +1,175 @@
+"""Delineation against LUDB's cardiologists: ``python tests/benchmarks/bench_delineation.py``.
+
+Every mark that a cardiologist made in any lead is compared with the nearest border that was found
+for the record: sensitivity within 150 ms, mean error (found minus marked) and its standard
+deviation. ``--fs 100`` resamples first, ``--methods ours dwt prominence`` compares with
+``neurokit2`` (each lead by itself with the same R peaks, then the median over the leads), and
+``--half 1`` takes the records on which no constant was chosen. The last lines say how well beats
+without a P wave are told: beats between others, marked in at least six leads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+import warnings
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ecgxai_core.beats import r_peaks
+from ecgxai_core.models.preprocess import resample
+from ecgxai_core.records.read import read_record
+from ecgxai_core.types import FloatArray
+from ecgxai_core.waves import delineate
+
+WITHIN_SEC = 0.15
+ANNOTATED = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v6")
+WAVES = {"P": ("p", "p_onset", "p_offset"), "QRS": ("N", "qrs_onset", "qrs_offset"),
+         "T": ("t", "t_onset", "t_offset")}  # fmt: skip
+NEUROKIT = {
+    "p_onset": "ECG_P_Onsets",
+    "p_offset": "ECG_P_Offsets",
+    "qrs_onset": "ECG_R_Onsets",
+    "qrs_offset": "ECG_R_Offsets",
+    "t_onset": "ECG_T_Onsets",
+    "t_offset": "ECG_T_Offsets",
+}
+
+Found = dict[str, FloatArray]
+Marks = list[list[tuple[str, float, float]]]
+
+
+def marks(path: Path) -> Marks:
+    """By lead: kind, onset and offset (s) of every wave; NaN where one was not marked."""
+    import wfdb
+
+    leads = []
+    for extension in ANNOTATED:
+        read = wfdb.rdann(str(path.with_suffix("")), extension)
+        waves, onset, kind = [], float("nan"), ""
+        for sample, symbol in zip(read.sample / 500.0, read.symbol, strict=True):
+            if symbol == "(":
+                onset = float(sample)
+            elif symbol == ")":
+                waves.append((kind, onset, float(sample)))
+                onset = float("nan")
+            else:
+                kind = symbol
+        leads.append(waves)
+    return leads
+
+
+def ours(signal: FloatArray, fs: float, leads: tuple[str, ...]) -> Found:
+    """Borders by this program, seconds."""
+    waves = delineate(signal, fs, leads)
+    return {name: getattr(waves, name) for name in NEUROKIT}
+
+
+def neurokit(method: str) -> Callable[[FloatArray, float, tuple[str, ...]], Found]:
+    """Borders by one method of neurokit2, the median over the leads, seconds."""
+
+    def found(signal: FloatArray, fs: float, leads: tuple[str, ...]) -> Found:
+        import neurokit2 as nk
+
+        peaks = r_peaks(signal, fs, leads)
+        by_lead: dict[str, list[FloatArray]] = {name: [] for name in NEUROKIT}
+        for row in signal:
+            clean = nk.ecg_clean(row, sampling_rate=int(fs))
+            try:
+                waves = nk.ecg_delineate(clean, peaks, sampling_rate=int(fs), method=method)[1]
+            except (ValueError, IndexError, ZeroDivisionError):
+                continue  # it fails on some leads
+            for name, key in NEUROKIT.items():
+                values = np.array([np.nan if v is None else v for v in waves.get(key, [])], float)
+                if len(values) == len(peaks):
+                    by_lead[name].append(values / fs)
+        nothing = np.full(len(peaks), np.nan)
+        return {
+            name: np.nanmedian(np.stack(rows), axis=0) if rows else nothing
+            for name, rows in by_lead.items()
+        }
+
+    return found
+
+
+def errors(found: FloatArray, marked: FloatArray) -> FloatArray:
+    """Nearest found minus marked, seconds; infinite where nothing was found."""
+    found = found[np.isfinite(found)]
+    if found.size == 0:
+        return np.full(len(marked), np.inf)
+    distance = found[None] - marked[:, None]
+    return distance[np.arange(len(marked)), np.abs(distance).argmin(axis=1)]
+
+
+def p_presence(
+    found: Found, leads: list[list[tuple[str, float, float]]]
+) -> list[tuple[bool, bool]]:
+    """(marked, found) for every inner QRS complex that at least six leads have."""
+    onsets = found["qrs_onset"]
+    told = []
+    for i in range(1, len(onsets) - 1):
+        onset = onsets[i]
+        seen = [any(k == "N" and abs(a - onset) < 0.1 for k, a, _ in lead) for lead in leads]
+        first = min((a for lead in leads for k, a, _ in lead if k == "N"), default=0.0)
+        if sum(seen) < 6 or onset - first < 0.3:
+            continue
+        with_p = [any(k == "p" and 0 <= onset - b < 0.3 for k, _, b in lead) for lead in leads]
+        told.append((sum(with_p) >= 3, bool(np.isfinite(found["p_onset"][i]))))
+    return told
+
+
+def main() -> None:
+    """Print one table a method."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--methods", nargs="+", default=["ours"])
+    parser.add_argument("--fs", type=float, default=500.0)
+    parser.add_argument("--half", type=int, choices=(0, 1), default=None)
+    asked = parser.parse_args()
+    folder = Path(os.environ.get("ECGXAI_TEST_DATA", "../shared/data")) / "ludb" / "data"
+    paths = sorted(folder.glob("*.hea"), key=lambda path: int(path.stem))
+    paths = paths if asked.half is None else paths[asked.half :: 2]
+    truth = [marks(path) for path in paths]
+    records = [read_record(path) for path in paths]
+    ratio = Fraction(asked.fs) / 500
+    warnings.simplefilter("ignore")
+    for method in asked.methods:
+        started = time.perf_counter()
+        find = ours if method == "ours" else neurokit(method)
+        found = [find(resample(r.signal.astype(float), ratio), asked.fs, r.leads) for r in records]
+        each = (time.perf_counter() - started) / len(records)
+        print(f"{method}: {len(records)} records at {asked.fs:g} Hz, {each * 1e3:.0f} ms a record")
+        report(found, truth)
+
+
+def report(found: list[Found], truth: list[Marks]) -> None:
+    """Print the table of one method."""
+    pairs = list(zip(found, truth, strict=True))
+    for wave, (symbol, *borders) in WAVES.items():
+        for side, border in enumerate(borders):
+            parts = []
+            for one, leads in pairs:
+                given = np.array([w[1 + side] for lead in leads for w in lead if w[0] == symbol])
+                parts.append(errors(one[border], given[np.isfinite(given)]))
+            error = np.concatenate(parts)
+            near = error[np.abs(error) <= WITHIN_SEC] * 1e3
+            print(
+                f"  {wave:3} {('onset', 'offset')[side]:6} "
+                f"sensitivity {len(near) / len(error):.4f} of {len(error)}, "
+                f"error {near.mean():+.1f} +- {near.std():.1f} ms"
+            )
+    told = np.array([row for one, leads in pairs for row in p_presence(one, leads)])
+    if told.size == 0:
+        return  # the method finds no QRS borders
+    with_p = told[:, 0]
+    print(
+        f"  beats with P: found in {told[with_p, 1].mean():.3f} of {with_p.sum()};"
+        f" without: absent in {1 - told[~with_p, 1].mean():.3f} of {(~with_p).sum()}"
+    )
+
+
+if __name__ == "__main__":
+    main()
