@@ -41,8 +41,17 @@ OUTCOMES: dict[str, str] = {
 }
 """What the prediction of the target is, judged by the record's labels."""
 
-ORDER = ("probability", "outcome", "labels", "warnings", "duration_sec", "source")
-"""Columns of the list after the name and the trace."""
+ORDER = (
+    "record",
+    "probability",
+    "trace",
+    "outcome",
+    "labels",
+    "warnings",
+    "duration_sec",
+    "source",
+)
+"""Columns of the list; what matters most also fits on a phone."""
 
 _THUMBNAIL_POINTS = 90
 _MOST_THUMBNAILS = 300
@@ -212,12 +221,12 @@ def columns() -> dict[str, Any]:
     column = st.column_config
     return {
         "record": column.TextColumn("Record", pinned=True),
-        "trace": column.LineChartColumn("Lead II, first 4 s", width="medium"),
+        "trace": column.LineChartColumn("Lead II, first 4 s", width=150),
         "probability": column.ProgressColumn(
-            "Probability", min_value=0, max_value=1, format="%.3f", help="of the target"
+            "Probability", min_value=0, max_value=1, format="%.3f", width=130, help="of the target"
         ),
-        "outcome": column.TextColumn("Outcome", help="judged by the record's labels"),
-        "labels": column.TextColumn("Labels"),
+        "outcome": column.TextColumn("Outcome", width=75, help="judged by the record's labels"),
+        "labels": column.TextColumn("Labels", width=250),
         "warnings": column.TextColumn("Quality", help="named quality warnings"),
         "duration_sec": column.NumberColumn("Length, s", format="%.1f"),
         "source": column.TextColumn("Source"),

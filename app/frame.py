@@ -27,6 +27,7 @@ __all__ = [
     "escaped",
     "figure",
     "go_to",
+    "on_phone",
     "page",
     "part_of",
     "table",
@@ -96,6 +97,11 @@ def part_of(view: View, parts: Sequence[str], key: str) -> str:
 def colours() -> Theme:
     """Colours of plots on the background that the reader has chosen."""
     return theme(st.context.theme.type or "light")
+
+
+def on_phone() -> bool:
+    """Whether the browser says that it is a phone's; pictures are then drawn for 360 px."""
+    return "Mobi" in (st.context.headers.get("User-Agent") or "")
 
 
 def target_name(code: str) -> str:
@@ -184,17 +190,21 @@ def figure(
         },
         **more.pop("config", {}),
     }
+    if on_phone():
+        _for_fingers(fig, config, measures="on_select" in more)
     shown_facts, numbers = _view_facts(), {} if frame is None else {"The same numbers": frame}
     shown = st.plotly_chart(fig, key=key, theme=None, config=config, alt=alt, **more)
     with st.popover("Download", icon=":material/download:"):
         st.segmented_control(
-            "The camera above the chart saves",
+            "Picture",
             ("png", "svg"),
             default="png",
             required=True,
             key=format_key,
             format_func=str.upper,
+            help="PNG for slides, SVG for print",
         )
+        st.caption(":material/photo_camera: The camera above the chart saves it in this format.")
         st.download_button(
             "HTML (works offline)",
             data=lambda: view_html(file_name, [("", fig, alt)], facts=shown_facts, tables=numbers),
@@ -208,6 +218,14 @@ def figure(
         with st.expander("The same numbers as a table"):
             table(frame, f"{key}-table", f"{file_name}.csv")
     return shown
+
+
+def _for_fingers(fig: go.Figure, config: dict[str, Any], *, measures: bool) -> None:
+    """A drag scrolls the page instead of drawing in the chart, and of the buttons, which are always
+    shown on a touch screen and would cover the legend, only those of use stay."""
+    fig.update_layout(dragmode=False)
+    unused = ["zoom2d", "pan2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d"]
+    config["modeBarButtonsToRemove"] = [*unused, *([] if measures else ["select2d"])]
 
 
 def _view_facts() -> dict[str, object]:

@@ -144,9 +144,9 @@ def summary_panel(found: FinishedRun, table: pd.DataFrame, category: Sequence[st
         frame.empty("This table holds no scores.", "See the failures of the run.")
         return
     title, summary = METRICS[metric].title, found.tables[SUMMARY]
-    means = summary[
-        (summary["metric"] == metric) & summary["target_name"].isin(rows["target_name"])
-    ]
+    means = _titled(
+        summary[(summary["metric"] == metric) & summary["target_name"].isin(rows["target_name"])]
+    )
     st.caption(
         f"Better: {METRICS[metric].direction}. Chance: {METRICS[metric].chance}. "
         "Undefined values are counted in the table and left out of means."
@@ -165,11 +165,16 @@ def summary_panel(found: FinishedRun, table: pd.DataFrame, category: Sequence[st
     st.subheader("Every record")
     shown = rows.assign(target_name=[str(name) for name in rows["target_name"]])
     frame.figure(
-        box_plots(shown, metric, title, frame.colours()),
+        box_plots(_titled(shown), metric, title, frame.colours()),
         "boxes",
         f"{title} of every record as boxes by class and map. {words}",
         file_name=f"boxes_{metric}",
     )
+
+
+def _titled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Methods by their names for people."""
+    return rows.assign(method=[review.method_title(str(name)) for name in rows["method"]])
 
 
 def records_panel(view: View, table: pd.DataFrame, category: Sequence[str], name: str) -> None:
@@ -223,9 +228,11 @@ def pairwise_panel(table: pd.DataFrame, category: Sequence[str], params: Evaluat
         return
     with st.container(horizontal=True):
         metric = ask_metric(table, category, "pair-metric")
-        one = st.selectbox("First", methods, index=0, key="pair-one", width=160)
+        one = st.selectbox("First", methods, index=0, key="pair-one", width=160,
+                           format_func=review.method_title)  # fmt: skip
         others = [name for name in methods if name != one]
-        other = st.selectbox("Second", others, key="pair-other", width=160)
+        other = st.selectbox("Second", others, key="pair-other", width=160,
+                             format_func=review.method_title)  # fmt: skip
     if metric is None:
         return
     try:
@@ -236,16 +243,18 @@ def pairwise_panel(table: pd.DataFrame, category: Sequence[str], params: Evaluat
     if not found.n:
         frame.empty("No record has this score for both.", "Choose another metric.")
         return
-    words = _pair_words(found, metric, one, other, params.confidence)
+    first, second = review.method_title(one), review.method_title(other)
+    rows = found.frame.rename(columns={one: first, other: second})
+    words = _pair_words(found, metric, first, second, params.confidence)
     st.markdown(escaped(words))
     title = METRICS[metric].title
     frame.figure(
-        paired_plot(found.frame, one, other, title, frame.colours()),
+        paired_plot(rows, first, second, title, frame.colours()),
         "pairs", words, file_name=f"pairs_{metric}",
     )  # fmt: skip
-    frame.table(found.frame, "pair-table", f"pairs_{metric}.csv", column_config={
+    frame.table(rows, "pair-table", f"pairs_{metric}.csv", column_config={
         **columns(),
-        **{m: st.column_config.NumberColumn(m, format="%.3f") for m in (one, other)},
+        **{m: st.column_config.NumberColumn(m, format="%.3f") for m in (first, second)},
     })  # fmt: skip
 
 

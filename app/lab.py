@@ -221,12 +221,18 @@ def score_cards(now: Mapping[str, Score], before: Mapping[str, Score] | None) ->
             st.metric(
                 METRICS[name].title,
                 f"{score.value:.3f}" if known else "–",
-                f"{score.value - base:+.3f} vs {'A' if before else 'chance'}" if known else None,
+                _against(score.value, base, "A" if before else "chance") if known else None,
                 help=f"chance {METRICS[name].chance}; undefined where {METRICS[name].undefined}",
                 delta_color="off" if same else "normal",
                 delta_arrow="off" if same else "auto",
                 border=True,
             )
+
+
+def _against(value: float, base: float, name: str) -> str:
+    """How far a value is from what it is compared with, in words where it is the same."""
+    far = value - base
+    return f"as {name}" if abs(far) < 5e-4 else f"{far:+.3f} vs {name}"
 
 
 def score_table(now: Mapping[str, Score]) -> pd.DataFrame:
@@ -323,8 +329,8 @@ def command(view: View) -> str:
 
 def sheet_style() -> PaperStyle:
     """Twelve rows, as high as the column beside the settings asks for."""
-    phone = "Mobi" in (st.context.headers.get("User-Agent") or "")
-    return PaperStyle(layout="12x1", theme=frame.colours(), width_px=360 if phone else 600)
+    width = 360 if frame.on_phone() else 600
+    return PaperStyle(layout="12x1", theme=frame.colours(), width_px=width)
 
 
 def trace(record: Record, fused: FusedMap) -> Trace:

@@ -87,17 +87,18 @@ def shown_map(fused: FusedMap, view: View) -> FusedMap:
 def closer(maps_: Mapping[str, Map], start: float, stop: float) -> tuple[float, float]:
     """A part that can be read in a narrow sheet: as asked, or what lies around the strongest moment
     of the first map."""
-    if stop - start <= _NARROW_SEC:
+    width = _NARROW_SEC / (2 if frame.on_phone() else 1)
+    if stop - start <= width:
         return start, stop
     first = next(iter(maps_.values()))
     moments = np.nansum(np.abs(first.weights), axis=0) / first.durations
     middle = float(first.edges_sec[int(moments.argmax())]) + 0.25
-    begin = min(max(start, middle - _NARROW_SEC / 2), stop - _NARROW_SEC)
+    begin = min(max(start, middle - width / 2), stop - width)
     st.caption(
-        f"{begin:.1f} to {begin + _NARROW_SEC:.1f} s, around the strongest moment; each map "
+        f"{begin:.1f} to {begin + width:.1f} s, around the strongest moment; each map "
         "relative to its own largest value. Choose a shorter part to see another."
     )
-    return begin, begin + _NARROW_SEC
+    return begin, begin + width
 
 
 def run_panel(view: View, missing: tuple[str, ...]) -> None:
@@ -171,11 +172,12 @@ def probability_table(view: View) -> pd.DataFrame | None:
 
 
 def quality_panel(record: Record, overlay: Map | None) -> None:
-    """Named quality warnings of the record, and of what the model saw of it."""
+    """Quality warnings of the record, and of what the model saw of it, each by its name."""
     found = (*record.warnings, *(overlay.warnings if overlay is not None else ()))
-    said = {f"{warning.message} ({warning.code})" for warning in found}
-    for text in sorted(said):
-        st.warning(escaped(text), icon=":material/warning:")
+    said = sorted({(warning.code, warning.message) for warning in found})
+    if said:
+        lines = [f"**{escaped(code.replace('_', ' '))}**: {escaped(text)}" for code, text in said]
+        st.warning("  \n".join(lines), icon=":material/warning:")
 
 
 def caution_panel(view: View, record: Record, overlay: Map | None) -> None:
@@ -304,13 +306,17 @@ def ranking_table(rows: pd.DataFrame, record: str, top: int) -> None:
         hint=f"The first {top} are the map's top leads.",
         height=280,
         column_config={
-            "lead": column.TextColumn("Lead"),
+            "lead": column.TextColumn("Lead", width=50),
             "share": column.ProgressColumn(
-                "Share of |weight|", min_value=0, max_value=1, format="percent"
+                "Share of |weight|", min_value=0, max_value=1, format="percent", width=125
             ),
-            "for_share": column.NumberColumn("of it for", format="percent"),
-            "from_sec": column.NumberColumn("Strongest from, s", format="%.2f"),
-            "to_sec": column.NumberColumn("to, s", format="%.2f"),
+            "for_share": column.NumberColumn(
+                "For", format="percent", width=65, help="part of it that speaks for the target"
+            ),
+            "from_sec": column.NumberColumn(
+                "From, s", format="%.2f", width=62, help="where its strongest window begins"
+            ),
+            "to_sec": column.NumberColumn("To, s", format="%.2f", width=55),
             "direction": column.TextColumn("Direction"),
             "explored": column.NumberColumn("Explored", format="percent"),
         },
@@ -330,13 +336,15 @@ def probabilities(view: View, record: str) -> None:
         f"{record}_probabilities.csv",
         height=420,
         column_config={
-            "diagnosis": column.TextColumn("Diagnosis", width=150),
+            "diagnosis": column.TextColumn("Diagnosis", width=165),
             "probability": column.ProgressColumn(
-                "Probability", min_value=0, max_value=1, format="%.2f", width=120
+                "Probability", min_value=0, max_value=1, format="%.2f", width=105
             ),
-            "threshold": column.NumberColumn("Threshold", format="%.2f", width=80),
-            "present": column.CheckboxColumn("Present", help="probability at or over threshold"),
-            "labelled": column.CheckboxColumn("Labelled"),
+            "threshold": column.NumberColumn("Threshold", format="%.2f", width=75),
+            "present": column.CheckboxColumn(
+                "Present", width=62, help="probability at or over threshold"
+            ),
+            "labelled": column.CheckboxColumn("Labelled", width=65),
             "code": column.TextColumn("Code"),
         },
     )

@@ -110,7 +110,7 @@ def cards(rows: pd.DataFrame, title: str, before: float, after: float) -> None:
     mine = rows[rows["map"] == title]
     with st.container(horizontal=True):
         st.metric(
-            "Probability", f"{after:.3f}", f"{after - before:+.3f} by the beat", border=True,
+            "Probability", f"{after:.3f}", _by_the_beat(after - before), border=True,
             delta_color="off", delta_arrow="off", help="of the record with the extra beat",
         )  # fmt: skip
         for row in mine.to_dict("records"):
@@ -122,3 +122,7 @@ def cards(rows: pd.DataFrame, title: str, before: float, after: float) -> None:
                 f"{value - random:+.3f} vs chance" if known and chance else None,
                 border=True,
             )
+
+
+def _by_the_beat(change: float) -> str:
+    return "not moved by the beat" if abs(change) < 5e-4 else f"{change:+.3f} by the beat"

@@ -21,6 +21,7 @@ __all__ = ["Sheet", "ask_sheet", "measurement", "measuring", "unzoom", "zoom"]
 
 _KEPT: dict[str, Any] = {"persist_state": "session"}
 _LEAST_WINDOW = 0.5
+_USUAL_SEC, _ON_PHONE_SEC = 10.0, 3.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def ask_sheet(view: View, record: Record) -> Sheet:
         gain_mm_mv=float(gain),
         filter_text=f"display {shown}; model input {_model_filter(view)}",
         theme=frame.colours(),
-        width_px=360 if "Mobi" in (st.context.headers.get("User-Agent") or "") else 850,
+        width_px=360 if frame.on_phone() else 850,
     )
     return Sheet(style, displayed(record, shown), start, stop, overlay, events)
 
@@ -81,13 +82,15 @@ def _model_filter(view: View) -> str:
 
 
 def _window(view: View, record: Record) -> tuple[float, float]:
-    """The part shown, in seconds; a record of more than ten seconds starts with what is seen."""
+    """The part shown, in seconds: ten seconds from where the model looks; on a phone fewer, because
+    more could not be read there."""
     end = float(np.floor(record.duration * 100) / 100)
     if end <= _LEAST_WINDOW:
         return 0.0, record.duration
     key, asked = f"window-{record.digest[:12]}", f"part-{record.digest[:12]}"
     first = min(view.start or 0.0, max(0.0, end - _LEAST_WINDOW))
-    part = st.session_state.setdefault(asked, (first, min(end, first + 10.0)))
+    usual = _ON_PHONE_SEC if frame.on_phone() else _USUAL_SEC
+    part = st.session_state.setdefault(asked, (first, min(end, first + usual)))
 
     def changed() -> None:
         st.session_state[asked] = st.session_state[key]
@@ -132,7 +135,8 @@ def measuring(sheet: Sheet, record: Record, event: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if box is None:
             st.caption(
-                ":material/straighten: Draw a box on the paper to measure time, rate and voltage."
+                ":material/straighten: Draw a box on the paper to measure time, rate and voltage"
+                + (" (touch the dotted square above it first)." if frame.on_phone() else ".")
             )
         else:
             st.markdown(

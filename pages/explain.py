@@ -67,7 +67,7 @@ event = frame.figure(
 )
 measuring(sheet, record, event)
 
-left, right = st.columns(2, gap="large")
+left, right = st.columns([5, 6], gap="medium")
 with left:
     if overlay is not None:
         st.subheader("Leads by weight")

@@ -5,96 +5,109 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import frame, jobs, lab, review, services
+from app import frame, jobs, lab, review, services, state
 from app.frame import target_name
+from app.state import View
 from ecgxai_core.pipeline.sweep import MEASURES
 from ecgxai_core.plots.charts import lead_bars
 from ecgxai_core.plots.maps import map_panels, sweep_map
 from ecgxai_core.plots.paper import ecg_figure
 from ecgxai_core.plots.words import cell_table, lead_ranking, map_in_words
+from ecgxai_core.types import Attribution, Record
 
 PARTS = ("Map", "Sweep")
 
+
+@st.fragment
+def live(record: Record, found: dict[str, Attribution]) -> None:
+    """Settings and what they do. A slider runs this again, not the page around it."""
+    view = state.current()
+    settings, result = st.columns([1, 2], gap="medium")
+    with settings:
+        lab.ask_settings(view)
+    with result:
+        if frame.part_of(view, PARTS, "lab-part") == "Map":
+            map_part(view, record, found)
+        else:
+            sweep_part(view)
+
+
+def map_part(view: View, record: Record, found: dict[str, Attribution]) -> None:
+    """The fused map with its scores; beside the settings pinned as A, where some are."""
+    beats, theme, name = lab.beats(record), frame.colours(), target_name(services.target(view))
+    pinned = lab.pin_bar(view)
+    fused = lab.fused_with(found, view, view.fusion)
+    scores = lab.scores(fused, view, beats)
+    shown = review.shown_map(fused, view)
+    words = map_in_words(shown, name, f"{record.name}: fused")
+    if pinned is None:
+        lab.score_cards(scores, None)
+        figure = ecg_figure(record, lab.sheet_style(), overlay=shown)
+    else:
+        before = lab.fused_with(found, view, pinned)
+        lab.score_cards(scores, lab.scores(before, view, beats))
+        both, panels = lab.compared(before, fused)
+        figure = map_panels(panels, theme, traces=[lab.trace(record, fused)])
+        words = f"A, B and B minus A: {both.changed:.0%} of the map moved. B: {words}"
+        st.caption(
+            f"{both.changed:.0%} of the map moved from A to B. Whole maps: tau hides nothing here."
+        )
+    frame.figure(figure, "lab-map", words, cell_table(shown), file_name=f"{record.name}_fused")
+    st.subheader("Leads by weight")
+    ranking = lead_ranking(fused)
+    frame.figure(
+        lead_bars(ranking, fused.top_leads, theme),
+        "lab-leads",
+        f"Leads by share of the map: {', '.join(fused.top_leads)} first.",
+        pd.DataFrame(ranking),
+        file_name=f"{record.name}_leads",
+    )
+    with st.expander("Every score, beside a random map, an empty map and the best possible"):
+        frame.table(lab.score_table(scores), "lab-scores", f"{record.name}_scores.csv")
+
+
+def sweep_part(view: View) -> None:
+    """Two parameters over a grid, and taking the best of it."""
+    theme, name = frame.colours(), target_name(services.target(view))
+    form = lab.sweep_form()
+    begin = st.button("Run the sweep", type="primary", icon=":material/play_arrow:")
+    job = lab.sweep_job(view, form, begin=begin)
+    if job is None:
+        frame.empty(
+            "This sweep has not been run yet.",
+            "It fuses and judges the cached explanations at every point of the grid; choose "
+            "two parameters and run it.",
+        )
+        st.stop()
+    jobs.show(job)
+    if job.state != "done":
+        st.stop()
+    done = job.result
+    st.caption(
+        f"{done.records} record(s), {frame.escaped(name)}. Ring: best; dotted: in force. "
+        "tau and topk change what is shown, never a score."
+    )
+    chosen = st.multiselect(
+        "Measures", done.measures(), key="sweep-measures",
+        default=lab.first_measures(done), format_func=MEASURES.__getitem__,
+    )  # fmt: skip
+    columns = st.columns(max(1, min(2, len(chosen))))
+    for number, measure in enumerate(chosen):
+        with columns[number % len(columns)]:
+            frame.figure(
+                sweep_map(
+                    (done.x.name, done.x.values), (done.y.name, done.y.values),
+                    done.grid(measure), MEASURES[measure], theme,
+                    chance=done.chance(measure), current=lab.in_force(done, view),
+                ),
+                f"sweep-{measure}",
+                lab.sweep_words(done, measure),
+                file_name=f"sweep_{done.x.name}_{done.y.name}_{measure}",
+            )  # fmt: skip
+    frame.table(lab.sweep_cells(done), "sweep-cells", "sweep.csv")
+    lab.take_best(view, done)
+
+
 view = frame.page("Fusion lab", PARTS)
 record = lab.needed_record(view)
-found = lab.needed_attributions(view)
-beats, theme = lab.beats(record), frame.colours()
-name = target_name(services.target(view))
-
-settings, result = st.columns([1, 2], gap="medium")
-with settings:
-    lab.ask_settings(view)
-with result:
-    part = frame.part_of(view, PARTS, "lab-part")
-
-if part == "Map":
-    with result:
-        pinned = lab.pin_bar(view)
-        fused = lab.fused_with(found, view, view.fusion)
-        scores = lab.scores(fused, view, beats)
-        shown = review.shown_map(fused, view)
-        words = map_in_words(shown, name, f"{record.name}: fused")
-        if pinned is None:
-            lab.score_cards(scores, None)
-            figure = ecg_figure(record, lab.sheet_style(), overlay=shown)
-        else:
-            before = lab.fused_with(found, view, pinned)
-            lab.score_cards(scores, lab.scores(before, view, beats))
-            both, panels = lab.compared(before, fused)
-            figure = map_panels(panels, theme, traces=[lab.trace(record, fused)])
-            words = f"A, B and B minus A: {both.changed:.0%} of the map moved. B: {words}"
-            st.caption(
-                f"{both.changed:.0%} of the map moved from A to B. Whole maps: tau hides nothing "
-                "here."
-            )
-        frame.figure(figure, "lab-map", words, cell_table(shown), file_name=f"{record.name}_fused")
-        st.subheader("Leads by weight")
-        ranking = lead_ranking(fused)
-        frame.figure(
-            lead_bars(ranking, fused.top_leads, theme),
-            "lab-leads",
-            f"Leads by share of the map: {', '.join(fused.top_leads)} first.",
-            pd.DataFrame(ranking),
-            file_name=f"{record.name}_leads",
-        )
-        with st.expander("Every score, beside a random map, an empty map and the best possible"):
-            frame.table(lab.score_table(scores), "lab-scores", f"{record.name}_scores.csv")
-else:
-    with result:
-        form = lab.sweep_form()
-        begin = st.button("Run the sweep", type="primary", icon=":material/play_arrow:")
-        job = lab.sweep_job(view, form, begin=begin)
-        if job is None:
-            frame.empty(
-                "This sweep has not been run yet.",
-                "It fuses and judges the cached explanations at every point of the grid; choose "
-                "two parameters and run it.",
-            )
-            st.stop()
-        jobs.show(job)
-        if job.state != "done":
-            st.stop()
-        done = job.result
-        st.caption(
-            f"{done.records} record(s), {frame.escaped(name)}. Ring: best; dotted: in force. "
-            "tau and topk change what is shown, never a score."
-        )
-        chosen = st.multiselect(
-            "Measures", done.measures(), key="sweep-measures",
-            default=lab.first_measures(done), format_func=MEASURES.__getitem__,
-        )  # fmt: skip
-        columns = st.columns(max(1, min(2, len(chosen))))
-        for number, measure in enumerate(chosen):
-            with columns[number % len(columns)]:
-                frame.figure(
-                    sweep_map(
-                        (done.x.name, done.x.values), (done.y.name, done.y.values),
-                        done.grid(measure), MEASURES[measure], theme,
-                        chance=done.chance(measure), current=lab.in_force(done, view),
-                    ),
-                    f"sweep-{measure}",
-                    lab.sweep_words(done, measure),
-                    file_name=f"sweep_{done.x.name}_{done.y.name}_{measure}",
-                )  # fmt: skip
-        frame.table(lab.sweep_cells(done), "sweep-cells", "sweep.csv")
-        lab.take_best(view, done)
+live(record, lab.needed_attributions(view))

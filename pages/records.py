@@ -42,7 +42,7 @@ with every:
             on_select="rerun",
             selection_mode="single-row",
             column_config=catalogue.columns(),
-            column_order=["record", "trace", *catalogue.ORDER],
+            column_order=catalogue.ORDER,
         )
         if picked.selection.rows:
             frame.go_to("explain", record=str(shown["record"].iloc[picked.selection.rows[0]]))

@@ -46,8 +46,8 @@ def removal_curves(curves: Mapping[str, CurveSet], theme: Theme) -> go.Figure:
         rows=1,
         cols=2,
         shared_yaxes=True,
-        horizontal_spacing=0.07,
-        subplot_titles=("most important removed first", "most important shown first"),
+        horizontal_spacing=0.1,
+        subplot_titles=("most important<br>removed first", "most important<br>shown first"),
     )
     any_map = next(iter(curves.values()))
     # inserting in a random order is deleting in one, seen from the other end
@@ -61,13 +61,19 @@ def removal_curves(curves: Mapping[str, CurveSet], theme: Theme) -> go.Figure:
     for number, (name, item) in enumerate(curves.items()):
         for column, line in ((1, item.deletion), (2, item.insertion)):
             figure.add_trace(_line(name, number, item.share, line, column == 1), row=1, col=column)
-    figure.update_xaxes(title={"text": "share of the record"}, tickformat=".0%", range=[0, 1])
+    figure.update_xaxes(
+        title={"text": "share of the record"},
+        tickformat=".0%",
+        range=[0, 1],
+        tickvals=[0, 0.25, 0.5, 0.75, 1],
+        ticktext=["0", "", "50 %", "", "100 %"],
+    )
     figure.update_yaxes(range=_reach(curves))
     figure.update_yaxes(title={"text": "probability"}, row=1, col=1)
-    styled(figure, theme, height=340)
+    styled(figure, theme, height=370)
     figure.update_annotations(font={"size": 12, "color": theme.text})
     figure.update_layout(
-        legend={"y": -0.3, "yanchor": "top"}, margin={"l": 8, "r": 12, "t": 28, "b": 8}
+        legend={"y": -0.3, "yanchor": "top"}, margin={"l": 8, "r": 16, "t": 58, "b": 8}
     )
     return figure
 

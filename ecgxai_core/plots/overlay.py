@@ -87,8 +87,9 @@ def _cells(overlay: Attribution | FusedMap, places: tuple[Panel, ...], share: Fl
     )
 
 
-def colour_bar(theme: Theme, y: float = 1.0) -> dict[str, Any]:
-    """The one colour scale of a figure, symmetric about 0, with its legend above the paper."""
+def colour_bar(theme: Theme, y: float = 1.0, length: float = 0.42) -> dict[str, Any]:
+    """The one colour scale of a figure, symmetric about 0, with its legend above the paper;
+    ``length`` is its share of the width."""
     return {
         "cmin": -1,
         "cmax": 1,
@@ -101,7 +102,7 @@ def colour_bar(theme: Theme, y: float = 1.0) -> dict[str, Any]:
             "y": y,
             "yanchor": "bottom",
             "ypad": 4,
-            "len": 0.42,
+            "len": length,
             "thickness": 8,
             "outlinewidth": 0.5,
             "outlinecolor": theme.muted,

@@ -31,6 +31,8 @@ POINTS_PER_LEAD = 1200
 """About one point a pixel on a wide screen; 12 leads of it are 0.15 MB on the wire."""
 _MARGIN_SEC = 0.62
 _HEAD, _FOOT, _TITLE = 58, 50, 22
+_NARROW, _SECOND_LINE = 500, 34
+"""On narrower sheets (px) the colour bar stands above the other legend, not beside it."""
 _LEAST_HEIGHT, _MOST_HEIGHT = 260, 1250
 
 
@@ -144,10 +146,10 @@ def _sheets(
 
     places = part_shown(record, style, start, stop)
     events = events and any(item is not None for item in maps.values())
-    layout = dict(_page(style, places, len(maps), events))
+    overlaid = any(item is not None for item in maps.values())
+    layout = dict(_page(style, places, len(maps), events, overlaid))
     drawn: list[Any] = []
     notes: list[dict[str, Any]] = []
-    overlaid = any(item is not None for item in maps.values())
     for number, (title, overlay) in enumerate(maps.items(), start=1):
         axis = str(number) if number > 1 else ""
         traces = _sheet_traces(record, style, places, overlay, scale, len(maps), events)
@@ -158,8 +160,6 @@ def _sheets(
         drawn += traces
         layout |= _axes(style, places, number, len(maps), overlaid, events)
         notes += _notes(style, places, axis, title, number == 1)
-    if overlaid:
-        layout["coloraxis"] = colour_bar(style.theme, layout["legend"]["y"])
     # all at once: every later change makes Plotly check the whole layout again
     return go.Figure(drawn, {**layout, "annotations": notes})
 
@@ -237,7 +237,7 @@ def _pulse(places: tuple[Panel, ...], style: PaperStyle) -> Any:
 
 
 def _page(
-    style: PaperStyle, places: tuple[Panel, ...], sheets: int, events: bool
+    style: PaperStyle, places: tuple[Panel, ...], sheets: int, events: bool, overlaid: bool
 ) -> dict[str, Any]:
     """Size, margins, legend and behaviour of the whole figure."""
     start, end = _span(places)
@@ -245,15 +245,27 @@ def _page(
     mm_wide = (end - start + _MARGIN_SEC + 0.05) * style.speed_mm_s * sheets
     mm_high = (high - low) * 10
     above = _TITLE if sheets > 1 else 0
-    height = style.width_px * mm_high / mm_wide + _HEAD + _FOOT + above
+    narrow = overlaid and style.width_px < _NARROW
+    head = _HEAD + (_SECOND_LINE if narrow else 0)
+    height = style.width_px * mm_high / mm_wide + head + _FOOT + above
     height = int(min(_MOST_HEIGHT, max(_LEAST_HEIGHT, height)))
-    plot = height - _HEAD - _FOOT - above
+    plot = height - head - _FOOT - above
     theme = style.theme
+    bar = (
+        {
+            "coloraxis": colour_bar(
+                theme, 1 + (above + (24 if narrow else 0)) / plot, 0.7 if narrow else 0.42
+            )
+        }
+        if overlaid
+        else {}
+    )
     return {
+        **bar,
         "height": height,
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
-        "margin": {"l": 6, "r": 6, "t": _HEAD + above, "b": _FOOT},
+        "margin": {"l": 6, "r": 6, "t": head + above, "b": _FOOT},
         "font": {"color": theme.text, "size": 12},
         "dragmode": "select",
         "selectdirection": "any",

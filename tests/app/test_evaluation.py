@@ -64,7 +64,7 @@ def test_methods_of_a_pair_can_be_chosen(monkeypatch):
     at = of_run(monkeypatch)
     at.selectbox(key="pair-one").set_value("timeshap").run()
     assert not at.exception
-    assert "timeshap" in texts(at)
+    assert "TimeSHAP" in texts(at)
 
 
 def test_without_runs_the_page_says_how_to_get_one():

@@ -1,82 +1,182 @@
-"""Server time of the dashboard (run it from the repository root).
+"""Times of the dashboard in a real server and a real browser: ``python -m
+tests.benchmarks.bench_dashboard`` from the repository root (needs chromium and playwright).
 
-Times are of the page's script, from its first line to the last message to the browser; what the
-test harness adds is left out. Processor time stands beside wall time, for machines that do other
-work meanwhile. Slider to new map: a run of the Fusion lab with 12 leads, the fused map drawn over
-the trace, its scores and the lead ranking. Switching to a cached record: the Explain page. Size of
-the ECG chart: 12 leads x 5000 samples with a map over it.
+Six simulated records of 10 s at 500 Hz, the shipped model, two records explained beforehand.
+
+- First page: from the address to the page, in a new browser; on a server that has only just
+  started (the model loads meanwhile, nobody waits for it), and on a warm one with the list.
+- Slider to new map: a step of beta in the Fusion lab, with 12 leads, the fused map over the trace,
+  its scores and the lead ranking. Switching to a cached record: 'Next' on the Explain page.
+  Server times are of the script, from its first line to its last message to the browser;
+  processor time stands beside wall time, for machines that do other work meanwhile. The browser's
+  time is from the key or click to the end of the run, drawing included.
+- Size of the ECG chart: 12 leads x 5000 samples with a map over it.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import pytest
-from streamlit.runtime.scriptrunner import script_runner
+from tests.browser.serving import ARGUMENTS, CHROMIUM, HINT, serving, settled
 
-from tests.app.judged import environment, opened
-from tests.small import AF
+log = logging.getLogger("bench_dashboard")
 
-_spent: list[tuple[float, float]] = []
-"""Wall and processor seconds of every script run since it was cleared."""
-
-
-def _timed(execute: Callable[..., Any]) -> Callable[..., Any]:
-    """Streamlit's function that runs a script, timed in the script's own thread."""
-
-    def run(*arguments: Any) -> Any:
-        wall, used = time.perf_counter(), time.thread_time()
-        try:
-            return execute(*arguments)
-        finally:
-            _spent.append((time.perf_counter() - wall, time.thread_time() - used))
-
-    return run
+AF = "164889003"
+RECORDS, SEED, REPEATS = 6, 1, 40
+SHOWN = "[data-testid=stHeading]"
+LIST = "[data-testid=stDataFrame]"
 
 
-def main(repeats: int = 40) -> None:
-    """Print medians and 95th percentiles in milliseconds, and the size of the chart."""
-    with pytest.MonkeyPatch.context() as patch, environment(patch):
-        name = "exec_func_with_error_handling"
-        patch.setattr(script_runner, name, _timed(getattr(script_runner, name)))
-        lab = opened("fusion_lab", record="T000", target=AF)
-        betas = [round(0.05 * (i % 20), 2) for i in range(repeats)]
-        _say("slider to new map", 300, betas, lambda b: lab.slider(key="lab.beta").set_value(b))
-        shares = [round(0.05 * (i % 20), 2) for i in range(repeats)]
-        _say("weight to new map", 300, shares, lambda w: lab.slider(key="lab-weight").set_value(w))
-        explain = opened("explain", record="T000", target=AF)
-        names = [("T000", "T002")[i % 2] for i in range(repeats)]
-        _say(
-            "switch to a cached record",
-            500,
-            names,
-            lambda name: explain.selectbox(key="record-choice").set_value(name),
-        )
-    print(f"ECG chart of 12 x 5000 samples with a map: {_chart_bytes() / 1e3:.0f} kB, goal 250 kB")
+def main() -> None:
+    """Log medians and 95th percentiles in milliseconds, and the size of the chart."""
+    from playwright.sync_api import sync_playwright
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if CHROMIUM is None:
+        raise SystemExit(HINT)
+    with tempfile.TemporaryDirectory(prefix="ecgxai-bench-") as name, sync_playwright() as tool:
+        folder = Path(name)
+        environment, names = prepared(folder)
+        times = folder / "times"
+        times.touch()
+        program = (str(Path(__file__).with_name("timed_server.py")), str(times))
+        browser = tool.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        with serving(environment, folder / "server.log", program) as address:
+            _first_page(browser, address)
+            _slider(browser, f"{address}/fusion_lab?record={names[0]}&target={AF}", times)
+            _switch(browser, f"{address}/explain?record={names[0]}&target={AF}", times)
+        browser.close()
+    log.info("ECG chart of 12 x 5000 samples with a map: %.0f kB, goal 250 kB", chart_kb())
 
 
-def _say(what: str, goal_ms: float, values: Sequence[Any], change: Callable[[Any], Any]) -> None:
-    times, busy = [], []
-    for value in values:
-        touched = change(value)
-        _spent.clear()
-        at = touched.run()
-        times.append(1e3 * sum(wall for wall, _ in _spent))
-        busy.append(1e3 * sum(used for _, used in _spent))
-        assert not at.exception
-    for name, measured in (("wall", times), ("processor", busy)):
-        ordered = sorted(measured[2:])
-        p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-        print(
-            f"{what:26s} {name:9s} median {statistics.median(ordered):6.0f} ms"
-            f"  p95 {p95:6.0f} ms  goal {goal_ms:.0f} ms"
-        )
+def prepared(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Records, of which the first two are explained; the server's environment, and their names."""
+    from ecgxai_core.params import profile
+    from ecgxai_core.pipeline.explanation import FUSED_METHODS, explain_record
+    from ecgxai_core.pipeline.lazy import LazyClassifier
+    from ecgxai_core.records.read import find_records, read_record
+    from ecgxai_core.settings import default_model
+    from ecgxai_core.simulate.dataset import write_set
+    from ecgxai_core.store.cache import Store
+
+    write_set(folder / "data", RECORDS, SEED)
+    records = [read_record(path) for path in find_records([folder / "data"])]
+    store, classifier = Store(folder / "cache", int(1e9)), LazyClassifier(default_model())
+    params = {name: profile("default").for_method(name) for name in FUSED_METHODS}
+    for record in records[:2]:
+        explain_record(record, classifier, AF, params, store)
+    store.close()
+    environment = {"ECGXAI_DATA": str(folder / "data"), "ECGXAI_MODELS": "", "ECGXAI_RUNS": "",
+                   "ECGXAI_CACHE_DIR": str(folder / "cache")}  # fmt: skip
+    return {**os.environ, **environment}, [record.name for record in records]
 
 
-def _chart_bytes() -> int:
+def _first_page(browser: Any, address: str) -> None:
+    """The first page of a server that has just started, then of a warm one."""
+    cold = [_until(browser, address, SHOWN)]
+    _until(browser, address, LIST)
+    _say("first page, server just started", "browser", cold, 3000)
+    shown = [_until(browser, address, SHOWN) for _ in range(8)]
+    _say("first page, warm server", "browser", shown, 3000)
+    listed = [_until(browser, address, LIST) for _ in range(8)]
+    _say("first page with its list, warm", "browser", listed, 3000)
+
+
+def _until(browser: Any, address: str, selector: str) -> float:
+    """Milliseconds until something is shown in a browser that has nothing in its cache."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.set_default_timeout(180_000)
+    begun = time.perf_counter()
+    tab.goto(address, wait_until="commit")
+    tab.locator(selector).first.wait_for()
+    spent = 1e3 * (time.perf_counter() - begun)
+    settled(tab)
+    context.close()
+    return spent
+
+
+def _slider(browser: Any, address: str, times: Path) -> None:
+    tab = _opened(browser, address, "Leads by weight")
+    slider = tab.locator("[data-testid=stSlider]", has_text="(beta)").get_by_role("slider")
+    slider.focus()
+    keys = ["ArrowLeft" if number % 20 < 10 else "ArrowRight" for number in range(REPEATS)]
+    _measure("slider to new map", 300, tab, times,
+             [lambda key=key: slider.press(key) for key in keys])  # fmt: skip
+
+
+def _switch(browser: Any, address: str, times: Path) -> None:
+    tab = _opened(browser, address, "Leads by weight")
+    names = ["Next" if number % 2 == 0 else "Previous" for number in range(REPEATS)]
+    _measure("switch to a cached record", 500, tab, times,
+             [lambda name=name: tab.get_by_role("button", name=name, exact=True).click()
+              for name in names])  # fmt: skip
+
+
+def _opened(browser: Any, address: str, text: str) -> Any:
+    tab = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    tab.set_default_timeout(180_000)
+    tab.goto(address)
+    tab.get_by_text(text).wait_for()
+    settled(tab)
+    return tab
+
+
+def _measure(
+    what: str, goal_ms: float, tab: Any, times: Path, acts: Sequence[Callable[[], Any]]
+) -> None:
+    """Do each act; the runs of the script that it causes are its time on the server."""
+    wall, used, seen = [], [], []
+    for act in acts:
+        before = len(_lines(times))
+        begun = time.perf_counter()
+        act()
+        while len(_lines(times)) == before:
+            tab.wait_for_timeout(5)
+        settled_at = _ended(tab)
+        seen.append(1e3 * (settled_at - begun))
+        runs = _lines(times)[before:]
+        wall.append(sum(run[0] for run in runs))
+        used.append(sum(run[1] for run in runs))
+    for kind, values in (("wall", wall), ("processor", used), ("browser", seen)):
+        _say(what, kind, values[2:], goal_ms)
+
+
+def _ended(tab: Any) -> float:
+    """When the browser has shown the end of the run; a run that follows at once counts too."""
+    done = "[data-testid=stApp][data-test-script-state=notRunning]"
+    tab.wait_for_selector(done)
+    at = time.perf_counter()
+    tab.wait_for_timeout(120)
+    if tab.locator(done).count() == 0:
+        tab.wait_for_selector(done)
+        at = time.perf_counter()
+    return at
+
+
+def _lines(times: Path) -> list[tuple[float, float]]:
+    rows = [line.split() for line in times.read_text("ascii").splitlines()]
+    return [(float(row[0]), float(row[1])) for row in rows if len(row) == 2]
+
+
+def _say(what: str, kind: str, values: Sequence[float], goal_ms: float) -> None:
+    ordered = sorted(values)
+    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    log.info(
+        "%-31s %-9s median %6.0f ms  p95 %6.0f ms  goal %.0f ms",
+        what, kind, statistics.median(ordered), p95, goal_ms,
+    )  # fmt: skip
+
+
+def chart_kb() -> float:
+    """Size of the ECG chart as JSON, kB."""
     import numpy as np
 
     from ecgxai_core.plots.paper import PaperStyle, ecg_figure
@@ -89,7 +189,7 @@ def _chart_bytes() -> int:
         rng.normal(size=(12, 40)).astype(np.float32), rng.random((12, 40)) < 0.5,
         Provenance("r", "m", {}, 0, "0"),
     )  # fmt: skip
-    return len(ecg_figure(record, PaperStyle(layout="12x1"), overlay=overlay).to_json())
+    return len(ecg_figure(record, PaperStyle(layout="12x1"), overlay=overlay).to_json()) / 1e3
 
 
 if __name__ == "__main__":

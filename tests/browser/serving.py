@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,17 @@ ARGUMENTS = [
 
 
 @contextmanager
-def serving(environment: Mapping[str, str], log: Path) -> Iterator[str]:
-    """Address of a running dashboard; ``environment`` is added to this process's own."""
+def serving(
+    environment: Mapping[str, str], log: Path, program: Sequence[str] = ("-m", "streamlit")
+) -> Iterator[str]:
+    """Address of a running dashboard; ``environment`` is added to this process's own.
+
+    ``program`` are python's arguments that stand for the ``streamlit`` command.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless=true"]
+    command = [sys.executable, *program, "run", "app/main.py", "--server.headless=true"]
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*command, f"--server.port={port}"],
