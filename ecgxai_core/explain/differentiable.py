@@ -215,7 +215,7 @@ def _compiled(classifier: KerasClassifier, link: str, tensor: Any, batch_size: i
     import tensorflow as tf
 
     end, finish, _ = pre_activation(classifier)
-    given = classifier.keras_model.inputs
+    given = classifier.keras_model.inputs[0]
     network = keras.Model(given, [end] if tensor is None else [tensor, end])
     # The graph must not hold the classifier, or neither would ever be freed.
     manifest, is_softmax = classifier.manifest, classifier.is_softmax

@@ -92,3 +92,13 @@ def residual(seed: int = 2, activation: str | None = "sigmoid") -> Any:
             kernel, bias = layer.get_weights()
             layer.set_weights([kernel, rng.normal(0, 0.1, bias.shape)])
     return model
+
+
+def attentive() -> Any:
+    """The zoo's network with attention to moments and leads, as small as it gets."""
+    import_keras().utils.set_random_seed(5)
+    from ecgxai_core.models.zoo.lead_attention import build
+    from ecgxai_core.models.zoo.options import Options, Shape
+
+    options = Options(filters=(4, 6), kernels=((5,), (3, 3), (3, 3)), units=8)
+    return build(Shape(SAMPLES, len(LEADS), len(CLASSES)), options)
