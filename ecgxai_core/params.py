@@ -75,7 +75,9 @@ class SelectionParams(Params):
 class ExplainParams(Params):
     """How one prediction is explained."""
 
-    segments: Literal["uniform", "beat"] = Field("uniform", description="how time is cut")
+    segments: Literal["uniform", "beat", "wave"] = Field(
+        "uniform", description="how time is cut: windows, beats, or P, QRS, ST and T of each beat"
+    )
     window_sec: float | None = Field(
         None,
         ge=0.02,

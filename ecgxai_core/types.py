@@ -225,18 +225,22 @@ class Segmentation:
 
     ``edges`` are sample numbers of the model input (``int64[n + 1]``, rising); segment ``i`` is
     ``[edges[i], edges[i + 1])``. ``origin_sec`` is the record time of model-input sample 0
-    (negative where padding comes first).
+    (negative where padding comes first). ``labels`` name each segment (``"P"``, ``"QRS"``, ...)
+    where it is a wave; else there are none.
     """
 
     kind: str
     edges: IntArray
     fs: float
     origin_sec: float
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "edges", frozen_array(self.edges, np.int64))
         if self.edges.ndim != 1 or len(self.edges) < 2 or np.any(np.diff(self.edges) <= 0):
             raise ValueError("edges of a segmentation must rise")
+        if self.labels and len(self.labels) != len(self):
+            raise ValueError(f"{len(self.labels)} labels do not fit {len(self)} segments")
 
     def __len__(self) -> int:
         return len(self.edges) - 1

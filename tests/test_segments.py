@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.params import ExplainParams
-from ecgxai_core.segments import beat_edges, segment, uniform_edges
-from ecgxai_core.types import STANDARD_LEADS, ModelInput
+from ecgxai_core.segments import WAVE_LABELS, beat_edges, segment, uniform_edges, wave_edges
+from ecgxai_core.simulate import simulate
+from ecgxai_core.types import STANDARD_LEADS, ModelInput, Segmentation
+from ecgxai_core.waves import BORDERS, Delineation, delineate
 
 UNIFORM, BEAT = ExplainParams(), ExplainParams(segments="beat")
 
@@ -101,3 +103,79 @@ def test_beats_without_r_peaks_are_refused(peaks: list[float] | None) -> None:
 def test_nothing_seen_is_refused() -> None:
     with pytest.raises(ExplanationError, match="no sample"):
         segment(seen(5000, (100, 100)), UNIFORM, 0.5)
+
+
+WAVE = ExplainParams(segments="wave")
+MISSING = float("nan")
+
+
+def beats(*rows: dict[str, float]) -> Delineation:
+    """Beats whose borders are given in seconds; the rest is missing."""
+    values = {name: [row.get(name, MISSING) for row in rows] for name in BORDERS}
+    sure = dict.fromkeys(("p_confidence", "qrs_confidence", "t_confidence"), [1.0] * len(rows))
+    return Delineation(**values, **sure)
+
+
+def whole_beat(start: float) -> dict[str, float]:
+    """P at 0, PR, QRS at 0.16, ST, T at 0.34 to 0.5."""
+    at = {"p_onset": 0, "p_offset": 0.1, "qrs_onset": 0.16, "qrs_offset": 0.26,
+          "t_onset": 0.34, "t_offset": 0.5}  # fmt: skip
+    return {name: start + delay for name, delay in at.items()}
+
+
+def test_wave_segments_are_a_labelled_partition() -> None:
+    edges, labels = wave_edges(100, 1300, beats(whole_beat(0.2), whole_beat(1.2)), 500)
+    once = ("P", "PR", "QRS", "ST", "T")
+    assert labels == ("TP", *once, "TP", *once, "TP")
+    np.testing.assert_array_equal(
+        edges, 100 + np.array([0, 100, 150, 180, 230, 270, 350, 600, 650, 680, 730, 770, 850, 1200])
+    )
+
+
+def test_an_absent_wave_has_no_segment() -> None:
+    no_p = {k: v for k, v in whole_beat(0.2).items() if not k.startswith("p")}
+    no_t = {k: v for k, v in whole_beat(1.2).items() if not k.startswith("t")}
+    edges, labels = wave_edges(0, 1200, beats(no_p, no_t), 500)
+    assert labels == ("TP", "QRS", "ST", "T", "TP", "P", "PR", "QRS", "ST")
+    assert edges[1] == 180
+    assert edges[-1] == 1200
+
+
+def test_a_sliver_joins_the_segment_before_it() -> None:
+    close = whole_beat(0.2) | {"p_offset": 0.35, "t_offset": 2.39}
+    edges, labels = wave_edges(0, 1200, beats(close), 500)
+    assert labels == ("TP", "P", "QRS", "ST", "T")  # PR of 10 ms, TP of 10 ms
+    assert np.diff(edges).min() >= 10
+    early = {name: value - 0.195 for name, value in whole_beat(0.2).items()}
+    edges, labels = wave_edges(0, 1200, beats(early), 500)
+    assert labels[0] == "P"
+    assert edges[0] == 0
+
+
+def test_waves_of_a_model_input_with_padding() -> None:
+    made = simulate(seed=4, fs=500)
+    values = np.zeros((6000, 12), np.float32)
+    values[500:5500] = 1000 * made.record.signal.T  # counts
+    given_input = ModelInput(
+        values, np.zeros(12, np.float32), 500, 0.0, (500, 5500), STANDARD_LEADS, "d"
+    )
+    grid = segment(given_input, WAVE, 0.5)
+    assert grid.kind == "wave"
+    assert (grid.edges[0], grid.edges[-1]) == (500, 5500)
+    assert set(grid.labels) == set(WAVE_LABELS)
+    waves = delineate(made.record.signal, 500, STANDARD_LEADS)
+    starts = grid.edges_sec[:-1][np.array(grid.labels) == "QRS"]
+    np.testing.assert_allclose(starts, waves.qrs_onset, atol=0.004)
+    peaks = np.array([1.0, 2.0, 3.0])
+    assert segment(given_input, WAVE, 0.5, peaks).labels.count("QRS") == 3
+    assert made.record.duration == 10
+
+
+def test_waves_need_a_heart() -> None:
+    with pytest.raises(ExplanationError, match="no R peak"):
+        segment(seen(5000, (0, 5000)), WAVE, 0.5)
+
+
+def test_labels_fit_their_segments() -> None:
+    with pytest.raises(ValueError, match="labels"):
+        Segmentation("wave", np.array([0, 10, 20]), 500, 0.0, ("P",))
