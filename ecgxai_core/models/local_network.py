@@ -24,6 +24,7 @@ PATTERN_ROWS = 1
 CROP_SAMPLES = 2**13
 """Samples of one batch of crops: long enough to use the processor, short enough to waste little."""
 
+CROP_ROWS = 256
 HEAD_ROWS = 256
 
 
@@ -105,7 +106,7 @@ class LocalNetwork:
 
     def crop_rows(self, length: int) -> int:
         """Crops of one length that go through the network together."""
-        return max(1, CROP_SAMPLES // length)
+        return min(CROP_ROWS, max(1, CROP_SAMPLES // length))
 
     def pooled_crops(
         self, make: Callable[[slice], Float32Array], use: IntArray, length: int

@@ -191,10 +191,9 @@ def _after(layer: Any, kind: str, inner: list[_View]) -> _View:
         return _windowed(layer, kind, view)
     if kind == "ZeroPadding1D" and not view.pooled:
         left, right = layer.padding
-        return _shifted(view, -left, view.length + left + right)
-    if kind == "Cropping1D" and not view.pooled:
-        left, right = layer.cropping
-        return _shifted(view, left, view.length - left - right)
+        offset = left * view.step
+        length = view.length + left + right
+        return replace(view, first=view.first - offset, last=view.last - offset, length=length)
     raise _SeesEverythingError(f"layer {layer.name} ({kind}) may relate all times to each other")
 
 
@@ -232,11 +231,6 @@ def _windowed(layer: Any, kind: str, view: _View) -> _View:
     first = view.first - left * view.step
     last = view.last + (reach - left) * view.step
     return _View(view.step * stride, first, last, length)
-
-
-def _shifted(view: _View, samples: int, length: int) -> _View:
-    offset = samples * view.step
-    return replace(view, first=view.first + offset, last=view.last + offset, length=length)
 
 
 def _over_channels(layer: Any) -> bool:

@@ -1,0 +1,191 @@
+"""The local engine against the whole model, for networks of every shape that it claims to know."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecgxai_core.games.local import MAX_SPAN, LocalGame, layout_of
+from ecgxai_core.models.keras_runtime import import_keras
+from ecgxai_core.models.local_network import LocalNetwork
+from ecgxai_core.models.locality import Locality, locality
+
+LEADS = 3
+LAYERS = st.one_of(
+    st.tuples(
+        st.just("conv"), st.integers(1, 6), st.integers(1, 3), st.just(1),
+        st.sampled_from(["same", "valid", "causal"]),
+    ),
+    st.tuples(
+        st.just("conv"), st.integers(1, 6), st.just(1), st.integers(2, 3),
+        st.sampled_from(["same", "valid", "causal"]),
+    ),
+    st.tuples(
+        st.sampled_from(["max", "average"]), st.integers(2, 4), st.just(1), st.integers(1, 3),
+        st.sampled_from(["same", "valid"]),
+    ),
+    st.tuples(st.sampled_from(["norm", "skip", "pad"])),
+)  # fmt: skip
+NETWORKS = st.tuples(
+    st.lists(LAYERS, min_size=1, max_size=4),
+    st.sampled_from(["mean", "max", "both"]),
+    st.sampled_from(["sigmoid", "softmax", "deep"]),
+    st.integers(70, 110),
+)
+
+
+@pytest.fixture(autouse=True)
+def _eager():
+    """Hundreds of small graphs: running them is faster than compiling them."""
+    import_keras()
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def network(shape):
+    """A Keras model with random weights, normalisations included."""
+    stack, pool, head, samples = shape
+    keras = import_keras()
+    layers = keras.layers
+    keras.utils.set_random_seed(len(stack) + samples)
+    start = hidden = keras.Input((samples, LEADS))
+    for kind, *options in stack:
+        if kind == "conv":
+            size, dilation, stride, padding = options
+            hidden = layers.Conv1D(
+                4, size, strides=stride, dilation_rate=dilation, padding=padding, activation="relu"
+            )(hidden)
+        elif kind in {"max", "average"}:
+            size, _, stride, padding = options
+            made = layers.MaxPooling1D if kind == "max" else layers.AveragePooling1D
+            hidden = made(size, strides=stride, padding=padding)(hidden)
+        elif kind == "norm":
+            hidden = layers.BatchNormalization()(hidden)
+        elif kind == "pad":
+            hidden = layers.ZeroPadding1D((2, 1))(hidden)
+        else:
+            side = layers.Conv1D(hidden.shape[-1], 3, padding="same")(hidden)
+            hidden = layers.Add()([hidden, side])
+    pools = {"mean": [layers.GlobalAveragePooling1D()], "max": [layers.GlobalMaxPooling1D()]}
+    chosen = pools["mean"] + pools["max"] if pool == "both" else pools[pool]
+    parts = [layer(hidden) for layer in chosen]
+    pooled = parts[0] if len(parts) == 1 else layers.Concatenate()(parts)
+    if head == "deep":
+        pooled = layers.Dense(5, activation="tanh")(pooled)
+    activation = "softmax" if head == "softmax" else "sigmoid"
+    model = keras.Model(start, layers.Dense(3, activation=activation)(pooled))
+    rng = np.random.default_rng(samples)
+    weights = [
+        rng.normal(0.0, 0.5, w.shape) if w.ndim > 1 else rng.uniform(0.5, 1.5, w.shape)
+        for w in model.get_weights()
+    ]
+    model.set_weights(weights)
+    return model
+
+
+def masked(values, baseline, edges, keep):
+    rows = np.repeat(values[None], len(keep), axis=0)
+    for segment in range(len(edges) - 1):
+        part = slice(edges[segment], edges[segment + 1])
+        rows[:, part] = np.where(keep[:, None, :, segment], values[part], baseline[part])
+    return rows
+
+
+def coalitions(rng, n_segments):
+    """Event, lead-in-event and cell coalitions, the borders among them."""
+    keep = np.ones((24, LEADS, n_segments), bool)
+    keep[:8] = (rng.random((8, n_segments)) < 0.5)[:, None]
+    for row in range(8, 16):
+        keep[row, :, rng.integers(n_segments)] = rng.random(LEADS) < 0.5
+    keep[8, :, 0] = keep[9, :, -1] = [True, False, True]
+    for row in range(16, 22):
+        keep[row] = (rng.random(n_segments) < 0.5) | (rng.random((LEADS, n_segments)) < 0.2)
+    keep[22] = rng.random((LEADS, n_segments)) < 0.5
+    keep[23] = False
+    return keep
+
+
+def local_parts(model, samples):
+    found = locality(model, samples)
+    assert isinstance(found, Locality)
+    return found, LocalNetwork(model, found, 0, lambda raw: raw, ("", 1.0))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(shape=NETWORKS, seed=st.integers(0, 2**16))
+def test_every_coalition_has_the_probability_of_the_whole_model(shape, seed):
+    model, samples = network(shape), shape[3]
+    local, part = local_parts(model, samples)
+    rng = np.random.default_rng(seed)
+    values, baseline = rng.normal(size=(2, samples, LEADS)).astype(np.float32)
+    n_segments = int(rng.integers(2, 8))
+    inner = np.sort(rng.choice(np.arange(3, samples - 3), n_segments + 1, replace=False))
+    inner[[0, -1]] = rng.choice([0, inner[0]]), rng.choice([samples, inner[-1]])
+    if layout_of(local, inner).span > MAX_SPAN:
+        return
+    game = LocalGame(part, values, baseline, inner)
+    keep = coalitions(rng, n_segments)
+    plans = game.plans(keep)
+    rows = [row for row, plan in enumerate(plans) if plan is not None]
+    assert rows[:8] == list(range(8)), "the table plays every coalition of whole segments"
+    found = part.probabilities(game.pooled(keep[rows], [plans[row] for row in rows]))
+    right = np.asarray(model(masked(values, baseline, inner, keep[rows])))
+    assert np.abs(found - right).max() < 3e-6
+
+
+def test_the_geometry_is_where_a_nudge_arrives():
+    """Strides, dilation and unequal padding, position by position."""
+    stack = [("conv", 4, 1, 2, "same"), ("average", 3, 1, 3, "valid"), ("conv", 3, 2, 1, "same")]
+    model = network((stack, "mean", "sigmoid", 83))
+    local, part = local_parts(model, 83)
+    values = np.random.default_rng(0).normal(size=(83, LEADS)).astype(np.float32)
+    plain = part.features(values[None])[0]
+    assert len(plain) == local.positions
+    reached = np.zeros((83, local.positions), bool)
+    for sample in range(83):
+        nudged = values.copy()
+        nudged[sample] += 50
+        reached[sample] = (part.features(nudged[None])[0] != plain).any(axis=1)
+    position = np.arange(local.positions)[None] * local.step
+    sample = np.arange(83)[:, None]
+    allowed = (sample >= position + local.first) & (sample <= position + local.last)
+    assert not (reached & ~allowed).any()
+    assert reached.sum() > 0.3 * allowed.sum()
+
+
+def test_too_short_segments_are_counted():
+    model = network(([("conv", 6, 3, 1, "same")], "mean", "sigmoid", 100))
+    local, _ = local_parts(model, 100)
+    assert local.field == 16
+    assert layout_of(local, np.arange(0, 101, 20)).span == 2
+    assert layout_of(local, np.arange(0, 101, 10)).span == 3
+    assert layout_of(local, np.arange(0, 101, 2)).span > MAX_SPAN
+
+
+def test_values_do_not_depend_on_what_was_asked_before():
+    """The same coalition gives the same bytes, alone, among others and after others."""
+    model = network(([("conv", 5, 1, 1, "same")], "mean", "sigmoid", 90))
+    _, part = local_parts(model, 90)
+    rng = np.random.default_rng(5)
+    values, baseline = rng.normal(size=(2, 90, LEADS)).astype(np.float32)
+    keep = coalitions(rng, 6)
+    edges = np.arange(0, 91, 15)
+
+    def played(game, rows):
+        plans = game.plans(keep[rows])
+        kept = [i for i, plan in enumerate(plans) if plan is not None]
+        pooled = game.pooled(keep[rows][kept], [plans[i] for i in kept])
+        return {rows[i]: value.tobytes() for i, value in zip(kept, pooled, strict=True)}
+
+    together = LocalGame(part, values, baseline, edges)
+    first = played(together, list(range(24)))
+    again = played(together, list(range(23, -1, -1)))
+    alone = {}
+    for row in first:
+        alone |= played(LocalGame(part, values, baseline, edges), [row])
+    assert first == again == alone
