@@ -73,8 +73,8 @@ LIME_ADAPTER = Method(
     family="perturbation",
     signed=True,
     uses=(
-        "segments", "window_sec", "baseline", "link", "n_coalitions", "p_on", "kernel_width",
-        "ridge_lime", "seed",
+        "segments", "window_sec", "baseline", "link", "engine", "n_coalitions", "p_on",
+        "kernel_width", "ridge_lime", "seed",
     ),
     description="the lime library's own regression on masks of segments; leads are not told apart",
     run=explain_lime_adapter,

@@ -75,7 +75,7 @@ OCCLUSION = Method(
     title="Occlusion",
     family="occlusion",
     signed=True,
-    uses=("segments", "window_sec", "baseline", "link", "occlusion_level"),
+    uses=("segments", "window_sec", "baseline", "link", "engine", "occlusion_level"),
     description="what the prediction loses when one cell, window or lead is masked",
     run=explain_occlusion,
 )

@@ -169,17 +169,12 @@ SHAP_PERMUTATION = Method(
     family="perturbation",
     signed=True,
     uses=(
-        "segments",
-        "window_sec",
-        "baseline",
-        "link",
-        "n_permutations",
-        "converged_top_k",
-        "seed",
+        "segments", "window_sec", "baseline", "link", "engine", "n_permutations",
+        "converged_top_k", "seed",
     ),
     description="Shapley values of the cells, by the shap library's permutation explainer",
     run=explain_shap_permutation,
-)
+)  # fmt: skip
 
 SHAP_GRADIENT = Method(
     name="shap_gradient",

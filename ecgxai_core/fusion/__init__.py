@@ -5,16 +5,20 @@
 ``cells.combine``. ``tau`` and ``topk`` never change a map: they are asked for with ``view``.
 """
 
+from ecgxai_core.fusion.families import RECOMMENDED, family_warning, same_family
 from ecgxai_core.fusion.maps import FusedView, fuse, view
 from ecgxai_core.fusion.spans import Span, SpanFusion, fuse_published, fuse_spans, spans_of
 
 __all__ = [
+    "RECOMMENDED",
     "FusedView",
     "Span",
     "SpanFusion",
+    "family_warning",
     "fuse",
     "fuse_published",
     "fuse_spans",
+    "same_family",
     "spans_of",
     "view",
 ]

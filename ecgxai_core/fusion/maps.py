@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.fusion.cells import Cells, combine
+from ecgxai_core.fusion.families import same_family, take_signs, unsigned
 from ecgxai_core.fusion.grid import common_leads, density_on, union_edges
 from ecgxai_core.params import FusionParams
 from ecgxai_core.types import (
@@ -45,7 +46,9 @@ def fuse(
 
     Each method is turned into densities on the union of all edges and divided by its largest
     density (``scale``: over all leads, or lead by lead), so that cells lie in [-1, 1] and the
-    methods' units cancel. Then cells combine as in :func:`ecgxai_core.fusion.cells.combine`.
+    methods' units cancel. A method without signs (saliency, Grad-CAM, attention) takes in each cell
+    the sign that the others find (:func:`ecgxai_core.fusion.families.take_signs`). Then cells
+    combine as in :func:`ecgxai_core.fusion.cells.combine`.
     The weight of a fused cell is its density x seconds, so ``FusedMap.density()`` is the value
     in [-1, 1]. Nothing is cut off: ``tau`` and ``topk`` belong to :func:`view`, and no score
     computed from the map depends on ``tau``.
@@ -70,7 +73,9 @@ def fuse(
     leads = common_leads([item.leads for item in chosen])
     edges = union_edges([item.edges_sec for item in chosen])
     raw = np.stack([density_on(item, leads, edges) for item in chosen])
+    methods = tuple(item.method for item in chosen)
     scaled, scales = _scaled(raw, params.scale)
+    scaled = take_signs(scaled, weights, unsigned(methods))
     cells = combine(
         scaled, weights, agg=params.agg, beta=params.beta, sign_policy=params.sign_policy
     )
@@ -81,7 +86,7 @@ def fuse(
     return FusedMap(
         record=chosen[0].record,
         target=chosen[0].target,
-        methods=tuple(item.method for item in chosen),
+        methods=methods,
         probability=chosen[0].probability,
         leads=leads,
         edges_sec=edges,
@@ -94,6 +99,7 @@ def fuse(
             **_consensus(leads, scaled, weights, cells, durations),
             "method_weights": [float(w) for w in weights / weights.sum()],
             "scales": [[float(s) for s in np.unique(scale)] for scale in scales],
+            "same_family": [list(group) for group in same_family(methods)],
             "explored_share": float((explored * durations).sum() / (durations.sum() * len(leads))),
         },
         provenance=combined_provenance(chosen, weights, params),
@@ -148,6 +154,8 @@ def resolved_weights(
             _same(field, getattr(first, field), getattr(item, field))
         for field in ("record_digest", "model_digest"):
             _same(field, getattr(first.provenance, field), getattr(item.provenance, field))
+        against = [str(part.provenance.params.get("against")) for part in (first, item)]
+        _same("against", *against)
     weights = _weights(attributions, params, method_weights)
     rank = sorted(
         (item.method, _content(item) if len(attributions) > 1 else "", index)
