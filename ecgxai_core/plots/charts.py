@@ -50,21 +50,29 @@ def lead_bars(rows: Sequence[Mapping[str, Any]], top: Sequence[str], theme: Them
 
     order = list(reversed(rows))
     names = [f"<b>{row['lead']}</b>" if row["lead"] in top else row["lead"] for row in order]
-    figure = go.Figure()
+    bars = []
     for label, colour, sign in (("for", theme.in_favour, 1), ("against", theme.against, -1)):
         parts = [_part(row, sign) for row in order]
-        figure.add_bar(
-            x=parts,
-            y=names,
-            orientation="h",
-            name=label,
-            marker={"color": colour, "pattern": {"shape": "" if sign > 0 else "/"}},
-            customdata=[abs(part) for part in parts],
-            hovertemplate=f"%{{y}} {label}: %{{customdata:.1%}} of the map<extra></extra>",
+        bars.append(
+            {
+                "type": "bar",
+                "x": parts,
+                "y": names,
+                "orientation": "h",
+                "name": label,
+                "marker": {"color": colour, "pattern": {"shape": "" if sign > 0 else "/"}},
+                "customdata": [abs(part) for part in parts],
+                "hovertemplate": f"%{{y}} {label}: %{{customdata:.1%}} of the map<extra></extra>",
+            }
         )
-    figure.update_layout(barmode="relative", bargap=0.25)
-    figure.update_xaxes(title={"text": "share of the sum of |weight|"}, tickformat=".0%")
-    return styled(figure, theme, height=21 * len(order) + 110)
+    layout = _style(theme, 21 * len(order) + 110) | {"barmode": "relative", "bargap": 0.25}
+    x_title = {**_axis(theme)["title"], "text": "share of the sum of |weight|"}
+    layout |= {
+        "xaxis": {**_axis(theme), "title": x_title, "tickformat": ".0%"},
+        "yaxis": _axis(theme),
+    }
+    # unchecked, as the ECG paper: it is drawn anew at every move of a slider
+    return go.Figure(bars, layout, _validate=False)
 
 
 def _part(row: Mapping[str, Any], sign: int) -> float:
@@ -252,22 +260,32 @@ def grouped_bars(
 
 def styled(figure: go.Figure, theme: Theme, *, height: int) -> go.Figure:
     """Colours, margins and a legend above the chart, where it also fits on a phone."""
-    axis = {
+    axes = {name for name in figure.layout if name.startswith(("xaxis", "yaxis"))}
+    figure.update_layout(
+        **dict.fromkeys(sorted(axes | {"xaxis", "yaxis"}), _axis(theme)), **_style(theme, height)
+    )
+    return figure
+
+
+def _axis(theme: Theme) -> dict[str, Any]:
+    return {
         "gridcolor": theme.overlay_grid_large,
         "zerolinecolor": theme.muted,
         "linecolor": theme.muted,
         "automargin": True,
         "title": {"standoff": 8, "font": {"size": 12}},
     }
-    axes = {name for name in figure.layout if name.startswith(("xaxis", "yaxis"))}
-    figure.update_layout(
-        **dict.fromkeys(sorted(axes | {"xaxis", "yaxis"}), axis),
-        height=height,
-        paper_bgcolor=theme.paper,
-        plot_bgcolor=theme.paper,
-        font={"color": theme.text, "size": 12},
-        margin={"l": 8, "r": 12, "t": 44, "b": 8},
-        legend={
+
+
+def _style(theme: Theme, height: int) -> dict[str, Any]:
+    """What all charts share beside their axes."""
+    return {
+        "height": height,
+        "paper_bgcolor": theme.paper,
+        "plot_bgcolor": theme.paper,
+        "font": {"color": theme.text, "size": 12},
+        "margin": {"l": 8, "r": 12, "t": 44, "b": 8},
+        "legend": {
             "orientation": "h",
             "x": 0,
             "xanchor": "left",
@@ -275,9 +293,8 @@ def styled(figure: go.Figure, theme: Theme, *, height: int) -> go.Figure:
             "yanchor": "bottom",
             "yref": "paper",
         },
-        uirevision="chart",
-    )
-    return figure
+        "uirevision": "chart",
+    }
 
 
 def _mark_groups(

@@ -31,20 +31,19 @@ def event_traces(
     overlay: Attribution | FusedMap, top: float, span: tuple[float, float], theme: Theme
 ) -> list[Any]:
     """Plotly traces of the bar, in the row below ``top`` (mV at 10 mm/mV)."""
-    import plotly.graph_objects as go
-
     values, name = event_values(overlay)
     largest = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     middle, half = top - EVENT_ROW_MV / 2, EVENT_ROW_MV * 0.45
     traces: list[Any] = [
-        go.Scatter(
-            x=list(span),
-            y=[middle, middle],
-            mode="lines",
-            line={"color": theme.muted, "width": 0.8},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        {
+            "type": "scatter",
+            "x": list(span),
+            "y": [middle, middle],
+            "mode": "lines",
+            "line": {"color": theme.muted, "width": 0.8},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
     ]
     for side, colour, sign in (("for", FOR, 1), ("against", AGAINST, -1)):
         xs: list[float | None] = []
@@ -58,29 +57,31 @@ def event_traces(
                 ys += [middle, end, end, middle, middle, None]
         if xs:
             traces.append(
-                go.Scatter(
-                    x=xs,
-                    y=ys,
-                    mode="lines",
-                    line={"color": colour, "width": 0.5},
-                    fill="toself",
-                    fillcolor=colour,
-                    opacity=0.75,
-                    hoverinfo="skip",
-                    showlegend=False,
-                    name=f"{name}, {side}",
-                )
+                {
+                    "type": "scatter",
+                    "x": xs,
+                    "y": ys,
+                    "mode": "lines",
+                    "line": {"color": colour, "width": 0.5},
+                    "fill": "toself",
+                    "fillcolor": colour,
+                    "opacity": 0.75,
+                    "hoverinfo": "skip",
+                    "showlegend": False,
+                    "name": f"{name}, {side}",
+                }
             )
     traces.append(
-        go.Scatter(
-            x=[span[0]],
-            y=[top - 0.04],
-            mode="text",
-            text=[f"moments ({name})"],
-            textposition="bottom right",
-            textfont={"size": 10, "color": theme.muted},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        {
+            "type": "scatter",
+            "x": [span[0]],
+            "y": [top - 0.04],
+            "mode": "text",
+            "text": [f"moments ({name})"],
+            "textposition": "bottom right",
+            "textfont": {"size": 10, "color": theme.muted},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
     )
     return traces

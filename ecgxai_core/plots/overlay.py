@@ -56,8 +56,6 @@ def overlay_traces(
 
 def _cells(overlay: Attribution | FusedMap, places: tuple[Panel, ...], share: FloatArray) -> Any:
     """All cells of all panels as one heat map of half rows."""
-    import plotly.graph_objects as go
-
     edges = np.unique(
         np.concatenate([overlay.edges_sec, [p.start for p in places], [p.stop for p in places]])
     )
@@ -77,14 +75,15 @@ def _cells(overlay: Attribution | FusedMap, places: tuple[Panel, ...], share: Fl
         rows += [offset - height * _HALF, offset, offset + height * _HALF]
         values.append(_only(line, line < 0))
         values.append(_only(line, line > 0))
-    return go.Heatmap(
-        x=np.round(edges, 4),
-        y=np.round(rows, 3),
-        z=values,
-        coloraxis="coloraxis",
-        hoverinfo="skip",
-        name="explanation",
-    )
+    return {
+        "type": "heatmap",
+        "x": np.round(edges, 4),
+        "y": np.round(rows, 3),
+        "z": values,
+        "coloraxis": "coloraxis",
+        "hoverinfo": "skip",
+        "name": "explanation",
+    }
 
 
 def colour_bar(theme: Theme, y: float = 1.0, length: float = 0.42) -> dict[str, Any]:
@@ -150,12 +149,11 @@ def _area(
     colour: str,
     pattern: dict[str, Any] | None,
 ) -> Any:
-    import plotly.graph_objects as go
-
     fill: dict[str, Any] = {"fill": "toself", "fillcolor": "rgba(0,0,0,0)"}
     if pattern is not None:
         fill["fillpattern"] = {**pattern, "fgcolor": colour, "bgcolor": "rgba(0,0,0,0)"}
-    return go.Scatter(
+    return dict(
+        type="scatter",
         x=path[0],
         y=path[1],
         mode="lines",

@@ -160,8 +160,9 @@ def _sheets(
         drawn += traces
         layout |= _axes(style, places, number, len(maps), overlaid, events)
         notes += _notes(style, places, axis, title, number == 1)
-    # all at once: every later change makes Plotly check the whole layout again
-    return go.Figure(drawn, {**layout, "annotations": notes})
+    # All at once and unchecked: Plotly's checks take most of the time, at every move of a slider.
+    # The tests check what is built here.
+    return go.Figure(drawn, {**layout, "annotations": notes}, _validate=False)
 
 
 def _sheet_traces(
@@ -174,20 +175,19 @@ def _sheet_traces(
     events: bool,
 ) -> list[Any]:
     """Overlay first (it lies under), then the traces, the pulses and the event bar."""
-    import plotly.graph_objects as go
-
     traces = overlay_traces(overlay, places, style.theme, scale) if overlay is not None else []
     for panel in places:
         x, y = thinned(record, panel, max(300, POINTS_PER_LEAD // sheets))
-        trace = go.Scatter(
-            x=_compact(x),
-            y=_compact(y * panel.flip * style.gain_mm_mv / 10 + panel.offset),
-            mode="lines",
-            line={"color": style.theme.trace, "width": 1},
-            name=panel.label,
-            hovertemplate=f"{panel.label}  %{{x:.3f}} s<extra></extra>",
-            showlegend=False,
-        )
+        trace = {
+            "type": "scatter",
+            "x": _compact(x),
+            "y": _compact(y * panel.flip * style.gain_mm_mv / 10 + panel.offset),
+            "mode": "lines",
+            "line": {"color": style.theme.trace, "width": 1},
+            "name": panel.label,
+            "hovertemplate": f"{panel.label}  %{{x:.3f}} s<extra></extra>",
+            "showlegend": False,
+        }
         traces.append(trace)
     traces.append(_pulse(places, style))
     if events and overlay is not None:
@@ -216,8 +216,6 @@ def _reach(places: tuple[Panel, ...], events: bool) -> tuple[float, float]:
 
 def _pulse(places: tuple[Panel, ...], style: PaperStyle) -> Any:
     """Calibration pulses of 1 mV and 200 ms (at 25 mm/s: 5 mm wide) before every row."""
-    import plotly.graph_objects as go
-
     width, height = 0.2, style.gain_mm_mv / 10
     x0 = _span(places)[0] - 0.36
     xs: list[float | None] = []
@@ -225,15 +223,16 @@ def _pulse(places: tuple[Panel, ...], style: PaperStyle) -> Any:
     for offset in sorted({panel.offset for panel in places}):
         xs += [x0 - 0.06, x0, x0, x0 + width, x0 + width, x0 + width + 0.06, None]
         ys += [offset, offset, offset + height, offset + height, offset, offset, None]
-    return go.Scatter(
-        x=xs,
-        y=ys,
-        mode="lines",
-        line={"color": style.theme.trace, "width": 1},
-        hoverinfo="skip",
-        showlegend=False,
-        name="calibration 1 mV, 200 ms",
-    )
+    return {
+        "type": "scatter",
+        "x": xs,
+        "y": ys,
+        "mode": "lines",
+        "line": {"color": style.theme.trace, "width": 1},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "name": "calibration 1 mV, 200 ms",
+    }
 
 
 def _page(

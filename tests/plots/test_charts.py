@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from ecgxai_core.metrics.faithfulness import Curves
@@ -41,6 +42,7 @@ def test_lead_bars_show_both_signs_and_mark_the_top():
     assert np.allclose(positive.x, [0, 0, 0.5])
     assert np.allclose(negative.x, [0, -0.25, -0.25])
     assert negative.marker.pattern.shape == "/", "the sign survives greyscale"
+    assert go.Figure(figure.to_dict()) == figure, "built unchecked, checked here"
 
 
 def test_boxes_have_every_record_and_marks_that_are_there():

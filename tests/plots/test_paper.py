@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from ecgxai_core.plots.layout import CABRERA, LAYOUTS, panels
@@ -45,6 +46,21 @@ def test_a_chart_is_light_on_the_wire(layout: str, overlaid: bool) -> None:
     overlay = fused(attribution(slice(0, 20, 3))) if overlaid else None
     figure = ecg_figure(record(), PaperStyle(layout=layout), overlay=overlay, events=True)
     assert len(figure.to_json()) < 250_000
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("width", [360, 850])
+def test_plotly_knows_every_property(layout: str, width: int) -> None:
+    """Figures are built unchecked, for speed; here they are checked."""
+    style = PaperStyle(layout=layout, theme=DARK, width_px=width)
+    item = fused(attribution(slice(0, 20, 3)))
+    for figure in (
+        ecg_figure(record(), style),
+        ecg_figure(record(), style, overlay=item, events=True),
+        comparison_figure(record(), style, {"a": item, "b": attribution()}, own_scale=True),
+    ):
+        again = go.Figure(figure.to_dict())
+        assert json.loads(again.to_json()) == json.loads(figure.to_json())
 
 
 @pytest.mark.parametrize(("speed", "gain"), [(25, 10), (50, 10), (25, 5), (50, 20)])
