@@ -244,6 +244,12 @@ class Profile(Params):
     fusion: FusionParams
     evaluation: EvaluationParams
     stability: StabilityParams
+    methods: tuple[str, ...] = Field(
+        ("lime", "timeshap"),
+        min_length=1,
+        max_length=100,
+        description="methods of a run, which are fused; the default is the published pair",
+    )
 
     def for_method(self, method: str) -> ExplainParams:
         """Explanation parameters of one method."""

@@ -15,6 +15,7 @@ from ecgxai_core.cli.options import (
     SeedOption,
     SetOption,
 )
+from ecgxai_core.errors import ParameterError
 from ecgxai_core.params import profile as named_profile
 from ecgxai_core.params import profile_with
 
@@ -50,8 +51,12 @@ def explain(
     record: Annotated[Path, typer.Argument(help="one record (.hea, .mat, .dat or .dcm)")],
     model: ModelOption,
     target: Annotated[str, typer.Option("--target", help="SNOMED-CT code or abbreviation")],
-    method: Annotated[str, typer.Option("--method", help="lime, timeshap, ... or fused")],
+    method: Annotated[str, typer.Option("--method", help="lime, occlusion, ... or fused")],
     out: Annotated[Path, typer.Option("--out", help="JSON file to write")],
+    fuse: Annotated[
+        list[str] | None,
+        typer.Option("--fuse", help="with --method fused: a method to fuse; repeat"),
+    ] = None,
     profile: ProfileOption = "default",
     start: Annotated[
         float | None,
@@ -62,6 +67,7 @@ def explain(
     checksum: ChecksumOption = "warn",
 ) -> None:
     """Explain one prediction: signed weights for every lead and segment, as JSON."""
+    from ecgxai_core.fusion import family_warning
     from ecgxai_core.pipeline.explanation import FUSED_METHODS, explain_record, fused_map, target_of
     from ecgxai_core.pipeline.export import explanation_json
     from ecgxai_core.pipeline.lazy import LazyClassifier
@@ -74,7 +80,9 @@ def explain(
     classifier = LazyClassifier(model)
     code = target_of(target, classifier)
     ecg = read_record(record, checksum=checksum_policy(checksum))
-    methods = FUSED_METHODS if method == "fused" else (method,)
+    if fuse and method != "fused":
+        raise ParameterError("--fuse", fuse[0], "goes with --method fused", "give --method fused")
+    methods = tuple(fuse or FUSED_METHODS) if method == "fused" else (method,)
     params = {name: chosen.for_method(name) for name in methods}
     with open_store() as store, progress_bar(method) as report:
         maps = explain_record(
@@ -83,3 +91,5 @@ def explain(
     answer = fused_map(maps, chosen) if method == "fused" else maps[method]
     write_json_atomic(out, explanation_json(answer, profile, ecg.synthetic))
     say(f"{ecg.name}, {code}: p = {answer.probability:.4f}; {method} written to {out}")
+    if family_warning(methods):
+        say(f"note: {family_warning(methods)}")

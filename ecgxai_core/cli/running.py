@@ -71,6 +71,10 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="run directory to write, or to carry on")],
     mode: Annotated[str, typer.Option("--mode", help="'demo' (3 a class) or 'eval' (50)")] = "demo",
     target: TargetsOption = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="repeat for several; they are fused; lime and timeshap"),
+    ] = None,
     profile: ProfileOption = "default",
     seed: SeedOption = None,
     jobs: JobsOption = 1,
@@ -79,6 +83,7 @@ def run(
     checksum: ChecksumOption = "warn",
 ) -> None:
     """Select, explain, fuse and judge; the same command carries on after an interruption."""
+    from ecgxai_core.fusion import family_warning
     from ecgxai_core.pipeline.request import make_request
     from ecgxai_core.pipeline.run import run_pipeline
 
@@ -92,7 +97,10 @@ def run(
         seed=seed,
         arrays=arrays,
         checksum=checksum,
+        methods=method,
     )
+    if family_warning(request.profile.methods):
+        say(f"note: {family_warning(request.profile.methods)}")
     with progress_bar("run") as report:
         done = run_pipeline(request, jobs=jobs, progress=report)
     for failure in done.failures:

@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 FUSED_METHODS: tuple[str, ...] = ("lime", "timeshap")
-"""The methods that are fused unless others are asked for, as published."""
+"""The methods that are fused unless others are asked for, as published. They are of one family; see
+:data:`ecgxai_core.fusion.RECOMMENDED` for three that are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,11 @@ def explain_record(
     """Explain with every method named in ``params``; what the cache has is not computed again.
 
     Methods that are missing are computed together, so that they share forward passes; the result
-    does not depend on which were cached.
+    does not depend on which were cached. The class to stand against may be named as targets are.
     """
-    for method in params:
-        find_method(method)
+    params = {
+        find_method(method).name: _named(choice, classifier) for method, choice in params.items()
+    }
     found = cached_attributions(record, classifier, target, params, store, start_sec=start_sec)
     missing = {method: choice for method, choice in params.items() if method not in found}
     if missing:
@@ -90,6 +92,13 @@ def explain_record(
             store.put(key, *entry_of(attribution))
         found.update(made)
     return {method: found[method] for method in params}
+
+
+def _named(params: ExplainParams, classifier: Classifier) -> ExplainParams:
+    """Parameters with the code of the class to stand against."""
+    if params.against is None or params.against in classifier.classes:
+        return params
+    return params.updated(against=target_of(params.against, classifier))
 
 
 def cached_attributions(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ecgxai_core.errors import ParameterError
+from ecgxai_core.explain import find_method
 from ecgxai_core.params import Profile, SelectionParams, checked
 from ecgxai_core.types import canonical_json
 from ecgxai_core.version import code_version, library_versions
@@ -65,10 +66,18 @@ def make_request(
     seed: int | None,
     arrays: Path | None = None,
     checksum: str = "warn",
+    methods: list[str] | None = None,
 ) -> RunRequest:
-    """Check a request and fill in what the mode decides (records per diagnosis)."""
+    """Check a request and fill in what the mode decides (records per diagnosis).
+
+    ``methods`` replaces those of the profile; each once.
+    """
     if mode not in MODES:
         raise ParameterError("--mode", mode, "no such mode", f"use one of {', '.join(MODES)}")
+    if methods:
+        profile = profile.updated(methods=tuple(dict.fromkeys(methods)))
+    for name in profile.methods:
+        find_method(name)
     selection = checked(SelectionParams, {"k_per_class": MODES[mode], "seed": seed or 0})
     return RunRequest(
         data,

@@ -183,7 +183,14 @@ def _computed(
     progress: Progress,
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     found = explained(
-        record, classifier, target, profile, store, start_sec=start_sec, progress=progress
+        record,
+        classifier,
+        target,
+        profile,
+        store,
+        methods=profile.methods,
+        start_sec=start_sec,
+        progress=progress,
     )
     maps: dict[str, Map] = {**found.attributions, "fused": found.fused}
     beats = beats_of(record)

@@ -48,6 +48,7 @@ def run_command(request: Mapping[str, Any]) -> str:
     for target in request.get("targets") or ():
         words += ["--target", str(target)]
     seed = dict(request.get("selection") or {}).get("seed", 0)
+    words += _method_words(request.get("profile"))
     try:
         words += _profile_words(dict(request.get("profile") or {}))
     except (ParameterError, TypeError, ValueError, AttributeError):
@@ -56,6 +57,14 @@ def run_command(request: Mapping[str, Any]) -> str:
     words += ["--checksum", "error"] if request.get("checksum") == "error" else []
     words += ["--arrays", "ARRAYS"] if request.get("predictions") == "arrays" else []
     return shlex.join([*words, "--out", "RUN"])
+
+
+def _method_words(values: Any) -> list[str]:
+    methods = values.get("methods") if isinstance(values, Mapping) else None
+    usual = list(profile("default").methods)
+    if not isinstance(methods, list | tuple) or list(methods) == usual:
+        return []
+    return [word for name in methods for word in ("--method", str(name))]
 
 
 def _profile_words(values: Mapping[str, Any]) -> list[str]:
