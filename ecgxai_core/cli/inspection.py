@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ecgxai_core.cli.console import say
+from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.settings import settings
 
 __all__ = ["cache_app", "doctor"]
@@ -88,5 +89,22 @@ def _check_model(path: Path) -> None:
     say(f"classes    {len(manifest.classes)}")
     say(f"loading    {loaded - begun:.1f} s, first batch {compiled - loaded:.1f} s")
     say(f"speed      {each * 1e3:.1f} ms a forward pass of one record")
+    for line in _engine_lines(classifier):
+        say(line)
     top = int(flat.argmax())
     say(f"flat line  p = {flat[top]:.3f} for {manifest.classes[top]} (a flat line is not neutral)")
+
+
+def _engine_lines(classifier: Classifier) -> list[str]:
+    """What the model can see, and how its games are played."""
+    from ecgxai_core.games.engine import engine_of, sight
+
+    engine = engine_of(classifier)
+    if engine.part is None:
+        return [f"engine     whole forward passes: {engine.reason}"]
+    local = engine.part.local
+    return [
+        f"sight      {sight(engine.part, classifier.manifest.fs)} "
+        f"({local.field} samples, one position every {local.step})",
+        f"engine     exact local engine, largest error {engine.error:.1g} in probability",
+    ]

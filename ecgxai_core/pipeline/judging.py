@@ -71,12 +71,15 @@ def game_of(
     record: Record,
     classifier: Classifier,
     target: str,
-    baseline: str,
+    params: ExplainParams,
     start_sec: float | None = None,
 ) -> tuple[MaskedModel, Segmentation]:
-    """The model with cells masked, and one segment over all that it saw of the record."""
+    """The model with cells masked, and one segment over all that it saw of the record.
+
+    ``params`` say what replaces a masked cell, and by which engine games are played.
+    """
     model_input = prepare(record, classifier.manifest, start_sec)
-    model = MaskedModel(classifier, model_input, target, baseline)
+    model = MaskedModel(classifier, model_input, target, params.baseline, params.engine)
     whole = segment(model_input, ExplainParams(), model_input.values.shape[0] / model_input.fs)
     return model, whole
 

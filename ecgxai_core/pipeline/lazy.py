@@ -57,3 +57,7 @@ class LazyClassifier:
     def predict(self, values: Float32Array) -> Float32Array:
         """Probabilities ``float32[n, class]``; loads the network at the first call."""
         return self.loaded().predict(values)
+
+    def local_part(self) -> LocalNetwork | NotLocal:
+        """See :meth:`ecgxai_core.models.keras_classifier.KerasClassifier.local_part`."""
+        return self.loaded().local_part()

@@ -292,9 +292,7 @@ def _gains(
     """Deletion gain of every map; all maps share the random orders."""
     model: MaskedModel
     whole: Segmentation
-    model, whole = game_of(
-        case.record, classifier, case.target, profile.explain.baseline, case.start_sec
-    )
+    model, whole = game_of(case.record, classifier, case.target, profile.explain, case.start_sec)
     judged = faithfulness(maps, model, whole, profile.evaluation)
     for place, result in judged.items():
         gain = next(score for score in result.scores if score.metric == "deletion_gain")

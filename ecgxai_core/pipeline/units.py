@@ -194,7 +194,7 @@ def _computed(
     )
     maps: dict[str, Map] = {**found.attributions, "fused": found.fused}
     beats = beats_of(record)
-    model, whole = game_of(record, classifier, target, profile.explain.baseline, start_sec)
+    model, whole = game_of(record, classifier, target, profile.explain, start_sec)
     progress(0, 1, "judging the maps")
     evaluation, curves = _evaluation(record, target, maps, beats, model, whole, profile)
     shaken, stable = _stability(record, classifier, target, found, beats, profile, store, progress)

@@ -16,6 +16,7 @@ from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.models.locality import NotLocal, locality
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.params import ExplainParams
+from ecgxai_core.pipeline.lazy import LazyClassifier
 from ecgxai_core.segments import segment
 from ecgxai_core.types import STANDARD_LEADS, Record
 from tests.analytic import Analytic
@@ -183,3 +184,8 @@ def test_shipped_models(name):
         assert engine.error < 1e-5
     else:
         assert engine.reason
+
+
+def test_a_classifier_that_loads_late_has_the_same_engine(tmp_path):
+    lazy = LazyClassifier(write_model(tmp_path))
+    assert engine_of(lazy).name == "local"

@@ -1,0 +1,336 @@
+"""The exact engine against sampling: ``PYTHONPATH=. python tests/benchmarks/bench_engine.py``.
+
+Not a test: what it prints depends on the machine. Writes ``engine.json`` and ``engine.md`` into
+``--out``. A pass is one forward pass of a whole record; crops count by their length. Without real
+records (see ``--data``) only the shipped model on simulated records is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.explain import explain_many
+from ecgxai_core.games import MaskedModel, to_link
+from ecgxai_core.games.engine import engine_of
+from ecgxai_core.games.players import event_keep
+from ecgxai_core.games.sums import complete_shapley
+from ecgxai_core.models.loading import load_classifier
+from ecgxai_core.models.preprocess import prepare
+from ecgxai_core.params import ExplainParams, profile
+from ecgxai_core.pipeline.explanation import explained
+from ecgxai_core.pipeline.shaking import shake
+from ecgxai_core.pipeline.units import unit_entry
+from ecgxai_core.records.read import read_record
+from ecgxai_core.segments import segment
+from ecgxai_core.settings import assets_dir
+from ecgxai_core.simulate.dataset import write_set
+from ecgxai_core.store.cache import Store
+from ecgxai_core.types import Record
+
+AF = "164889003"
+EVENTS = "event Shapley, 20 segments"
+HALF = ExplainParams(window_sec=0.5)
+FIVE = HALF.updated(top_events=5)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; ``error`` is relative to the exact values, ``top5`` Jaccard."""
+
+    model: str
+    what: str
+    how: str
+    seconds: float
+    passes: float
+    error: float | None = None
+    top5: float | None = None
+
+
+class Bench:
+    """One model and one record, and what is asked of them."""
+
+    def __init__(self, name: str, model: Path, record: Record) -> None:
+        self.name, self.record = name, record
+        self.classifier = load_classifier(model)
+        engine = engine_of(self.classifier)
+        if engine.part is None:
+            raise SystemExit(f"{name}: the local engine is off: {engine.reason}")
+        self.check = engine.error
+        self.model_input = prepare(record, self.classifier.manifest)
+        self.cut = segment(self.model_input, HALF, 0.5)
+        self.rows: list[Row] = []
+
+    def game(self, engine: str = "auto") -> MaskedModel:
+        """A fresh game without memory."""
+        return MaskedModel(self.classifier, self.model_input, AF, "zero", engine)
+
+    def add(
+        self, what: str, how: str, run: Callable[[], tuple[Any, float]], exact: Any = None
+    ) -> Any:
+        """Time ``run`` once, after what it compiles has been compiled."""
+        begun = time.perf_counter()
+        found, passes = run()
+        seconds = time.perf_counter() - begun
+        error = top = None
+        if exact is not None:
+            error = float(np.abs(found - exact).sum() / np.abs(exact).sum())
+            top = _jaccard(found, exact)
+        self.rows.append(Row(self.name, what, how, seconds, passes, error, top))
+        print(f"{self.name:10} {what:28} {how:34} {seconds:9.3f} s {passes:9.1f} passes"
+              + ("" if error is None else f"  error {error:.2g}, top five {top:.2f}"))  # fmt: skip
+        return found
+
+    # ---- the games -----------------------------------------------------------------------------
+
+    def events(self, coalitions: int) -> None:
+        """Shapley values of 20 segments by everyone, on the logit."""
+
+        def ours() -> tuple[Any, float]:
+            game = self.game()
+            closed = game.event_game(self.cut, "logit")
+            assert closed is not None
+            values = closed.shapley()
+            assert values is not None
+            return values, game.forward_passes
+
+        ours()
+        exact = ours()[0]
+        self.add(EVENTS, "exact engine", ours, exact)
+        published = FIVE.updated(engine="whole", top_events=1, n_lead_coalitions=16)
+        for n in (256, coalitions):
+            params = published.updated(n_coalitions=n)
+            how = f"generic path, {n} coalitions"
+            self.add(EVENTS, how, lambda params=params: self._generic(params), exact)
+        self._libraries(coalitions, exact)
+
+    def _generic(self, params: ExplainParams) -> tuple[Any, float]:
+        found = explain_many(self.record, self.classifier, AF, {"timeshap": params})["timeshap"]
+        return found.event_values, float(found.diagnostics["coalitions"]["event"])
+
+    def _libraries(self, coalitions: int, exact: Any) -> None:
+        import shap
+        from lime.lime_base import LimeBase
+
+        counted = [0]
+
+        def value(masks: Any) -> Any:
+            counted[0] += len(masks)
+            keep = event_keep(np.asarray(masks) > 0.5, 12)
+            return to_link(self.game("whole").probabilities(keep, self.cut), "logit")
+
+        n = len(self.cut)
+        nothing, everything = np.zeros((1, n)), np.ones((1, n))
+
+        def kernel() -> tuple[Any, float]:
+            counted[0] = 0
+            explainer = shap.KernelExplainer(value, nothing)
+            values = explainer.shap_values(everything, nsamples=coalitions, silent=True)
+            return np.ravel(values), counted[0]
+
+        def permutation() -> tuple[Any, float]:
+            counted[0] = 0
+            explainer = shap.PermutationExplainer(value, nothing, seed=0)
+            return np.ravel(explainer(everything, max_evals=coalitions).values), counted[0]
+
+        def lime() -> tuple[Any, float]:
+            counted[0] = 0
+            masks = np.random.default_rng(0).binomial(1, 0.5, (coalitions, n))
+            masks[0] = 1
+            distance = 1 - np.sqrt(masks.mean(axis=1))
+            base = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / 0.25**2)), random_state=0)
+            _, pairs, *_ = base.explain_instance_with_data(
+                masks, value(masks)[:, None], distance, 0, n, feature_selection="none"
+            )
+            return np.array([w for _, w in sorted(pairs)]), counted[0]
+
+        self.add(EVENTS, f"shap.KernelExplainer, {coalitions}", kernel, exact)
+        self.add(EVENTS, f"shap.PermutationExplainer, {coalitions}", permutation, exact)
+        self.add("LIME, 20 segments", f"lime, {coalitions} masks", lime)
+
+    def exhaustive(self) -> float:
+        """Largest difference from enumerating 12 segments through the whole model."""
+        window = HALF.updated(window_sec=len(self.model_input.values) / self.model_input.fs / 12)
+        cut = segment(self.model_input, window, window.window_sec or 0.5)
+        masks = (np.arange(2 ** len(cut))[:, None] >> np.arange(len(cut))) & 1 == 1
+
+        def whole() -> tuple[Any, float]:
+            probability = self.game("whole").probabilities(event_keep(masks, 12), cut)
+            return complete_shapley(to_link(probability, "logit")), len(masks)
+
+        right = self.add("event Shapley, 12 segments", "exhaustive, whole passes", whole)
+        closed = self.game().event_game(cut, "logit")
+        assert closed is not None
+        found = closed.shapley()
+        assert found is not None
+        return float(np.abs(found - right).max())
+
+    def maps(self) -> None:
+        """Fused and dense maps, and the published sparse one."""
+
+        def run(params: ExplainParams) -> Callable[[], tuple[Any, float]]:
+            def both() -> tuple[Any, float]:
+                found = explain_many(self.record, self.classifier, AF,
+                                     {"lime": params, "timeshap": params})  # fmt: skip
+                return found, found["lime"].diagnostics["forward_passes"]
+
+            return both
+
+        published = profile("reference")
+        sparse = {"lime": published.lime, "timeshap": published.timeshap}
+        sparse = {name: p.updated(window_sec=0.5) for name, p in sparse.items()}
+        run(FIVE)()
+        self.add("LIME + TimeSHAP, top five", "exact engine", run(FIVE))
+        self.add("LIME + TimeSHAP, all windows", "exact engine", run(HALF))
+
+        def as_published() -> tuple[Any, float]:
+            found = explain_many(self.record, self.classifier, AF, sparse)
+            return found, sum(a.diagnostics["forward_passes"] for a in found.values()) - 1
+
+        self.add("LIME + TimeSHAP, top five", "generic path, published settings", as_published)
+
+    def growth(self) -> None:
+        """How time grows with segments and masks."""
+        for window in (1.0, 0.5, 0.25):
+            params = HALF.updated(window_sec=window)
+            self._dense(f"all windows of {window:g} s, 100 masks", params)
+        for masks in (50, 200, 400):
+            self._dense(
+                f"all windows of 0.5 s, {masks} masks", HALF.updated(n_lead_coalitions=masks)
+            )
+
+    def _dense(self, what: str, params: ExplainParams) -> None:
+        def run() -> tuple[Any, float]:
+            found = explain_many(self.record, self.classifier, AF, {"timeshap": params})["timeshap"]
+            return found, found.diagnostics["forward_passes"]
+
+        run()  # compiles the crops of this length
+        self.add(what, "exact engine", run)
+
+    # ---- whole batches -------------------------------------------------------------------------
+
+    def batch(self, records: list[Record], generic: int) -> None:
+        """Many records through explanation, fusion, extra beat and evaluation, nothing cached."""
+        five = FIVE.updated(window_sec=None)
+        fast = profile("default").updated(explain=five, lime=five, timeshap=five)
+        whole = five.updated(engine="whole")
+        slow = profile("default").updated(explain=whole, lime=whole, timeshap=whole)
+        for what, work in (("fused + extra beat", _shaken), ("full evaluation", _evaluated)):
+            before = _memory()
+            seconds = self._many(work, records, fast)
+            grown = _memory() - before
+            self._report(
+                what, "exact engine", seconds, len(records), f", {_memory()} MB (+{grown})"
+            )
+            some = records[:generic]
+            self._report(what, "generic path", self._many(work, some, slow), len(some))
+
+    def _many(self, work: Any, records: list[Record], chosen: Any) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(Path(folder), 10**9)
+            begun = time.perf_counter()
+            for record in records:
+                work(record, self.classifier, chosen, store)
+            seconds = time.perf_counter() - begun
+            store.close()
+        return seconds
+
+    def _report(self, what: str, how: str, seconds: float, n: int, more: str = "") -> None:
+        self.rows.append(
+            Row(self.name, f"{what}, a record (n = {n})", how, seconds / n, float("nan"))
+        )
+        print(f"{self.name:10} {what}: {how}, {n} records, {seconds / n:.2f} s each, "
+              f"{60 * n / seconds:.1f} a minute{more}")  # fmt: skip
+
+
+def _shaken(record: Record, classifier: Any, chosen: Any, store: Store) -> None:
+    found = explained(record, classifier, AF, chosen, store)
+    try:
+        shake(record, classifier, AF, found, chosen, store)
+    except EcgXaiError as error:
+        print(f"{record.name}: {error}")
+
+
+def _evaluated(record: Record, classifier: Any, chosen: Any, store: Store) -> None:
+    unit_entry(record, classifier, AF, chosen, store)
+
+
+def _jaccard(left: Any, right: Any) -> float:
+    tops = [
+        set(np.argsort(-np.abs(values), kind="stable")[:5].tolist()) for values in (left, right)
+    ]
+    return len(tops[0] & tops[1]) / len(tops[0] | tops[1])
+
+
+def _memory() -> int:
+    """Largest memory of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _benches(data: Path, folder: Path) -> Iterator[tuple[Bench, list[Record]]]:
+    simulated = folder / "records"
+    write_set(simulated, 50, 7)
+    records = [read_record(path) for path in sorted(simulated.rglob("*.hea"))]
+    default = assets_dir() / "models" / "ptbxl_resnet" / "ptbxl_resnet.keras"
+    real = [read_record(path) for path in sorted((data / "cinc2020_sample").rglob("*.hea"))]
+    first = next((r for r in real if r.name == "A0003"), records[0])
+    yield Bench("default", default, first), real or records
+    if real:
+        yield Bench("reference", data / "reference_model" / "cinc_resnet.keras", first), real
+
+
+def _table(rows: list[Row]) -> str:
+    head = ("model", "what", "how", "seconds", "passes", "error", "top five")
+    lines = [head, ("---",) * len(head)]
+    for row in rows:
+        passes = "" if np.isnan(row.passes) else f"{row.passes:.1f}"
+        error = "" if row.error is None else f"{row.error:.1%}"
+        top = "" if row.top5 is None else f"{row.top5:.2f}"
+        lines.append((row.model, row.what, row.how, f"{row.seconds:.3f}", passes, error, top))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """Measure everything, print it, and write JSON and Markdown."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, default=Path("runs/bench_engine"))
+    parser.add_argument("--records", type=int, default=50, help="records of the batches")
+    parser.add_argument(
+        "--generic", type=int, default=2, help="of which the generic path sees these"
+    )
+    parser.add_argument("--coalitions", type=int, default=2000)
+    chosen = parser.parse_args()
+    rows: list[Row] = []
+    facts: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for bench, records in _benches(chosen.data, Path(folder)):
+            bench.events(chosen.coalitions)
+            facts[f"{bench.name}: self-check error"] = bench.check
+            facts[f"{bench.name}: difference to 4096 whole passes"] = bench.exhaustive()
+            bench.maps()
+            bench.growth()
+            bench.batch(records[: chosen.records], chosen.generic)
+            rows += bench.rows
+            facts[f"{bench.name}: memory MB"] = _memory()
+    for name, value in facts.items():
+        print(f"{name}: {value}")
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    (chosen.out / "engine.md").write_text(_table(rows))
+    (chosen.out / "engine.json").write_text(
+        json.dumps({"facts": facts, "rows": [asdict(row) for row in rows]}, indent=1)
+    )
+
+
+if __name__ == "__main__":
+    main()
