@@ -197,7 +197,7 @@ def shown_table(
     order = [c for m in main for c in (m, *(b for b in beside if b.startswith(m + "_")))]
     more = {"on_select": "rerun", "selection_mode": "single-row"} if select else {}
     event = frame.table(
-        rows,
+        _titled(rows),
         name,
         f"{name}.csv",
         hint="Select a row to open the record." if select else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -152,11 +152,15 @@ def ask_settings(view: View) -> None:
 
 
 def _ask_weights(view: View) -> None:
-    """Weights of the methods as one share; off = those of the diagnosis."""
+    """Weights of the methods, as one share where there are two; first those of the diagnosis."""
     given = view.fusion.method_weights
     row = find_diagnosis(services.target(view))
     own = dict(row.method_weights) if row is not None and row.method_weights else {}
     weights = given or tuple(own.get(name, 1.0) for name in FUSED_METHODS)
+    said = "the diagnosis's own weights until you move it" if given is None else "your weights"
+    if len(weights) != 2:
+        _ask_each_weight(view, weights, said)
+        return
     first, second = (review.method_title(name) for name in FUSED_METHODS)
     share = round(weights[0] / (sum(weights) or 1.0), 2)
 
@@ -173,8 +177,24 @@ def _ask_weights(view: View) -> None:
         step=0.05,
         key=_WEIGHT,
         on_change=weigh,
-        help="the diagnosis's own weights until you move it" if given is None else "your weights",
+        help=said,
     )
+
+
+def _ask_each_weight(view: View, weights: Sequence[float], said: str) -> None:
+    for number, name in enumerate(FUSED_METHODS):
+        key = f"{_WEIGHT}-{name}"
+
+        def weigh(number: int = number, key: str = key) -> None:
+            changed = [*weights]
+            changed[number] = float(st.session_state[key])
+            apply(view.fusion.updated(method_weights=tuple(changed)))
+
+        value = round(float(weights[number]), 2)
+        st.slider(
+            f"Weight of {review.method_title(name)}", 0.0, 1.0, step=0.05, key=key,
+            on_change=weigh, help=said, **controls.seeded(key, value, "value"),
+        )  # fmt: skip
 
 
 def pin_bar(view: View) -> FusionParams | None:

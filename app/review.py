@@ -84,10 +84,12 @@ def shown_map(fused: FusedMap, view: View) -> FusedMap:
     return replace(fused, weights=np.where(kept, fused.weights, np.float32(0)))
 
 
-def closer(maps_: Mapping[str, Map], start: float, stop: float) -> tuple[float, float]:
-    """A part that can be read in a narrow sheet: as asked, or what lies around the strongest moment
-    of the first map."""
-    width = _NARROW_SEC / (2 if frame.on_phone() else 1)
+def closer(
+    maps_: Mapping[str, Map], start: float, stop: float, width: float = _NARROW_SEC
+) -> tuple[float, float]:
+    """A part that can be read in a narrow sheet: as asked, or ``width`` seconds (half on a phone)
+    around the strongest moment of the first map."""
+    width = width / (2 if frame.on_phone() else 1)
     if stop - start <= width:
         return start, stop
     first = next(iter(maps_.values()))
@@ -95,8 +97,7 @@ def closer(maps_: Mapping[str, Map], start: float, stop: float) -> tuple[float, 
     middle = float(first.edges_sec[int(moments.argmax())]) + 0.25
     begin = min(max(start, middle - width / 2), stop - width)
     st.caption(
-        f"{begin:.1f} to {begin + width:.1f} s, around the strongest moment; each map "
-        "relative to its own largest value. Choose a shorter part to see another."
+        f"{begin:.1f} to {begin + width:.1f} s, around the strongest moment of the first map."
     )
     return begin, begin + width
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from app import frame, jobs, services
+from app import frame, jobs, review, services
 from app.frame import escaped, target_name
 from app.state import View
 from ecgxai_core.errors import EcgXaiError
@@ -27,6 +27,7 @@ from ecgxai_core.types import Attribution, FusedMap, Prediction, Record
 __all__ = ["two_models"]
 
 Map = Attribution | FusedMap
+_SHOWN_SEC = 4.5
 
 
 def two_models(view: View) -> None:
@@ -122,8 +123,10 @@ def _maps(view: View, second: View, record: Record) -> None:
     left.metric("Rank correlation", _number(agreement["spearman"]), help="0 is chance, 1 alike")
     middle.metric("Same sign", _number(agreement["same_sign"], percent=True), help="0.5 is chance")
     right.metric("Explored by both", _number(agreement["shared"], percent=True))
-    style = PaperStyle(layout="12x1", theme=frame.colours())
-    figure = comparison_figure(record, style, titled)
+    width = 360 if frame.on_phone() else 850
+    style = PaperStyle(layout="12x1", theme=frame.colours(), width_px=width)
+    start, stop = review.closer(titled, 0.0, record.duration, _SHOWN_SEC)
+    figure = comparison_figure(record, style, titled, start=start, stop=stop)
     words = " ".join(map_in_words(item, target_name(code), title) for title, item in titled.items())
     frame.figure(
         figure, "two-maps", words, pd.DataFrame([agreement]), file_name=f"{record.name}_two_models"

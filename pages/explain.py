@@ -46,6 +46,7 @@ part = {"start": sheet.start, "stop": sheet.stop}
 if view.method == review.SIDE_BY_SIDE and sheet.overlay and len(maps) > 1:
     titled = {review.method_title(name): item for name, item in maps.items()}
     low, high = review.closer(maps, sheet.start, sheet.stop)
+    st.caption("Each map relative to its own largest value. A shorter part shows another moment.")
     figure = comparison_figure(
         sheet.record, sheet.style, titled, start=low, stop=high, own_scale=True
     )

@@ -20,6 +20,8 @@ __all__ = ["MapPanel", "Trace", "map_panels", "sweep_map"]
 _ROW = 15
 _TRACE = 90
 _SEQUENTIAL = "Cividis"
+_LEAST_SPAN = 0.02
+"""Of the colours of a sweep: differences far below it must not look like differences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +150,15 @@ def sweep_map(
     import plotly.graph_objects as go
 
     names_x, names_y = [_text(v) for v in x[1]], [_text(v) for v in y[1]]
+    low, high = _span(values)
     figure = go.Figure(
         go.Heatmap(
             x=names_x,
             y=names_y,
             z=values,
             colorscale=_SEQUENTIAL,
+            zmin=low,
+            zmax=high,
             text=[[_cell(v, chance) for v in line] for line in values],
             texttemplate="%{text}",
             textfont={"size": 11},
@@ -191,6 +196,16 @@ def sweep_map(
         uirevision="sweep",
     )
     return figure
+
+
+def _span(values: FloatArray) -> tuple[float, float]:
+    """Ends of the colours: those of the values, but never closer than :data:`_LEAST_SPAN`."""
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    spare = max(0.0, _LEAST_SPAN - (high - low)) / 2
+    return low - spare, high + spare
 
 
 def _drawn(panel: MapPanel, theme: Theme, *, first: bool) -> tuple[Any, ...]:

@@ -57,7 +57,7 @@ def test_a_run_has_classes_records_and_pairs(monkeypatch):
     means = next(d.value for d in at.dataframe if "ci_low" in d.value)
     assert {"random", "empty", "ceiling", "n_undefined"} <= set(means.columns)
     records = next(d.value for d in at.dataframe if "attauc_strict_random" in d.value)
-    assert set(records["method"]) == {"lime", "timeshap", "fused"}
+    assert set(records["method"]) == {"LIME", "TimeSHAP", "Fused"}
 
 
 def test_methods_of_a_pair_can_be_chosen(monkeypatch):

@@ -10,6 +10,7 @@ the work folder, so that it is made once), starts the dashboard on it and takes 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import subprocess
@@ -116,6 +117,7 @@ def prepare(work: Path) -> dict[str, str]:
         model = next((REPO / "assets" / "models" / "ptbxl_resnet").glob("*.keras"))
         _command(environment, "run", "--data", str(data), "--model", str(model), "--out", str(run),
                  "--target", AF, "--target", LBBB)  # fmt: skip
+    _training_runs(work / "models")
     folders = (data, work / EMPTY, failed)
     return {
         **environment,
@@ -123,6 +125,20 @@ def prepare(work: Path) -> dict[str, str]:
         "ECGXAI_RUNS": str(work / "runs"),
         "ECGXAI_MODELS": str(work / "models"),
     }
+
+
+def _training_runs(folder: Path) -> None:
+    """Two histories as the trainer writes them, to see their table and curves; not of any model."""
+    for number, name in enumerate(("first", "second")):
+        run = folder / f"example_{name}"
+        run.mkdir(parents=True, exist_ok=True)
+        params = {"model": {"name": "resnet"}, "seed": number, "schedule": {"learning_rate": 0.001}}
+        (run / "config.json").write_text(json.dumps({"params": params}), "utf-8")
+        rows = [
+            {"epoch": i, "auroc": 0.92 - 0.4 / (i + 2 + number), "loss": 0.2 + 0.5 / (i + 1)}
+            for i in range(12)
+        ]
+        (run / "history.json").write_text(json.dumps(rows), "utf-8")
 
 
 def _command(environment: dict[str, str], *arguments: str) -> None:
