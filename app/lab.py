@@ -1,16 +1,16 @@
-"""The fusion lab: settings, live scores, A against B, and sweeps."""
+"""The fusion lab: settings, live scores, A against B."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import controls, frame, jobs, review, services, state
+from app import controls, frame, review, services, state
 from app.frame import escaped
 from app.state import View
-from ecgxai_core.diagnoses import aliases, find_diagnosis
+from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.metrics import METRICS
 from ecgxai_core.metrics.plausibility import plausibility
@@ -18,12 +18,9 @@ from ecgxai_core.params import FusionParams, profile
 from ecgxai_core.pipeline.comparing import SideBySide, side_by_side
 from ecgxai_core.pipeline.explanation import FUSED_METHODS, fused_map
 from ecgxai_core.pipeline.judging import Beats, beats_of
-from ecgxai_core.pipeline.sweep import MEASURES, SWEPT, Sweep, cached_case, default_axis, sweep
 from ecgxai_core.plots.layout import Panel
 from ecgxai_core.plots.maps import MapPanel, Trace
 from ecgxai_core.plots.paper import PaperStyle, thinned
-from ecgxai_core.records.read import read_record
-from ecgxai_core.report.commands import run_command
 from ecgxai_core.types import Attribution, FusedMap, Record, Score
 
 if TYPE_CHECKING:
@@ -34,11 +31,8 @@ __all__ = [
     "apply",
     "ask_settings",
     "beats",
-    "command",
     "compared",
-    "first_measures",
     "fused_with",
-    "in_force",
     "needed_attributions",
     "needed_record",
     "pin_bar",
@@ -46,11 +40,6 @@ __all__ = [
     "score_table",
     "scores",
     "sheet_style",
-    "sweep_cells",
-    "sweep_form",
-    "sweep_job",
-    "sweep_words",
-    "take_best",
     "trace",
 ]
 
@@ -68,7 +57,6 @@ _LABELS = {
     "topk": "Leads named (topk)",
 }
 _WEIGHT = "lab-weight"
-_THIS, _ALL = "This record", "All explained records of the class"
 
 
 def apply(params: FusionParams) -> None:
@@ -275,78 +263,6 @@ def compared(one: FusedMap, other: FusedMap) -> tuple[SideBySide, list[MapPanel]
     return both, [MapPanel(title, both.leads, both.edges_sec, part) for title, part in parts]
 
 
-def sweep_form() -> dict[str, Any]:
-    """Widgets of a sweep: two parameters, the records, and whether the model is asked."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        x = st.selectbox("Across", SWEPT, index=SWEPT.index("beta"), key="sweep-x", width=170)
-        others = [name for name in SWEPT if name != x]
-        y = st.selectbox("Down", others, key="sweep-y", width=170)
-        scope = st.segmented_control(
-            "Records", (_THIS, _ALL), default=_THIS, required=True, key="sweep-scope"
-        )
-        deletion = st.toggle(
-            "Deletion gain too",
-            key="sweep-deletion",
-            help="asks the model about every map: slower, in the background",
-        )
-    return {"x": x, "y": y, "whole": scope == _ALL, "deletion": deletion}
-
-
-def sweep_job(view: View, form: Mapping[str, Any], *, begin: bool) -> jobs.Job | None:
-    """The job of a sweep; started only if ``begin``."""
-    record, code = services.record(view), services.target(view)
-    chosen, store, params = services.classifier(view), services.store(view), view.parameters
-    data, found = services.data_set(view), services.predictions(view)
-    axes = default_axis(form["x"]), default_axis(form["y"])
-    scope = f"{data.path if data else ''}" if form["whole"] else f"{record.digest}:{view.start}"
-    others = params.fusion.model_dump(exclude={form["x"], form["y"]})
-    settings = [params.updated(fusion=FusionParams()).model_dump_json(), sorted(others.items())]
-    key = f"sweep:{scope}:{chosen.digest}:{code}:{sorted(form.items())}:{settings}"
-    if not begin:
-        return jobs.get(key)
-    if (old := jobs.get(key)) is not None and not old.active:
-        jobs.forget(key)  # more records may have been explained since
-    codes = set(aliases(code))
-    infos = [
-        info
-        for info in (found.records if found and form["whole"] else ())
-        if info.labels is None or codes & set(info.labels)
-    ]
-
-    def work(progress: jobs.Progress) -> Sweep:
-        cases = []
-        for number, info in enumerate(infos):
-            progress(number, 2 * len(infos), f"looking for explanations: {info.name}")
-            cases.append(cached_case(read_record(info.path), chosen, code, params, store))
-        if not form["whole"]:
-            cases.append(cached_case(record, chosen, code, params, store, start_sec=view.start))
-        there = [case for case in cases if case is not None]
-        model = chosen if form["deletion"] else None
-        return sweep(there, *axes, params, classifier=model, progress=progress)
-
-    return jobs.start(key, f"Sweep of {form['x']} and {form['y']}", work)
-
-
-def sweep_cells(found: Sweep) -> pd.DataFrame:
-    """The sweep as a table for people."""
-    frame_ = found.frame[found.frame["n"] > 0]
-    return frame_.assign(measure=[MEASURES[name] for name in frame_["measure"]])
-
-
-def command(view: View) -> str:
-    """The run with the view's settings, as a command line; folders are names only."""
-    data, model = services.data_set(view), services.model(view)
-    return run_command(
-        {
-            "data": data.path.name if data else "DATA",
-            "model": model.path.name if model else "MODEL",
-            "mode": "eval",
-            "targets": [services.target(view)],
-            "profile": view.parameters.as_key(),
-        }
-    )
-
-
 def sheet_style() -> PaperStyle:
     """Twelve rows, as high as the column beside the settings asks for."""
     width = 360 if frame.on_phone() else 600
@@ -359,51 +275,3 @@ def trace(record: Record, fused: FusedMap) -> Trace:
     panel = Panel(lead, lead, 1, float(fused.edges_sec[0]), float(fused.edges_sec[-1]), 0.0, 2.0)
     seconds, values = thinned(record, panel)
     return Trace(f"Lead {lead}", seconds, values)
-
-
-def first_measures(found: Sweep) -> list[str]:
-    """What is drawn first: localisation, deletion gain and stability, where they are."""
-    wanted = ("attauc_strict", "deletion_gain", "spearman", "shown")
-    return [name for name in wanted if name in found.measures()][:3]
-
-
-def in_force(found: Sweep, view: View) -> tuple[Any, Any]:
-    """The view's values of the two swept parameters."""
-    weights = view.fusion.method_weights
-
-    def value(name: str) -> Any:
-        if name == "method_weights":
-            return weights[0] if weights else None
-        return getattr(view.fusion, name)
-
-    return value(found.x.name), value(found.y.name)
-
-
-def sweep_words(found: Sweep, measure: str) -> str:
-    """One sentence about a sweep: where it is best, and the chance level."""
-    best, chance = found.peak(measure), found.chance(measure)
-    said = f"{MEASURES[measure]} by {found.x.name} and {found.y.name}: best {best.value:.3f} at "
-    said += f"{found.x.name} {best.x}, {found.y.name} {best.y}"
-    return said + (f"; chance {chance:.3g}" if chance == chance else "")
-
-
-def take_best(view: View, found: Sweep) -> None:
-    """Take the best grid point into the view, and show the run that uses it."""
-    measures = found.measures()
-    if not measures:
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        measure = st.selectbox("Best by", measures, key="sweep-best", width=260,
-                               format_func=MEASURES.__getitem__)  # fmt: skip
-        best = found.best(measure, view.fusion)
-        st.button(
-            "Take the best into the run",
-            icon=":material/check:",
-            on_click=apply,
-            args=(best,),
-            disabled=best == view.fusion,
-            key="sweep-take",
-        )
-    if best == view.fusion:
-        st.caption("These settings are in force. A run with them (put your own folders in):")
-        st.code(command(view), language="bash", wrap_lines=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import frame, jobs, lab, review, services, state
+from app import frame, lab, review, services, state, sweeping
 from app.frame import target_name
 from app.state import View
-from ecgxai_core.pipeline.sweep import MEASURES
 from ecgxai_core.plots.charts import lead_bars
-from ecgxai_core.plots.maps import map_panels, sweep_map
+from ecgxai_core.plots.maps import map_panels
 from ecgxai_core.plots.paper import ecg_figure
 from ecgxai_core.plots.words import cell_table, lead_ranking, map_in_words
 from ecgxai_core.types import Attribution, Record
@@ -29,7 +28,7 @@ def live(record: Record, found: dict[str, Attribution]) -> None:
         if frame.part_of(view, PARTS, "lab-part") == "Map":
             map_part(view, record, found)
         else:
-            sweep_part(view)
+            sweeping.sweep_part(view)
 
 
 def map_part(view: View, record: Record, found: dict[str, Attribution]) -> None:
@@ -64,48 +63,6 @@ def map_part(view: View, record: Record, found: dict[str, Attribution]) -> None:
     )
     with st.expander("Every score, beside a random map, an empty map and the best possible"):
         frame.table(lab.score_table(scores), "lab-scores", f"{record.name}_scores.csv")
-
-
-def sweep_part(view: View) -> None:
-    """Two parameters over a grid, and taking the best of it."""
-    theme, name = frame.colours(), target_name(services.target(view))
-    form = lab.sweep_form()
-    begin = st.button("Run the sweep", type="primary", icon=":material/play_arrow:")
-    job = lab.sweep_job(view, form, begin=begin)
-    if job is None:
-        frame.empty(
-            "This sweep has not been run yet.",
-            "It fuses and judges the cached explanations at every point of the grid; choose "
-            "two parameters and run it.",
-        )
-        st.stop()
-    jobs.show(job)
-    if job.state != "done":
-        st.stop()
-    done = job.result
-    st.caption(
-        f"{done.records} record(s), {frame.escaped(name)}. Ring: best; dotted: in force. "
-        "tau and topk change what is shown, never a score."
-    )
-    chosen = st.multiselect(
-        "Measures", done.measures(), key="sweep-measures",
-        default=lab.first_measures(done), format_func=MEASURES.__getitem__,
-    )  # fmt: skip
-    columns = st.columns(max(1, min(2, len(chosen))))
-    for number, measure in enumerate(chosen):
-        with columns[number % len(columns)]:
-            frame.figure(
-                sweep_map(
-                    (done.x.name, done.x.values), (done.y.name, done.y.values),
-                    done.grid(measure), MEASURES[measure], theme,
-                    chance=done.chance(measure), current=lab.in_force(done, view),
-                ),
-                f"sweep-{measure}",
-                lab.sweep_words(done, measure),
-                file_name=f"sweep_{done.x.name}_{done.y.name}_{measure}",
-            )  # fmt: skip
-    frame.table(lab.sweep_cells(done), "sweep-cells", "sweep.csv")
-    lab.take_best(view, done)
 
 
 view = frame.page("Fusion lab", PARTS)
