@@ -30,7 +30,7 @@ MAX_SPAN = 5
 """Most segments that one position may see: the table takes ``2 ** span`` patterned passes."""
 
 WHOLE_FROM = 0.7
-"""A coalition whose crops would cost this share of a pass goes through the model as a whole."""
+"""A coalition whose crops would cost more of a pass than this goes through the model whole."""
 
 CROP_RATIO = 0.8
 """Crops come in lengths of this ratio, from the longest down, so that few shapes are compiled."""
@@ -172,11 +172,22 @@ class LocalGame:
         """The units that each coalition is put together from, beside the table.
 
         ``keep`` is ``bool[n, lead, segment]`` in the model's lead order. ``None`` = a whole pass is
-        cheaper. What comes out depends on the coalition alone, so its value always has the same
-        bytes.
+        cheaper than the units that no earlier row of ``keep`` needs: along a deletion curve only
+        windows whose mask changed are computed. What was asked for in other calls has no say, so
+        the same call always gives the same bytes.
         """
         _, mixed = _wholly_on_and_mixed(keep)
-        return [self._plan(row, here) for row, here in zip(keep, mixed, strict=True)]
+        planned: set[Unit] = set()
+        plans: list[tuple[Unit, ...] | None] = []
+        for row, here in zip(keep, mixed, strict=True):
+            units = self._units(row, here) if here.any() else ()
+            fresh = [unit for unit in units if unit not in planned]
+            if sum(self.cost(unit) for unit in fresh) > WHOLE_FROM:
+                plans.append(None)
+                continue
+            planned.update(fresh)
+            plans.append(units)
+        return plans
 
     def pooled(self, keep: BoolArray, plans: list[tuple[Unit, ...]]) -> FloatArray:
         """``float64[n, channel]``: pooled features (means or maxima) of coalitions."""
@@ -204,16 +215,12 @@ class LocalGame:
 
     # ---- planning ----------------------------------------------------------------------------
 
-    def _plan(self, keep: BoolArray, mixed: BoolArray) -> tuple[Unit, ...] | None:
-        runs = self._runs(mixed)
+    def _units(self, keep: BoolArray, mixed: BoolArray) -> tuple[Unit, ...]:
         units = []
-        cost = 0.0
-        for begin, end in runs:
-            crop = self._crop(begin, end)
-            cost += crop.length
-            cells = keep[:, crop.segments[0] : crop.segments[1] + 1]
-            units.append((begin, end, np.packbits(cells).tobytes()))
-        return None if cost > WHOLE_FROM * len(self._values) else tuple(units)
+        for begin, end in self._runs(mixed):
+            first, last = self._crop(begin, end).segments
+            units.append((begin, end, np.packbits(keep[:, first : last + 1]).tobytes()))
+        return tuple(units)
 
     def _runs(self, mixed: BoolArray) -> list[tuple[int, int]]:
         """Runs of blocks: those around a lone mixed segment together, the others one by one."""

@@ -50,7 +50,7 @@ class MaskedModel:
 
     Where the model allows it the exact local engine puts coalitions together from pieces of the
     record (:mod:`ecgxai_core.games.local`); otherwise, and where that would cost more, the masked
-    record goes through the model as a whole. Which of the two depends on the coalition alone.
+    record goes through the model as a whole. Which of the two depends on the call alone.
 
     A coalition is evaluated once, whoever asks for it: coalitions are told apart by the packed
     bits of ``keep`` and the edges of the segmentation. The intact record and duplicates cost
