@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ecgxai_core.models.model_file import read_model_file
 from ecgxai_core.models.locality import receptive_field
+from ecgxai_core.models.model_file import read_model_file
 from ecgxai_core.models.structure import Structure, examine
 from tests.models.conftest import residual_network
 
