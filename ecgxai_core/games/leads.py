@@ -8,29 +8,20 @@ I and II do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 
 import numpy as np
 
 from ecgxai_core.errors import ExplanationError
+from ecgxai_core.records.leads import DERIVED_LEADS, INDEPENDENT_LEADS
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, ModelInput, Segmentation
 
 __all__ = [
-    "DERIVED_LEADS",
-    "INDEPENDENT_LEADS",
     "evidence_leads",
     "independent_signals",
     "limb_residual",
     "rederive",
 ]
-
-INDEPENDENT_LEADS: tuple[str, ...] = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
-
-DERIVED_LEADS: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {"III": (-1.0, 1.0), "aVR": (-0.5, -0.5), "aVL": (1.0, -0.5), "aVF": (-0.5, 1.0)}
-)
-"""Factors of I and II that give each derived lead (Einthoven 1908; Goldberger 1942)."""
 
 _LARGEST_RESIDUAL = 0.1
 
@@ -84,7 +75,7 @@ def independent_signals(
     Parameters
     ----------
     keep
-        ``bool[n, lead, segment]``, rows in the order of :data:`INDEPENDENT_LEADS`, as far as the
+        ``bool[n, lead, segment]``, rows in the order of :data:`~ecgxai_core.records.leads.INDEPENDENT_LEADS`, as far as the
         model has them; ``False`` = masked.
     baseline
         ``float32[sample, lead]`` in model lead order

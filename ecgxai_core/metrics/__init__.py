@@ -1,25 +1,47 @@
-"""How far a map can be trusted: plausibility, faithfulness, stability; rankings and summaries.
+"""How far a map can be trusted: plausibility, faithfulness, stability, sanity, complexity.
 
 One verb a module, named like it (``plausibility.plausibility``, ``faithfulness.faithfulness``,
-``stability.stability``), each giving :class:`~ecgxai_core.types.Score` values that stand beside
-what a random and an empty map reach, and the best possible. ``METRICS`` describes every number by
-name: title, direction, category, chance level, when it is undefined.
+``removal.removal``, ``road.road``, ``stability.stability``, ``robustness.robustness``,
+``sanity.sanity``, ``complexity.complexity``), each giving :class:`~ecgxai_core.types.Score` values
+that stand beside what a random and an empty map reach, and the best possible. ``METRICS``
+describes every number by name: title, direction, category, chance level, cost, when it is
+undefined. ``references`` makes the maps that know nothing, ``testing`` compares methods.
 """
 
+from dataclasses import replace
+
+from ecgxai_core.metrics import complexity as _complexity
 from ecgxai_core.metrics import faithfulness as _faithfulness
 from ecgxai_core.metrics import plausibility as _plausibility
 from ecgxai_core.metrics import published as _published
+from ecgxai_core.metrics import removal as _removal
+from ecgxai_core.metrics import road as _road
+from ecgxai_core.metrics import robustness as _robustness
+from ecgxai_core.metrics import sanity as _sanity
 from ecgxai_core.metrics import stability as _stability
 from ecgxai_core.metrics.base import Metric, by_name, score_columns
 from ecgxai_core.metrics.summary import summarise
 
 __all__ = ["METRICS", "Metric", "score_columns", "summarise"]
 
+_COSTS = {
+    "plausibility": "none",
+    "faithfulness": "n_random (steps - 1) forward passes a record, 4 (steps - 1) a map",
+    "stability": "one explanation of the changed record",
+}
+"""Of metrics that do not say it themselves."""
+
 METRICS = by_name(
-    (
+    metric if metric.cost else replace(metric, cost=_COSTS[metric.category])
+    for metric in (
         *_plausibility.METRICS,
         *_faithfulness.METRICS,
+        *_removal.METRICS,
+        *_road.METRICS,
         *_stability.METRICS,
+        *_robustness.METRICS,
+        *_sanity.METRICS,
+        *_complexity.METRICS,
         *_published.METRICS,
     )
 )

@@ -13,7 +13,7 @@ __all__ = ["Category", "Direction", "Map", "Metric", "by_name", "score_columns"]
 Map = Attribution | FusedMap
 """What a metric judges: anything with ``leads``, ``edges_sec``, ``weights`` and ``density()``."""
 
-Category = Literal["plausibility", "faithfulness", "stability"]
+Category = Literal["plausibility", "faithfulness", "stability", "sanity", "complexity"]
 Direction = Literal["higher", "lower", "none"]
 
 
@@ -35,6 +35,9 @@ class Metric:
         When the value is NaN.
     source
         Where the definition comes from.
+    cost
+        What it takes beyond the map itself, in forward passes or explanations; empty = what is
+        usual in its category.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Metric:
     chance: str
     undefined: str
     source: str = ""
+    cost: str = ""
 
 
 def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:

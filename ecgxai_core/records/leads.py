@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from ecgxai_core.errors import RecordError
 from ecgxai_core.types import STANDARD_LEADS
 
-__all__ = ["lead_name", "standard_order"]
+__all__ = ["DERIVED_LEADS", "INDEPENDENT_LEADS", "lead_name", "standard_order"]
+
+INDEPENDENT_LEADS: tuple[str, ...] = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+
+DERIVED_LEADS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"III": (-1.0, 1.0), "aVR": (-0.5, -0.5), "aVL": (1.0, -0.5), "aVF": (-0.5, 1.0)}
+)
+"""Factors of I and II that give each derived lead (Einthoven 1908; Goldberger 1942)."""
 
 _BY_UPPER = {lead.upper(): lead for lead in STANDARD_LEADS}
 

@@ -8,13 +8,12 @@ import pytest
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.games.baselines import baseline_signal
 from ecgxai_core.games.leads import (
-    DERIVED_LEADS,
-    INDEPENDENT_LEADS,
     evidence_leads,
     independent_signals,
     limb_residual,
     rederive,
 )
+from ecgxai_core.records.leads import DERIVED_LEADS, INDEPENDENT_LEADS
 from ecgxai_core.types import STANDARD_LEADS, ModelInput, Segmentation
 from tests.small import FS, beats
 

@@ -18,6 +18,7 @@ def test_descriptions_are_complete() -> None:
         assert metric.title
         assert metric.chance
         assert metric.undefined
+        assert metric.cost
         assert metric.direction in {"higher", "lower", "none"}
 
 

@@ -1,0 +1,151 @@
+"""Robustness: does a map survive noise, a shift and a gain that leave the prediction alone?
+
+Every change has a known map of its times, and a map is compared only where the prediction stayed:
+where the model answers otherwise, the explanation ought to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecgxai_core.metrics.base import Direction, Map, Metric
+from ecgxai_core.metrics.raster import raster_for, rasterise
+from ecgxai_core.metrics.stability import TimeMapping, stability
+from ecgxai_core.params import StabilityParams
+from ecgxai_core.types import Score
+
+__all__ = ["KINDS", "METRICS", "STAYED_WITHIN", "Trial", "max_sensitivity", "robustness", "stayed"]
+
+KINDS: tuple[str, ...] = ("noise", "shift", "gain")
+"""Kinds of :mod:`ecgxai_core.disturb`."""
+
+STAYED_WITHIN = 0.1
+"""A probability that moves by more is another prediction; so is one on the other side of 0.5."""
+
+_NAN = float("nan")
+_NAMES = ("spearman", "weighted_jaccard")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A record that was changed and explained again: its kind, new map and map of times."""
+
+    kind: str
+    changed: Map
+    time_map: TimeMapping
+
+
+def stayed(before: float, after: float, within: float = STAYED_WITHIN) -> bool:
+    """Whether a prediction is still the same: same side of 0.5, and not far away."""
+    return (before >= 0.5) == (after >= 0.5) and abs(after - before) <= within
+
+
+def robustness(
+    original: Map,
+    trials: Sequence[Trial],
+    r_peaks_sec: npt.ArrayLike,
+    params: StabilityParams,
+) -> tuple[Score, ...]:
+    """Compare a map with those of the changed records, beat by beat.
+
+    Parameters
+    ----------
+    original
+        The map of the record as it is.
+    trials
+        Changed records, explained as the original was. Several of a kind are averaged.
+    r_peaks_sec
+        R peaks of the original, seconds.
+    params
+        As for the extra beat (:func:`ecgxai_core.metrics.stability.stability`).
+
+    Returns
+    -------
+    For each of :data:`KINDS` ``spearman_<kind>`` and ``weighted_jaccard_<kind>`` over lead x beat,
+    NaN where no prediction stayed; ``max_sensitivity`` over the noisy records; and
+    ``predictions_stayed``, the share of all trials that could be compared.
+    """
+    kept = [t for t in trials if stayed(original.probability, t.changed.probability)]
+    scores = []
+    for kind in KINDS:
+        found = [
+            {s.metric: s for s in stability(original, t.changed, r_peaks_sec, t.time_map, params)}
+            for t in kept
+            if t.kind == kind
+        ]
+        for name in _NAMES:
+            own = [row[name] for row in found]
+            scores.append(
+                Score(
+                    f"{name}_{kind}",
+                    _mean([s.value for s in own]),
+                    random=_mean([s.random for s in own]),
+                    ceiling=1.0,
+                )
+            )
+    noise = [t.changed for t in kept if t.kind == "noise"]
+    scores.append(
+        Score("max_sensitivity", max_sensitivity(original, noise), float(np.sqrt(2)), ceiling=0.0)
+    )
+    share = len(kept) / len(trials) if trials else _NAN
+    scores.append(Score("predictions_stayed", share, ceiling=1.0))
+    return tuple(scores)
+
+
+def max_sensitivity(original: Map, changed: Sequence[Map], bin_sec: float = 0.02) -> float:
+    """Largest |phi(x + d) - phi(x)| / |phi(x)| over maps of slightly changed records.
+
+    Yeh et al. 2019 (arXiv 1901.09392), Euclidean norm, on the common raster; what was not explored
+    counts as zero. Unrelated maps of equal size have the square root of 2. NaN without a changed
+    map, or where the original is all zero.
+    """
+    raster = raster_for(original, bin_sec)
+    before = rasterise(original, raster).scores
+    size = float(np.linalg.norm(before))
+    if size <= 0 or not changed:
+        return _NAN
+    return max(
+        float(np.linalg.norm(rasterise(item, raster).scores - before)) / size for item in changed
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of what is defined; NaN where nothing is."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else _NAN
+
+
+_COST = "one explanation a trial"
+_UNDEFINED = "no prediction stayed, no beat compared, or a map without any order"
+
+_DESCRIBED: tuple[tuple[str, str, Direction, str, str], ...] = (
+    ("spearman", "Spearman", "higher", "0", "midranks"),
+    (
+        "weighted_jaccard", "Weighted Jaccard", "higher", "mean over permuted regions",
+        "sum min / sum max of shares",
+    ),
+)  # fmt: skip
+
+METRICS = (
+    *(
+        Metric(
+            f"{name}_{kind}", f"{title} under {kind}", direction, "stability", chance,
+            _UNDEFINED, source, _COST,
+        )
+        for kind in KINDS
+        for name, title, direction, chance, source in _DESCRIBED
+    ),
+    Metric(
+        "max_sensitivity", "Max-sensitivity (noise)", "lower", "stability",
+        "1.41 (unrelated maps of equal size)", "no prediction stayed, or the map is all zero",
+        "Yeh et al. 2019, arXiv 1901.09392", _COST,
+    ),
+    Metric(
+        "predictions_stayed", "Predictions that stayed", "none", "stability", "-", "no trial", "",
+        _COST,
+    ),
+)  # fmt: skip

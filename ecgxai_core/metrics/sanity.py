@@ -1,0 +1,134 @@
+"""Sanity: does a map depend on what the model learned?
+
+A map that stays the same when the weights of the model are randomised shows the record, or the
+method, and not the model (Adebayo et al. 2018, arXiv 1810.03292). The same question is asked with
+a model trained on shuffled labels: it saw the same records and learned nothing true of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecgxai_core.metrics.base import Map, Metric
+from ecgxai_core.metrics.similarity import map_spearman
+from ecgxai_core.types import Score
+
+__all__ = ["METRICS", "MOST_ALIKE", "Sanity", "sanity"]
+
+MOST_ALIKE = 0.5
+"""|Spearman| with the map of a model without knowledge from which on a map is flagged. A
+convention: a quarter of the variance of the ranks does not come from what the model learned."""
+
+_NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Sanity:
+    """What randomising did to a map.
+
+    Attributes
+    ----------
+    stages
+        Layer up to which the weights were randomised -> |Spearman| with the original map, in the
+        order of the cascade.
+    repeat
+        |Spearman| of the original map with one of the same model under another seed; NaN where it
+        was not made. A method that does not agree with itself cannot pass by disagreeing with the
+        randomised model.
+    scores
+        ``randomisation_similarity`` (all layers randomised), ``randomisation_cascade`` (mean over
+        the stages), ``shuffled_similarity`` (model of shuffled labels).
+    flagged
+        The map is alike under a model without knowledge, or the test cannot tell.
+    reason
+        Why, for people; empty where it is not flagged.
+    """
+
+    stages: tuple[tuple[str, float], ...]
+    repeat: float
+    scores: tuple[Score, ...]
+    flagged: bool
+    reason: str
+
+
+def sanity(
+    original: Map,
+    cascade: Sequence[tuple[str, Map]],
+    *,
+    shuffled: Map | None = None,
+    repeat: Map | None = None,
+    most_alike: float = MOST_ALIKE,
+) -> Sanity:
+    """Compare a map with those of models without knowledge, for the same record and target.
+
+    Parameters
+    ----------
+    original
+        Map of the model.
+    cascade
+        (layer, map) with the weights randomised from the output down to that layer; the last with
+        all of them (:func:`ecgxai_core.models.randomised.cascade`).
+    shuffled
+        Map of a model trained on shuffled labels.
+    repeat
+        Map of the model itself with another seed.
+    most_alike
+        |Spearman| from which on a map is flagged.
+
+    Notes
+    -----
+    Magnitudes of correlations: a map turned over shows the same picture. A constant map under the
+    randomised model has no ranks: NaN, and it says nothing against the map.
+    """
+    stages = tuple((name, _alike(original, item)) for name, item in cascade)
+    full = stages[-1][1] if stages else _NAN
+    known = [value for _, value in stages if np.isfinite(value)]
+    other = _alike(original, shuffled) if shuffled is not None else _NAN
+    again = _alike(original, repeat) if repeat is not None else _NAN
+    scores = (
+        Score("randomisation_similarity", full, 0.0),
+        Score("randomisation_cascade", float(np.mean(known)) if known else _NAN, 0.0),
+        Score("shuffled_similarity", other, 0.0),
+    )
+    reason = _reason(original, full, other, again, most_alike)
+    return Sanity(stages, again, scores, bool(reason), reason)
+
+
+def _alike(one: Map, other: Map) -> float:
+    return abs(map_spearman(one, other))
+
+
+def _reason(original: Map, full: float, shuffled: float, again: float, most: float) -> str:
+    weights = np.nan_to_num(original.density())
+    if np.ptp(weights) <= 0:
+        return "the map has no order: it cannot depend on the model"
+    if full >= most:
+        return f"much the same map ({full:.2f}) with all weights of the model randomised"
+    if shuffled >= most:
+        return f"much the same map ({shuffled:.2f}) from a model trained on shuffled labels"
+    if again < most:
+        return f"the method does not agree with itself ({again:.2f}): the test cannot tell"
+    return ""
+
+
+_UNDEFINED = "a map without any order"
+_SOURCE = "Adebayo et al. 2018, arXiv 1810.03292; Hedstroem et al. 2023, arXiv 2401.06465"
+
+METRICS = (
+    Metric(
+        "randomisation_similarity", "Similarity to the randomised model's map", "lower", "sanity",
+        "0 (near 0 is right)", _UNDEFINED, _SOURCE, "one explanation of a randomised model",
+    ),
+    Metric(
+        "randomisation_cascade", "The same, mean over layers", "lower", "sanity",
+        "0 (near 0 is right)", _UNDEFINED, _SOURCE, "one explanation a layer",
+    ),
+    Metric(
+        "shuffled_similarity", "Similarity to the map of shuffled labels", "lower", "sanity",
+        "0 (near 0 is right)", f"{_UNDEFINED}, or no such model", _SOURCE,
+        "one trained model, one explanation",
+    ),
+)  # fmt: skip

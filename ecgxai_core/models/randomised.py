@@ -1,0 +1,76 @@
+"""A model whose weights are randomised layer by layer, for the sanity test of explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ecgxai_core.errors import ParameterError
+from ecgxai_core.models.keras_classifier import KerasClassifier
+from ecgxai_core.types import array_digest, content_seed
+
+__all__ = ["cascade"]
+
+
+def cascade(
+    classifier: KerasClassifier, seed: int = 0, stages: int | None = None
+) -> Iterator[tuple[str, KerasClassifier]]:
+    """Copies of a model with more and more of its weights randomised, from the output down.
+
+    Adebayo et al. 2018 (arXiv 1810.03292), cascading randomisation. The values of each weight
+    array are dealt to random places of the same array, so every layer keeps the distribution of
+    its weights (variances stay positive, activations in range) and loses what it learned. The
+    original is not touched.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    seed
+        Mixed with the model's digest and the layer's place.
+    stages
+        How many copies are made, evenly over the layers; the last has all layers randomised. By
+        default one a layer.
+
+    Yields
+    ------
+    Name of the lowest layer that is randomised, and the classifier, whose digest is its own.
+
+    Raises
+    ------
+    ParameterError
+        Fewer than one stage.
+    """
+    if stages is not None and stages < 1:
+        raise ParameterError("sanity", "stages", f"{stages} is too few", "ask for at least one")
+    from ecgxai_core.models.keras_runtime import import_keras
+
+    keras = import_keras()
+    model = keras.models.clone_model(classifier.keras_model)
+    model.set_weights(classifier.keras_model.get_weights())
+    layers = [layer for layer in reversed(model.layers) if layer.weights]
+    n = len(layers) if stages is None else min(stages, len(layers))
+    stops = {round((i + 1) * len(layers) / n) for i in range(n)} if layers else set()
+    for count, layer in enumerate(layers, start=1):
+        _randomise(layer, content_seed("randomised", classifier.digest, count, seed))
+        if count in stops:
+            yield layer.name, _copy(keras, classifier, model, f"{layer.name}/{count}/{seed}")
+
+
+def _randomise(layer: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights = [np.asarray(array) for array in layer.get_weights()]
+    layer.set_weights([rng.permutation(w.reshape(-1)).reshape(w.shape) for w in weights])
+
+
+def _copy(keras: Any, classifier: KerasClassifier, model: Any, what: str) -> KerasClassifier:
+    """A classifier of its own, so that later stages do not change it."""
+    own = keras.models.clone_model(model)
+    own.set_weights(model.get_weights())
+    made = KerasClassifier(
+        own, classifier.manifest, classifier.structure, classifier.output_index, classifier.name
+    )
+    made.digest = array_digest(np.zeros(0), extra=["randomised", classifier.digest, what])
+    return made
