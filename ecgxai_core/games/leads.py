@@ -75,8 +75,8 @@ def independent_signals(
     Parameters
     ----------
     keep
-        ``bool[n, lead, segment]``, rows in the order of :data:`~ecgxai_core.records.leads.INDEPENDENT_LEADS`, as far as the
-        model has them; ``False`` = masked.
+        ``bool[n, lead, segment]``, rows in the order of ``INDEPENDENT_LEADS``, as far as the model
+        has them; ``False`` = masked.
     baseline
         ``float32[sample, lead]`` in model lead order
         (:func:`ecgxai_core.games.baselines.baseline_signal`).
