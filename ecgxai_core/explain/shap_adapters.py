@@ -137,17 +137,21 @@ def _value_network(task: Task) -> Any:
     values = differentiable(task)
     classifier = values.classifier
     end, finish, _ = pre_activation(classifier)
+    # Nested, so that the names of these operations cannot meet those of the network.
+    network = keras.Model(classifier.keras_model.inputs[0], end, name="network")
+    manifest, batch = classifier.manifest, classifier.structure.inputs[0][0]
+    given = keras.Input(batch_shape=(batch, manifest.samples, len(manifest.leads)))
     value = value_of(
-        finish(end),
+        finish(network(given)),
         np.array(values.classes),
         values.sign,
         values.link,
-        classifier.manifest.temperature,
+        manifest.temperature,
         classifier.is_softmax,
     )
     # shap looks at the last layer, and an operation is none.
     end_layer = keras.layers.Identity(name="explained_value")
-    return keras.Model(classifier.keras_model.inputs, end_layer(keras.ops.expand_dims(value, 1)))
+    return keras.Model([given], end_layer(keras.ops.expand_dims(value, 1)))
 
 
 @contextmanager

@@ -114,6 +114,14 @@ def test_what_looks_inside_refuses_a_model_that_only_predicts(method):
         explain(record(), Analytic(lambda x: x[:, 0, 0]), ANALYTIC_TARGET, method, PARAMS)
 
 
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"lrp"}))
+def test_network_with_several_outputs_and_operations_of_its_own(networks, method):
+    """Dictionary of outputs, two-dimensional convolutions, softmax inside, nameless operations."""
+    found = explain(SHORT, networks["attention"], TARGET, method, PARAMS)
+    assert np.isfinite(found.weights).all()
+    assert np.ptp(found.weights) > 0
+
+
 def test_any_set_of_methods_can_be_fused(networks):
     names = [name for name in METHODS if name != "attention"]
     maps = explain_many(SHORT, networks["lime"], TARGET, dict.fromkeys(names, PARAMS))
