@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app import controls, review, state
+from app import controls, review, services, state
 from app.frame import escaped
 from app.state import View
 from ecgxai_core.explain import METHODS
 from ecgxai_core.params import ExplainParams, profile
 
-__all__ = ["parameters_panel", "used_by"]
+__all__ = ["differences", "parameters_panel", "used_by"]
 
 
 def used_by(methods: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -25,10 +25,11 @@ def used_by(methods: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return {name: users for name, users in found.items() if users}
 
 
-def parameters_panel(view: View) -> None:
+def parameters_panel(view: View, missing: Sequence[str] = ()) -> None:
     """Widgets of every parameter of the methods in view, reset, and what differs from the profile.
 
     A change goes to the URL and to all methods; maps made with other parameters stay in the cache.
+    ``missing`` are methods to be run with these parameters; they can be started from here too.
     """
     methods = [name for name in review.wanted_methods(view) if name in METHODS]
     if not methods:
@@ -57,22 +58,27 @@ def parameters_panel(view: View) -> None:
                 label += f" ({', '.join(review.method_title(user) for user in users)})"
             with columns[number * 2 // len(fields)]:
                 controls.form_for(shown, (name,), "explain", apply, {name: label})
-        st.button(
-            "Reset to the profile",
-            key="explain-reset",
-            icon=":material/restart_alt:",
-            on_click=state.update,
-            kwargs={"explain": ()},
-            disabled=not view.explain,
-        )
-    _differences(view, methods)
+        with st.container(horizontal=True):
+            if missing and st.button(
+                "Explain with these", key="explain-run", icon=":material/play_arrow:"
+            ):
+                services.explain_job(view, services.explain_params(view, tuple(missing)))
+                st.rerun()
+            st.button(
+                "Reset to the profile",
+                key="explain-reset",
+                icon=":material/restart_alt:",
+                on_click=state.update,
+                kwargs={"explain": ()},
+                disabled=not view.explain,
+            )
 
 
-def _differences(view: View, methods: Sequence[str]) -> None:
+def differences(view: View) -> None:
     """What is not as the profile has it; said even while the form is closed."""
     if not view.explain:
         return
-    usual = profile(view.profile).for_method(methods[0])
+    usual = profile(view.profile).for_method(review.wanted_methods(view)[0])
     parts = []
     for name, text in view.explain:
         before = getattr(usual, name)

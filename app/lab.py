@@ -12,11 +12,13 @@ from app.frame import escaped
 from app.state import View
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.explain import METHODS
+from ecgxai_core.fusion import family_warning
 from ecgxai_core.metrics import METRICS
 from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.params import FusionParams, profile
 from ecgxai_core.pipeline.comparing import SideBySide, side_by_side
-from ecgxai_core.pipeline.explanation import FUSED_METHODS, fused_map
+from ecgxai_core.pipeline.explanation import fused_map
 from ecgxai_core.pipeline.judging import Beats, beats_of
 from ecgxai_core.plots.layout import Panel
 from ecgxai_core.plots.maps import MapPanel, Trace
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PINNED",
     "apply",
+    "ask_methods",
     "ask_settings",
     "beats",
     "compared",
@@ -85,10 +88,28 @@ def needed_record(view: View) -> Record:
     return record
 
 
+def ask_methods(view: View) -> None:
+    """Which methods are fused; what their agreement is worth."""
+    key, chosen = "lab-methods", list(view.parameters.methods)
+
+    def picked() -> None:
+        if names := tuple(st.session_state[key]):
+            usual = profile(view.profile).methods
+            state.update(methods=() if names == usual else names)
+
+    st.multiselect(
+        "Methods that are fused", list(METHODS), key=key, on_change=picked,
+        format_func=lambda name: f"{review.method_title(name)} · {METHODS[name].family}",
+        **controls.seeded(key, chosen, "default"),
+    )  # fmt: skip
+    if said := family_warning(view.parameters.methods):
+        st.caption(f":material/info: {escaped(said)}.")
+
+
 def needed_attributions(view: View) -> dict[str, Attribution]:
     """The explanations that are fused; until the cache has them the page offers to make them."""
-    found = services.attributions(view, FUSED_METHODS)
-    missing = tuple(name for name in FUSED_METHODS if name not in found)
+    found = services.attributions(view, view.parameters.methods)
+    missing = tuple(name for name in view.parameters.methods if name not in found)
     if missing:
         review.run_panel(view, missing)
         st.stop()
@@ -144,12 +165,13 @@ def _ask_weights(view: View) -> None:
     given = view.fusion.method_weights
     row = find_diagnosis(services.target(view))
     own = dict(row.method_weights) if row is not None and row.method_weights else {}
-    weights = given or tuple(own.get(name, 1.0) for name in FUSED_METHODS)
+    methods = view.parameters.methods
+    weights = given or tuple(own.get(name, 1.0) for name in methods)
     said = "the diagnosis's own weights until you move it" if given is None else "your weights"
     if len(weights) != 2:
         _ask_each_weight(view, weights, said)
         return
-    first, second = (review.method_title(name) for name in FUSED_METHODS)
+    first, second = (review.method_title(name) for name in methods)
     share = round(weights[0] / (sum(weights) or 1.0), 2)
 
     def weigh() -> None:
@@ -170,7 +192,7 @@ def _ask_weights(view: View) -> None:
 
 
 def _ask_each_weight(view: View, weights: Sequence[float], said: str) -> None:
-    for number, name in enumerate(FUSED_METHODS):
+    for number, name in enumerate(view.parameters.methods):
         key = f"{_WEIGHT}-{name}"
 
         def weigh(number: int = number, key: str = key) -> None:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import frame, jobs, services, state
+from app import controls, frame, jobs, services, state
 from app.frame import escaped, target_name
 from app.state import FUSED, View
 from ecgxai_core.diagnoses import aliases
 from ecgxai_core.explain import METHODS
 from ecgxai_core.fusion import view as fusion_view
 from ecgxai_core.models.preprocess import prepare
-from ecgxai_core.pipeline.explanation import FUSED_METHODS, fused_map
+from ecgxai_core.pipeline.explanation import fused_map
 from ecgxai_core.types import Attribution, FusedMap, Record
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SIDE_BY_SIDE",
+    "ask_method",
     "ask_start",
     "available",
     "caution_panel",
@@ -61,7 +62,7 @@ def wanted_methods(view: View) -> tuple[str, ...]:
     """Methods whose attributions the view needs."""
     if view.method in METHODS:
         return (view.method,)
-    return FUSED_METHODS
+    return view.parameters.methods
 
 
 def maps(view: View) -> dict[str, Map]:
@@ -69,10 +70,11 @@ def maps(view: View) -> dict[str, Map]:
 
     The fused map is shown as ``tau`` leaves it.
     """
-    names = tuple(dict.fromkeys((*FUSED_METHODS, *wanted_methods(view))))
+    fused = view.parameters.methods
+    names = tuple(dict.fromkeys((*fused, *wanted_methods(view))))
     found: dict[str, Map] = dict(services.attributions(view, names))
-    parts = {name: found[name] for name in FUSED_METHODS if name in found}
-    if len(parts) == len(FUSED_METHODS):
+    parts = {name: found[name] for name in fused if name in found}
+    if len(parts) == len(fused):
         whole = fused_map(parts, view.parameters)  # type: ignore[arg-type]
         found = {FUSED: shown_map(whole, view), **found}
     return found
@@ -255,9 +257,32 @@ def ask_start(view: View, record: Record) -> None:
 
 
 def available(view: View, found: Mapping[str, Map]) -> tuple[str, ...]:
-    """Choices of the method control."""
+    """Choices that lie open: fused, what is fused, the one in view, and all side by side."""
     several = (SIDE_BY_SIDE,) if len(found) > 1 or view.method == SIDE_BY_SIDE else ()
-    return (FUSED, *METHODS, *several)
+    other = (view.method,) if view.method in METHODS else ()
+    return tuple(dict.fromkeys((FUSED, *view.parameters.methods, *other, *several)))
+
+
+def ask_method(view: View, found: Mapping[str, Map]) -> None:
+    """Which explanation is shown: what is at hand lies open, every other method in a list."""
+    shown = available(view, found)
+    others = [name for name in METHODS if name not in shown]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        controls.choose(
+            "Explanation by", shown, view.method, lambda name: state.update(method=name),
+            key="method", names={name: method_title(name) for name in shown}, kind="segmented",
+        )  # fmt: skip
+        if others:
+            st.selectbox(
+                "Other methods", others, index=None, key="method-other", width=230,
+                format_func=lambda name: f"{method_title(name)} · {METHODS[name].family}",
+                placeholder=f"{len(others)} more", on_change=_other_method,
+            )  # fmt: skip
+
+
+def _other_method() -> None:
+    if (name := st.session_state.pop("method-other", None)) is not None:
+        state.update(method=name)
 
 
 def record_bar(view: View, found: Any) -> None:

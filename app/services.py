@@ -23,7 +23,6 @@ from ecgxai_core.errors import DiagnosisError, EcgXaiError, ModelError, RecordEr
 from ecgxai_core.models.manifest import manifest_path
 from ecgxai_core.params import ExplainParams, SelectionParams
 from ecgxai_core.pipeline.explanation import (
-    FUSED_METHODS,
     cached_attributions,
     explain_record,
     target_of,
@@ -402,14 +401,14 @@ def explain_params(view: View, methods: tuple[str, ...]) -> dict[str, ExplainPar
 
 def attributions(
     view: View,
-    methods: tuple[str, ...] = FUSED_METHODS,
+    methods: tuple[str, ...] | None = None,
     params: Mapping[str, ExplainParams] | None = None,
 ) -> dict[str, Attribution]:
     """Those attributions of the view's record and target that the cache has; never computed."""
     code = target(view)
     if not view.record or not code:
         return {}
-    chosen = params or explain_params(view, methods)
+    chosen = params or explain_params(view, methods or view.parameters.methods)
     return cached_attributions(
         record(view), classifier(view), code, chosen, store(view), start_sec=view.start
     )

@@ -28,7 +28,9 @@ def experiment(view: View, record: Record) -> Shaken | None:
     code, chosen, store = services.target(view), services.classifier(view), services.store(view)
     params, data, start = view.parameters, services.data_set(view), view.start
     try:
-        found = cached_shaken(record, chosen, code, params, store, start_sec=start)
+        found = cached_shaken(
+            record, chosen, code, params, store, methods=params.methods, start_sec=start
+        )
     except ExplanationError as error:
         frame.empty("This record cannot be shaken.", str(error))
         return None
@@ -46,7 +48,16 @@ def experiment(view: View, record: Record) -> Shaken | None:
         return done
 
     def work(progress: jobs.Progress) -> Shaken:
-        first = explained(record, chosen, code, params, store, start_sec=start, progress=progress)
+        first = explained(
+            record,
+            chosen,
+            code,
+            params,
+            store,
+            methods=params.methods,
+            start_sec=start,
+            progress=progress,
+        )
         return shake(record, chosen, code, first, params, store, progress=progress)
 
     frame.empty(

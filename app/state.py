@@ -16,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 from ecgxai_core.errors import ParameterError
+from ecgxai_core.explain import METHODS
 from ecgxai_core.params import (
     PROFILES,
     ExplainParams,
@@ -77,6 +78,8 @@ class View:
     explain
         Explanation parameters that differ from the profile's, as (name, text) in order of the
         schema; they go to every method.
+    methods
+        Methods that are fused; empty = the profile's.
     """
 
     data: str = ""
@@ -89,18 +92,25 @@ class View:
     start: float | None = None
     part: str = ""
     explain: tuple[tuple[str, str], ...] = ()
+    methods: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> Profile:
-        """The profile with this view's fusion settings and explanation parameters."""
-        return _parameters(self.profile, self.fusion, self.explain)
+        """The profile with this view's methods, fusion settings and explanation parameters."""
+        return _parameters(self.profile, self.fusion, self.explain, self.methods)
 
 
 @lru_cache(maxsize=256)
-def _parameters(name: str, fusion: FusionParams, explain: tuple[tuple[str, str], ...]) -> Profile:
+def _parameters(
+    name: str,
+    fusion: FusionParams,
+    explain: tuple[tuple[str, str], ...],
+    methods: tuple[str, ...],
+) -> Profile:
     """What a page asks for many times, checked once."""
     settings = [f"{field}={text}" for field, text in explain]
-    return profile_with(profile(name).updated(fusion=fusion), settings)
+    chosen = profile_with(profile(name).updated(fusion=fusion), settings)
+    return chosen.updated(methods=methods) if methods else chosen
 
 
 def slug(title: str) -> str:
@@ -130,6 +140,10 @@ def update(**changes: Any) -> View:
     if "profile" in changes and changes["profile"] != kept.profile:
         changes.setdefault("fusion", profile(changes["profile"]).fusion)
         changes.setdefault("explain", ())
+        changes.setdefault("methods", ())
+    if changes.get("methods", kept.methods) != kept.methods:  # one weight a method
+        fusion = changes.get("fusion", kept.fusion)
+        changes["fusion"] = fusion.updated(method_weights=None)
     if "data" in changes and changes["data"] != kept.data:
         changes.setdefault("record", "")
     if changes.get("record", kept.record) != kept.record:
@@ -163,6 +177,8 @@ def to_query(view: View) -> dict[str, str]:
     }
     if view.start is not None:
         query["start"] = f"{view.start:g}"
+    if view.methods:
+        query["methods"] = ",".join(view.methods)
     usual = profile(view.profile).fusion
     for name in _FUSION:
         value = getattr(view.fusion, name)
@@ -194,7 +210,14 @@ def from_query(query: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
         if not 0 <= start < 1e7:
             problems.append(f"start={query['start'][:40]}: is not a time in seconds")
             start = None
-    view = View(**texts, fusion=fusion, start=start)
+    asked = [name for name in query.get("methods", "").split(",") if name]
+    methods = tuple(dict.fromkeys(name for name in asked if name in METHODS))
+    problems += [f"methods: there is no {name[:40]}" for name in asked if name not in METHODS]
+    usual = profile(texts.get("profile", "default")).methods
+    if fusion.method_weights and len(fusion.method_weights) != len(methods or usual):
+        problems.append("method_weights: one weight a method is needed")
+        fusion = fusion.updated(method_weights=None)
+    view = View(**texts, fusion=fusion, start=start, methods=() if methods == usual else methods)
     for name in (name for name in _EXPLAIN if f"{_PREFIX}{name}" in query):
         text = query[f"{_PREFIX}{name}"][:_LONGEST]
         try:
@@ -239,7 +262,7 @@ def _ours(key: str) -> bool:
     """Whether a parameter of the URL is part of the view."""
     if key.startswith(_PREFIX):
         return key.removeprefix(_PREFIX) in _EXPLAIN
-    return key in (*_TEXTS, *_FUSION, "start")
+    return key in (*_TEXTS, *_FUSION, "start", "methods")
 
 
 def _write(view: View) -> None:

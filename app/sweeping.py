@@ -110,9 +110,23 @@ def sweep_job(view: View, form: Mapping[str, Any], *, begin: bool) -> jobs.Job |
         cases = []
         for number, info in enumerate(infos):
             progress(number, 2 * len(infos), f"looking for explanations: {info.name}")
-            cases.append(cached_case(read_record(info.path), chosen, code, params, store))
+            cases.append(
+                cached_case(
+                    read_record(info.path), chosen, code, params, store, methods=params.methods
+                )
+            )
         if not form["whole"]:
-            cases.append(cached_case(record, chosen, code, params, store, start_sec=view.start))
+            cases.append(
+                cached_case(
+                    record,
+                    chosen,
+                    code,
+                    params,
+                    store,
+                    methods=params.methods,
+                    start_sec=view.start,
+                )
+            )
         there = [case for case in cases if case is not None]
         model = chosen if form["deletion"] else None
         return sweep(there, *axes, params, classifier=model, progress=progress)

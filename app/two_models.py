@@ -13,7 +13,6 @@ from app.state import View
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.pipeline.explanation import (
-    FUSED_METHODS,
     cached_attributions,
     explain_record,
     fused_map,
@@ -134,7 +133,7 @@ def _maps(view: View, second: View, record: Record) -> None:
 
 
 def _attributions(view: View, record: Record) -> dict[str, Attribution]:
-    params = services.explain_params(view, FUSED_METHODS)
+    params = services.explain_params(view, view.parameters.methods)
     return cached_attributions(
         record, services.classifier(view), view.target, params, services.store(view),
         start_sec=view.start,
@@ -143,13 +142,13 @@ def _attributions(view: View, record: Record) -> dict[str, Attribution]:
 
 def _map(view: View, record: Record) -> FusedMap | None:
     found = _attributions(view, record)
-    return fused_map(found, view.parameters) if len(found) == len(FUSED_METHODS) else None
+    return fused_map(found, view.parameters) if len(found) == len(view.parameters.methods) else None
 
 
 def _offer(view: View, record: Record) -> None:
     """A button that explains with one of the models; progress while it does."""
     chosen, where = services.classifier(view), services.store(view)
-    params = services.explain_params(view, FUSED_METHODS)
+    params = services.explain_params(view, view.parameters.methods)
     target, start = view.target, view.start
     listed = sorted((name, value.model_dump_json()) for name, value in params.items())
     key = f"two:{_scope(view)}:{record.digest}:{chosen.digest}:{target}:{start}:{listed}"

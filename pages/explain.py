@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import controls, explaining, exports, frame, review, services, state
+from app import explaining, exports, frame, review, services
 from app.frame import escaped, target_name
 from app.sheet import ask_sheet, measuring
 from ecgxai_core.errors import EcgXaiError
@@ -26,16 +26,8 @@ st.caption(review.facts(record))
 st.markdown(review.verdict(view))
 if view.target and not services.target(view) and services.model(view) is not None:
     st.warning(escaped(f"This model has no output for {target_name(view.target)}."))
-controls.choose(
-    "Explanation by",
-    review.available(view, maps),
-    view.method,
-    lambda name: state.update(method=name),
-    key="method",
-    names={name: review.method_title(name) for name in review.available(view, maps)},
-    kind="segmented",
-)
-explaining.parameters_panel(view)
+review.ask_method(view, maps)
+explaining.differences(view)
 missing = tuple(name for name in review.wanted_methods(view) if name not in maps)
 review.run_panel(view, missing)
 review.quality_panel(record, maps.get(view.method, next(iter(maps.values()), None)))
@@ -67,6 +59,7 @@ event = frame.figure(
     selection_mode="box",
 )
 measuring(sheet, record, event)
+explaining.parameters_panel(view, missing)
 
 left, right = st.columns([5, 6], gap="medium")
 with left:

@@ -67,4 +67,5 @@ def map_part(view: View, record: Record, found: dict[str, Attribution]) -> None:
 
 view = frame.page("Fusion lab", PARTS)
 record = lab.needed_record(view)
+lab.ask_methods(view)
 live(record, lab.needed_attributions(view))
