@@ -18,6 +18,7 @@ from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import EcgXaiError, ExplanationError
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.metrics.base import score_columns
+from ecgxai_core.metrics.complexity import complexity
 from ecgxai_core.metrics.faithfulness import Curves, faithfulness
 from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.metrics.published import (
@@ -27,6 +28,7 @@ from ecgxai_core.metrics.published import (
     token_scores,
     tokens_of,
 )
+from ecgxai_core.metrics.removal import removal
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.params import Profile
 from ecgxai_core.pipeline.explanation import Explained, explained
@@ -232,11 +234,12 @@ def _evaluation(
     whole: Segmentation,
     profile: Profile,
 ) -> tuple[list[Row], dict[str, Curves]]:
-    """Plausibility and faithfulness of every map, a row a map; and its curves."""
+    """Plausibility, faithfulness and complexity of every map, a row a map; and its curves."""
     params = profile.evaluation
     diagnosis = find_diagnosis(target)
     seconds, rate = beats.seconds, beats.rate
     removed = faithfulness(maps, model, whole, params)
+    more = removal(maps, model, whole, params)
     tokens = tokens_of(diagnosis, seconds, rate)
     targeted = targeted_deletion(maps, tokens, model, whole, params)
 
@@ -247,7 +250,13 @@ def _evaluation(
 
     rows = []
     for name, item in maps.items():
-        scores = [*localised(item), *removed[name].scores, *targeted[name]]
+        scores = [
+            *localised(item),
+            *removed[name].scores,
+            *more[name],
+            *complexity(item, params),
+            *targeted[name],
+        ]
         rows.append(
             {
                 **_facts(record, target, name, item.probability),

@@ -66,6 +66,17 @@ CATEGORIES: dict[str, Note] = {
         "One more beat of the same record is inserted and beats are compared with their images. A "
         "stable map can be stably wrong: an empty map is the most stable of all.",
     ),
+    "sanity": Note(
+        "Does the map depend on what the model learned?",
+        "The map is compared with that of the same model with its weights randomised, or trained on "
+        "shuffled labels. A map that stays the same shows the record or the method. A low "
+        "similarity alone proves little: a method that does not agree with itself has it too.",
+    ),
+    "complexity": Note(
+        "Is the map concentrated enough to be read?",
+        "It is blind to place: a wrong map can be as sparse as a right one, so it never ranks "
+        "methods by itself.",
+    ),
 }
 """What each group of metrics asks, and what it does not answer."""
 
@@ -215,6 +226,7 @@ def metric_table(category: str) -> pd.DataFrame:
             "better": "neither" if metric.direction == "none" else metric.direction,
             "a map without knowledge": metric.chance,
             "undefined when": metric.undefined,
+            "cost": metric.cost,
             "source": metric.source,
             "column": metric.name,
         }
