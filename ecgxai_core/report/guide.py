@@ -68,8 +68,8 @@ CATEGORIES: dict[str, Note] = {
     ),
     "sanity": Note(
         "Does the map depend on what the model learned?",
-        "The map is compared with that of the same model with its weights randomised, or trained on "
-        "shuffled labels. A map that stays the same shows the record or the method. A low "
+        "The map is compared with that of the same model with its weights randomised, or trained "
+        "on shuffled labels. A map that stays the same shows the record or the method. A low "
         "similarity alone proves little: a method that does not agree with itself has it too.",
     ),
     "complexity": Note(
