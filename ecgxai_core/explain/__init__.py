@@ -243,20 +243,22 @@ def _attribution(task: Task, method: Method, start_sec: float | None) -> Attribu
         standard_errors=None
         if found.standard_errors is None
         else found.standard_errors.astype(np.float32),
-        diagnostics=_diagnostics(task, found, start_sec),
+        diagnostics=_diagnostics(task, method, found, start_sec),
         warnings=(*task.record.warnings, *task.model_input.warnings),
     )
 
 
-def _diagnostics(task: Task, found: Explanation, start_sec: float | None) -> dict[str, Any]:
+def _diagnostics(
+    task: Task, method: Method, found: Explanation, start_sec: float | None
+) -> dict[str, Any]:
     first, stop = task.model_input.valid
     seen = task.model_input.seen_sec
     duration = task.record.duration
     general = {
         "n_segments": len(task.segmentation),
         "segments": task.segmentation.kind,
-        "sampling": task.params.sampling,
-        "link": task.params.link,
+        "sampling": task.params.sampling if "sampling" in method.uses else None,
+        "link": task.params.link if "link" in method.uses else None,
         "baseline": task.params.baseline,
         "baseline_probability": task.model.baseline_probability(task.segmentation),
         "forward_passes": task.model.forward_passes,
