@@ -245,11 +245,14 @@ def _attauc_with_prior(drawn: RasterMap, mask: BoolArray, prior: BoolArray, suff
 
 
 def _described() -> tuple[Metric, ...]:
-    """Descriptions of everything that :func:`plausibility` returns."""
+    """Descriptions of everything that :func:`plausibility` and :func:`localisation` return.
+
+    ``truth`` is where evidence is known to lie: planted mechanisms, cardiologists' marks.
+    """
     found = [
         Metric("coverage", "Share explored", "none", "plausibility", "-", "never"),
     ]
-    for kind in ("strict", "lenient"):
+    for kind in ("strict", "lenient", "truth"):
         for spec in _SPECS:
             for tail, words in (("", ""), ("_explored", ", explored bins only")):
                 if tail and not spec.explored_too:
@@ -265,6 +268,8 @@ def _described() -> tuple[Metric, ...]:
                         spec.source,
                     )
                 )
+        if kind == "truth":
+            continue
         found.append(
             Metric(
                 f"attauc_{kind}_priors",
