@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -204,3 +207,12 @@ def test_class_to_stand_against_must_be_another_output(line):
         explain(RECORD, line, TARGET, "saliency", PARAMS.updated(against=TARGET))
     with pytest.raises(DiagnosisError, match="no such output"):
         explain(RECORD, line, TARGET, "saliency", PARAMS.updated(against="1"))
+
+
+def test_compiled_gradients_do_not_keep_a_classifier_alive(tmp_path):
+    classifier = loaded(linear(), tmp_path)
+    explain(RECORD, classifier, TARGET, "saliency", PARAMS)
+    seen_before = weakref.ref(classifier)
+    del classifier
+    gc.collect()
+    assert seen_before() is None
