@@ -14,7 +14,16 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from ecgxai_core.cli import datasets, explaining, inspection, model, reporting, running, training
+from ecgxai_core.cli import (
+    benchmarking,
+    datasets,
+    explaining,
+    inspection,
+    model,
+    reporting,
+    running,
+    training,
+)
 from ecgxai_core.cli.console import say_error, set_up_logging
 from ecgxai_core.errors import EcgXaiError
 
@@ -38,6 +47,7 @@ app.command("summary")(running.summary)
 app.command("doctor")(inspection.doctor)
 app.add_typer(model.app, name="model")
 app.add_typer(inspection.cache_app, name="cache")
+app.add_typer(benchmarking.app, name="benchmark")
 datasets.register(app)
 reporting.register(app)
 training.register(app)

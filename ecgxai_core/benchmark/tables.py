@@ -1,0 +1,61 @@
+"""Tables of a benchmark: means with bootstrap intervals over records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecgxai_core.metrics.summary import bootstrap_mean
+from ecgxai_core.types import content_seed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["markdown", "summary_table"]
+
+CONFIDENCE, RESAMPLES = 0.95, 2000
+
+
+def summary_table(scores: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """A row a group: how many records, and mean with 95 % interval (BCa) of every metric.
+
+    Groups stand in the order of falling mean of the first metric. Undefined values are left out of
+    a mean and counted in ``n``.
+    """
+    import pandas as pd
+
+    rows = []
+    for names, group in scores.groupby(list(by), sort=True):
+        row: dict[str, Any] = dict(zip(by, names, strict=True))
+        for metric in metrics:
+            values = group[metric].to_numpy(np.float64)
+            values = values[np.isfinite(values)]
+            seed = content_seed("benchmark", [str(name) for name in names], metric)
+            interval = bootstrap_mean(
+                values, confidence=CONFIDENCE, n_resamples=RESAMPLES, seed=seed
+            )
+            row |= {
+                metric: float(values.mean()) if len(values) else float("nan"),
+                f"{metric}_low": interval.low,
+                f"{metric}_high": interval.high,
+            }
+        rows.append({**row, "n": len(group)})
+    table = pd.DataFrame(rows)
+    return table.sort_values(
+        [*by[:-1], metrics[0]], ascending=[True] * (len(by) - 1) + [False], kind="stable"
+    ).reset_index(drop=True)
+
+
+def markdown(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> str:
+    """The table for people: mean (low to high) by group."""
+    head = [*by, *metrics, "n"]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in table.to_dict("records"):
+        cells = [str(row[name]) for name in by]
+        cells += [
+            f"{row[m]:.3f} ({row[f'{m}_low']:.3f} to {row[f'{m}_high']:.3f})" for m in metrics
+        ]
+        lines.append(f"| {' | '.join([*cells, str(row['n'])])} |")
+    return "\n".join(lines) + "\n"
