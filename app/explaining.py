@@ -17,9 +17,13 @@ __all__ = ["differences", "parameters_panel", "used_by"]
 
 
 def used_by(methods: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Parameter -> those of the methods whose result it influences, in order of the schema."""
+    """Parameter -> those of the methods whose result it influences, in order of the schema.
+
+    What no method claims is of the game that all of them play.
+    """
+    claimed = {name for method in METHODS.values() for name in method.uses}
     found = {
-        name: tuple(method for method in methods if name in METHODS[method].uses)
+        name: tuple(m for m in methods if name in METHODS[m].uses or name not in claimed)
         for name in ExplainParams.model_fields
     }
     return {name: users for name, users in found.items() if users}

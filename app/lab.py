@@ -38,6 +38,7 @@ __all__ = [
     "fused_with",
     "needed_attributions",
     "needed_record",
+    "part_drawn",
     "pin_bar",
     "score_cards",
     "score_table",
@@ -289,6 +290,13 @@ def sheet_style() -> PaperStyle:
     """Twelve rows, as high as the column beside the settings asks for."""
     width = 360 if frame.on_phone() else 600
     return PaperStyle(layout="12x1", theme=frame.colours(), width_px=width)
+
+
+def part_drawn(shown: FusedMap, record: Record) -> tuple[float, float]:
+    """The whole record; on a phone what can be read there."""
+    if not frame.on_phone():
+        return 0.0, record.duration
+    return review.closer({"fused": shown}, 0.0, record.duration, 7.0)
 
 
 def trace(record: Record, fused: FusedMap) -> Trace:

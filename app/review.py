@@ -96,11 +96,10 @@ def closer(
         return start, stop
     first = next(iter(maps_.values()))
     moments = np.nansum(np.abs(first.weights), axis=0) / first.durations
-    middle = float(first.edges_sec[int(moments.argmax())]) + 0.25
+    inside = (first.edges_sec[:-1] >= start) & (first.edges_sec[1:] <= stop + 1e-6)
+    middle = float(first.edges_sec[int(np.where(inside, moments, -1).argmax())]) + 0.25
     begin = min(max(start, middle - width / 2), stop - width)
-    st.caption(
-        f"{begin:.1f} to {begin + width:.1f} s, around the strongest moment of the first map."
-    )
+    st.caption(f"{begin:.1f} to {begin + width:.1f} s, around the strongest moment of this part.")
     return begin, begin + width
 
 

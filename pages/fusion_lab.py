@@ -41,7 +41,8 @@ def map_part(view: View, record: Record, found: dict[str, Attribution]) -> None:
     words = map_in_words(shown, name, f"{record.name}: fused")
     if pinned is None:
         lab.score_cards(scores, None)
-        figure = ecg_figure(record, lab.sheet_style(), overlay=shown)
+        start, stop = lab.part_drawn(shown, record)
+        figure = ecg_figure(record, lab.sheet_style(), overlay=shown, start=start, stop=stop)
     else:
         before = lab.fused_with(found, view, pinned)
         lab.score_cards(scores, lab.scores(before, view, beats))

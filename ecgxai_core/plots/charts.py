@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MARKS",
     "box_plots",
+    "broken",
     "grouped_bars",
     "interval_plot",
     "lead_bars",
@@ -171,7 +172,7 @@ def interval_plot(summary: pd.DataFrame, title: str, theme: Theme) -> go.Figure:
             means = summary.groupby("target_name")[side].mean()
             figure.add_trace(_marks(list(means), [place[n] for n in means.index], side, theme))
     figure.update_yaxes(
-        tickvals=list(place.values()), ticktext=[_broken(name) for name in place], zeroline=False
+        tickvals=list(place.values()), ticktext=[broken(name) for name in place], zeroline=False
     )
     figure.update_xaxes(title={"text": title})
     return styled(figure, theme, height=max(260, 64 * len(classes) + 150))
@@ -192,7 +193,7 @@ def paired_plot(frame: pd.DataFrame, one: str, other: str, title: str, theme: Th
                 x=rows[one],
                 y=rows[other],
                 mode="markers",
-                name=_broken(str(name)),
+                name=broken(str(name)),
                 text=rows["record"],
                 marker={
                     "color": METHOD_COLOURS[number % len(METHOD_COLOURS)],
@@ -239,7 +240,7 @@ def grouped_bars(
     figure = go.Figure()
     for number, (column, label) in enumerate(values.items()):
         figure.add_bar(
-            x=[_broken(str(name), 12) for name in frame[names]],
+            x=[broken(str(name), 12) for name in frame[names]],
             y=frame[column],
             name=label,
             text=[f"{value:.2f}" if value == value else "" for value in frame[column]],
@@ -327,7 +328,7 @@ def _marks(x: Sequence[Any], y: Sequence[Any], side: str, theme: Theme) -> Any:
     )
 
 
-def _broken(text: str, width: int = 22) -> str:
+def broken(text: str, width: int = 22) -> str:
     """A long name on several lines, as Plotly breaks them."""
     lines = [""]
     for word in text.split():

@@ -266,7 +266,7 @@ def _colour_axis(theme: Theme, plot: int) -> dict[str, Any]:
             "y": 1 + 22 / plot,
             "yanchor": "bottom",
             "ypad": 0,
-            "len": 0.5,
+            "len": 0.62,
             "thickness": 8,
             "outlinewidth": 0.5,
             "outlinecolor": theme.muted,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ecgxai_core.plots.charts import styled
+from ecgxai_core.plots.charts import broken, styled
 from ecgxai_core.plots.theme import METHOD_COLOURS, Theme
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def probabilities_chart(
 
     top = frame.assign(largest=frame[["first", "second"]].max(axis=1))
     top = top.sort_values("largest", ascending=False, kind="stable").head(most).iloc[::-1]
+    top["class"] = [broken(_plain(str(name)), 20) for name in top["class"]]
     figure = go.Figure()
     xs: list[Any] = []
     ys: list[Any] = []

@@ -69,7 +69,7 @@ DARK = Theme(
     grid_large="#5c3632",
     overlay_grid_small="#22252a",
     overlay_grid_large="#363b42",
-    unexplored="#8c8f94",
+    unexplored="#6f757c",
     conflict="#ff6fb1",
     accent="#5fb4d4",
     label_background="rgba(20,23,27,0.75)",
@@ -90,7 +90,7 @@ FOR, AGAINST = "#e08214", "#8073ac"
 """Solid colours of the two signs, from the same palette, for bars."""
 
 METHOD_COLOURS: tuple[str, ...] = (
-    "#0072b2",
+    "#2b87c8",
     "#e69f00",
     "#009e73",
     "#cc79a7",
@@ -98,7 +98,8 @@ METHOD_COLOURS: tuple[str, ...] = (
     "#d55e00",
     "#5d6670",
 )
-"""Okabe-Ito order, for lines and bars that stand for methods."""
+"""Okabe-Ito order, the blue lightened until it has 3:1 on the dark background too; for lines and
+bars that stand for methods."""
 
 
 def veil(theme: Theme, strongest: float = 0.35) -> list[list[float | str]]:

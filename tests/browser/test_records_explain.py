@@ -74,6 +74,8 @@ def test_box_measures(page: Any, server: str) -> None:
     layer = page.locator("[data-testid=stPlotlyChart] .nsewdrag").first
     layer.wait_for(timeout=LONG)
     settled(page)
+    layer.evaluate("one => one.scrollIntoView()")
+    page.wait_for_timeout(300)
     place = layer.bounding_box()
     x, y = place["x"] + place["width"] / 2, place["y"] + 100
     page.mouse.move(x, y)
