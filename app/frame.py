@@ -48,6 +48,9 @@ PAGES: dict[str, tuple[str, str]] = {
 }
 """File name in ``pages/``, its title and icon, in the order of the navigation."""
 
+_HEIGHT, _MARGIN, _BUTTONS = 450, 44, 26
+"""Of a chart on a phone, px: usual height and upper margin, and the line of its buttons."""
+
 _BANNER = "**For research use only.** Not a medical device; not for diagnosis or treatment."
 
 
@@ -222,8 +225,13 @@ def figure(
 
 def _for_fingers(fig: go.Figure, config: dict[str, Any], *, measures: bool) -> None:
     """A drag scrolls the page instead of drawing in the chart, and of the buttons, which are always
-    shown on a touch screen and would cover the legend, only those of use stay."""
-    fig.update_layout(dragmode=False)
+    shown on a touch screen, only those of use stay, in a line above the legend."""
+    layout = fig.layout
+    fig.update_layout(
+        dragmode=False,
+        height=(layout.height or _HEIGHT) + _BUTTONS,
+        margin={"t": (layout.margin.t or _MARGIN) + _BUTTONS},
+    )
     unused = ["zoom2d", "pan2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d"]
     config["modeBarButtonsToRemove"] = [*unused, *([] if measures else ["select2d"])]
 
