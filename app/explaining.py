@@ -36,7 +36,7 @@ def parameters_panel(view: View, missing: Sequence[str] = ()) -> None:
     ``missing`` are methods to be run with these parameters; they can be started from here too.
     """
     methods = [name for name in review.wanted_methods(view) if name in METHODS]
-    if not methods:
+    if not methods or services.model(view) is None:
         return
     fields = used_by(methods)
     shown = view.parameters.for_method(methods[0])

@@ -195,6 +195,8 @@ def caution_panel(view: View, record: Record, overlay: Map | None) -> None:
             )
         if manifest.notes:
             notes.append(manifest.notes)
+    if notes:
+        st.subheader("Keep in mind")
     for note in notes:
         st.caption(f":material/info: {escaped(note)}")
 

@@ -66,7 +66,6 @@ with left:
     if overlay is not None:
         st.subheader("Leads by weight")
         review.ranking_table(pd.DataFrame(lead_ranking(overlay)), record.name, view.fusion.topk)
-    st.subheader("Keep in mind")
     review.caution_panel(view, record, overlay)
     review.ask_start(view, record)
 with right:
