@@ -192,5 +192,8 @@ def test_auc_counts_bins(make_map: Any) -> None:
 
 
 def test_every_score_is_described(make_map: Any) -> None:
-    names = set(scores_of(make_map(np.ones((12, 16))), EvaluationParams(priors=True)))
+    item = make_map(np.ones((12, 16)))
+    names = set(scores_of(item, EvaluationParams(priors=True)))
+    drawn = rasterise(item, raster_for(item, 0.02))
+    names |= {s.metric for s in localisation(drawn, drawn.scores > 5, 20, "truth")}
     assert names == {metric.name for metric in METRICS}
