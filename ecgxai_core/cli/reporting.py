@@ -1,4 +1,4 @@
-"""``ecgxai report``: one HTML file about a record or a finished run."""
+"""``ecgxai report`` and ``report-card``: one HTML file about a record, a run, or a model."""
 
 from __future__ import annotations
 
@@ -7,23 +7,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgxai_core.cli.console import progress_bar, say
-from ecgxai_core.cli.options import ChecksumOption, ProfileOption, SeedOption, SetOption
+from ecgxai_core.cli.console import progress_bar, say, say_error
+from ecgxai_core.cli.options import (
+    ChecksumOption,
+    DataOption,
+    ModelOption,
+    ProfileOption,
+    SeedOption,
+    SetOption,
+    TargetsOption,
+)
 from ecgxai_core.errors import ParameterError
 
 if TYPE_CHECKING:
     from ecgxai_core.params import Profile
     from ecgxai_core.pipeline.lazy import LazyClassifier
+    from ecgxai_core.pipeline.report_card import ReportCard
     from ecgxai_core.report import RecordFacts
     from ecgxai_core.store.cache import Store
     from ecgxai_core.types import Record
 
-__all__ = ["register", "report"]
+__all__ = ["register", "report", "report_card"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb."""
+    """Add the verbs."""
     app.command("report")(report)
+    app.command("report-card")(report_card)
 
 
 def report(
@@ -73,6 +83,60 @@ def report(
         write_bytes_atomic(pdf, _pdf(facts))
     write_bytes_atomic(out, record_report(facts).encode("utf-8"))
     say(f"report of {facts.record.name}, {facts.target}: {out}")
+
+
+def report_card(
+    data: DataOption,
+    model: ModelOption,
+    out: Annotated[Path, typer.Option("--out", help="HTML file to write, with JSON beside it")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="repeat for several; they are fused; lime and timeshap"),
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, max=1000, help="records a diagnosis")] = 10,
+    target: TargetsOption = None,
+    profile: ProfileOption = "default",
+    settings: SetOption = None,
+    seed: SeedOption = None,
+    checksum: ChecksumOption = "warn",
+) -> None:
+    """Which explanations of a model pass which tests, what it sees, where its evidence lies.
+
+    The same command carries on after an interruption.
+    """
+    from ecgxai_core.params import SelectionParams, profile_with
+    from ecgxai_core.params import profile as named_profile
+    from ecgxai_core.pipeline.report_card import CardRequest, build_card
+    from ecgxai_core.pipeline.stores import open_store
+    from ecgxai_core.report import card_html
+    from ecgxai_core.store.atomic import write_bytes_atomic, write_json_atomic
+
+    beside = out.with_suffix(".json")
+    if beside == out:
+        raise ParameterError("--out", out.name, "is the name of the JSON file", "name an HTML file")
+    chosen = profile_with(named_profile(profile), settings or [], seed)
+    if method:
+        chosen = chosen.updated(methods=tuple(dict.fromkeys(method)))
+    selection = SelectionParams(k_per_class=n, seed=seed or 0)
+    request = CardRequest(
+        data, model, chosen, selection, tuple(target) if target else None, checksum=checksum
+    )
+    with open_store() as store, progress_bar("report card") as progress:
+        card = build_card(request, store, progress=progress)
+    write_json_atomic(beside, card.as_json())
+    write_bytes_atomic(out, card_html(card).encode("utf-8"))
+    for failure in card.failures:
+        say_error(failure.reason)
+    said = ", ".join(f"{name} {_passed(card, name)}" for name in card.maps)
+    say(f"report card of {card.model.name}, {card.n_records} records: {out}; passed: {said}")
+    if card.failures:
+        raise typer.Exit(3)
+
+
+def _passed(card: ReportCard, method: str) -> str:
+    """Tests passed of those with a verdict."""
+    own = [v.verdict for v in card.verdicts if v.method == method and not v.target]
+    return f"{own.count('pass')}/{own.count('pass') + own.count('fail')}"
 
 
 def _facts(

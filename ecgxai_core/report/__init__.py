@@ -1,9 +1,11 @@
 """Static reports: one HTML file that opens anywhere, without scripts and without a network.
 
-``record_report`` shows one prediction with its maps, ``run_report`` a finished run; both end with
-parameters, digests and the command that repeats them. ``view_html`` saves interactive charts.
+``record_report`` shows one prediction with its maps, ``run_report`` a finished run, ``card_html``
+the report card of a model; all end with parameters, digests and the command that repeats them.
+``view_html`` saves interactive charts.
 """
 
+from ecgxai_core.report.card import card_html
 from ecgxai_core.report.checklist import CHECKLIST, Answer, Checklist
 from ecgxai_core.report.record import RecordFacts, record_report
 from ecgxai_core.report.run import run_report
@@ -14,6 +16,7 @@ __all__ = [
     "Answer",
     "Checklist",
     "RecordFacts",
+    "card_html",
     "record_report",
     "run_report",
     "view_html",

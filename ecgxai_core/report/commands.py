@@ -9,7 +9,7 @@ from typing import Any
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.params import PROFILES, Profile, profile
 
-__all__ = ["changed_settings", "record_command", "run_command"]
+__all__ = ["card_command", "changed_settings", "record_command", "run_command"]
 
 _GROUPS = ("explain", "lime", "timeshap", "fusion", "evaluation", "stability")
 
@@ -57,6 +57,18 @@ def run_command(request: Mapping[str, Any]) -> str:
     words += ["--checksum", "error"] if request.get("checksum") == "error" else []
     words += ["--arrays", "ARRAYS"] if request.get("predictions") == "arrays" else []
     return shlex.join([*words, "--out", "RUN"])
+
+
+def card_command(request: Mapping[str, Any]) -> str:
+    """``ecgxai report-card`` for the ``request`` of a card."""
+    words = ["ecgxai", "report-card", "--data", str(request["data"])]
+    words += ["--model", str(request["model"])]
+    for target in request.get("targets") or ():
+        words += ["--target", str(target)]
+    words += _method_words(request["profile"]) + _profile_words(request["profile"])
+    words += ["--n", str(request["selection"]["k_per_class"])]
+    words += ["--checksum", "error"] if request.get("checksum") == "error" else []
+    return shlex.join([*words, "--out", "card.html"])
 
 
 def _method_words(values: Any) -> list[str]:
