@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from ecgxai_core.explain.cells import cell_sums
 from ecgxai_core.explain.differentiable import differentiable, pre_activation, value_of
@@ -120,7 +121,12 @@ def _from_estimates(found: FloatArray, task: Task, **facts: Any) -> Explanation:
     if count > 1:
         errors = found.std(axis=0, ddof=1) / np.sqrt(count)
         event_errors = by_segment.std(axis=0, ddof=1) / np.sqrt(count)
-        settled = top_set_converged(mean.ravel(), errors.ravel(), task.params.converged_top_k)
+        # Few estimates give uncertain errors: Student's quantile in place of the normal one.
+        params = task.params
+        tail = (1 + params.converged_level) / 2
+        wide = (errors * float(stdtrit(count - 1, tail) / ndtri(tail))).ravel()
+        top, level = params.converged_top_k, params.converged_level
+        settled = top_set_converged(mean.ravel(), wide, top, level)
     return Explanation(
         weights=mean,
         explored=np.ones(mean.shape, dtype=np.bool_),
@@ -174,7 +180,7 @@ SHAP_PERMUTATION = Method(
     signed=True,
     uses=(
         "segments", "window_sec", "baseline", "link", "engine", "n_permutations",
-        "converged_top_k", "seed",
+        "converged_top_k", "converged_level", "seed",
     ),
     description="Shapley values of the cells, by the shap library's permutation explainer",
     run=explain_shap_permutation,
@@ -185,7 +191,10 @@ SHAP_GRADIENT = Method(
     title="SHAP gradient",
     family="gradient",
     signed=True,
-    uses=("segments", "window_sec", "link", "n_gradients", "converged_top_k", "seed"),
+    uses=(
+        "segments", "window_sec", "link", "n_gradients", "converged_top_k", "converged_level",
+        "seed",
+    ),
     description="expected gradients over several baselines, by the shap library",
     run=explain_shap_gradient,
-)
+)  # fmt: skip

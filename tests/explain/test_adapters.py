@@ -78,6 +78,22 @@ def test_permutations_lie_within_their_errors_of_the_shapley_values():
     assert found.diagnostics["efficiency_gap"] < 1e-6
 
 
+def test_few_orders_settle_on_a_wider_interval_than_many():
+    """Two estimates have one degree of freedom: 6.5 times the normal interval."""
+    from ecgxai_core.explain.playing import top_set_converged
+
+    params = PARAMS.updated(n_permutations=2, converged_top_k=1)
+    told = []
+    for seed in range(12):
+        found = explain(record(), model(1.5), TARGET, "shap_permutation", params.updated(seed=seed))
+        errors = found.standard_errors.astype(float).ravel()
+        values = found.weights.astype(float).ravel()
+        wide = errors * 12.7062047 / 1.95996398
+        assert found.diagnostics["converged"] is top_set_converged(values, wide, 1)
+        told.append((found.diagnostics["converged"], top_set_converged(values, errors, 1)))
+    assert sum(ours for ours, _ in told) < sum(naive for _, naive in told)
+
+
 def test_one_order_claims_no_error():
     found = explain(
         record(), model(1.5), TARGET, "shap_permutation", PARAMS.updated(n_permutations=1)
