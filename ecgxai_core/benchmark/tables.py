@@ -54,8 +54,13 @@ def markdown(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> 
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in table.to_dict("records"):
         cells = [str(row[name]) for name in by]
-        cells += [
-            f"{row[m]:.3f} ({row[f'{m}_low']:.3f} to {row[f'{m}_high']:.3f})" for m in metrics
-        ]
+        cells += [_cell(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in metrics]
         lines.append(f"| {' | '.join([*cells, str(row['n'])])} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(mean: float, low: float, high: float) -> str:
+    """Mean and interval; nothing where it is undefined, no interval where there is but one."""
+    if not np.isfinite(mean):
+        return ""
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})" if np.isfinite(low) else f"{mean:.3f}"
