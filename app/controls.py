@@ -16,7 +16,7 @@ P = TypeVar("P", bound=Params)
 Apply = Callable[[Any], object]
 
 _AUTOMATIC = "automatic"
-_FEW = 6
+_FEW = 4
 _STEPS = {"beta": 0.05, "tau": 0.01, "window_sec": 0.05, "raster_sec": 0.01}
 """Steps of sliders where a hundredth of the range is not a round number."""
 
