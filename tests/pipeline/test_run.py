@@ -65,7 +65,11 @@ def test_a_run_ends_with_all_tables(finished):
     assert (evaluation["attauc_strict_empty"] == 0.5).all()
     stability = pd.read_csv(finished / STABILITY, dtype={"target": str})
     assert len(stability) == 4 * 3
-    assert stability["spearman"].between(-1, 1).all()
+    assert stability["spearman"].dropna().between(-1, 1).all()
+    # two explored windows may lie in beats that are not compared: a map without order there
+    undefined = stability["spearman"].isna()
+    assert undefined.sum() < 6
+    assert (stability.loc[undefined, "regions_explored"] == 0).all()
     summary = read_summary(finished, "attauc_strict")
     assert (summary["n"] == 2).all()
     assert {"random", "empty", "ceiling", "ci_low", "ci_high"} <= set(summary.columns)
