@@ -30,6 +30,7 @@ _CLASSES = {PASS: "pass", FAIL: "fail", FEW: "few", UNDEFINED: "undefined"}
 _STYLE = html.Html("""<style>
 .pass b { color: #17693a; } .fail b { color: #a3261b; } .few, .undefined { color: var(--muted); }
 td small { display: block; color: var(--muted); white-space: nowrap; }
+td small.note { white-space: normal; max-width: 12rem; }
 td.shade, th.shade { text-align: right; padding: .3rem .5rem; }
 td.test { min-width: 9rem; font-weight: 600; }
 @media (prefers-color-scheme: dark) { .pass b { color: #6fd39a; } .fail b { color: #ff9d90; } }
@@ -94,8 +95,9 @@ def _tests(card: ReportCard) -> list[html.Html]:
             "bootstrap interval over records. 'vs chance' is the interval of the difference from "
             "chance, record by record. An interval that covers the border shows nothing and does "
             f"not pass. There is no verdict from fewer than {LEAST_RECORDS} records, and intervals "
-            f"of fewer than about 20 are too narrow. Of {asked} verdicts, "
-            f"{by_chance:.1f} would pass by chance alone.",
+            f"of fewer than about 20 are too narrow. If no map knew anything, {by_chance:.1f} of "
+            f"these {asked} verdicts would be passes by chance. Stability alone proves nothing: "
+            "a map that ignores the record is stable, so read it beside the sanity tests.",
             "note",
         ),
         _verdict_table(together, own),
@@ -146,9 +148,8 @@ def _verdict_cell(cell: Verdict) -> html.Html:
         missing = f", {cell.n_undefined} undefined" if cell.n_undefined else ""
         lines.append(f"n = {cell.n}{missing}")
         shown += "".join(f"<small>{html.text(line)}</small>" for line in lines)
-    note = f' title="{html.text(cell.note)}"' if cell.note else ""
-    words = f"<small>{html.text(cell.note)}</small>" if cell.note else ""
-    return html.Html(f'<td class="{kind}"{note}>{shown}{words}</td>')
+    words = f'<small class="note">{html.text(cell.note)}</small>' if cell.note else ""
+    return html.Html(f'<td class="{kind}">{shown}{words}</td>')
 
 
 def _rules() -> html.Html:
