@@ -142,7 +142,7 @@ def probabilities_chart(
 
     top = frame.assign(largest=frame[["first", "second"]].max(axis=1))
     top = top.sort_values("largest", ascending=False, kind="stable").head(most).iloc[::-1]
-    top["class"] = [broken(_plain(str(name)), 20) for name in top["class"]]
+    top["class"] = [broken(_plain(str(name)), 28) for name in top["class"]]
     figure = go.Figure()
     xs: list[Any] = []
     ys: list[Any] = []
@@ -165,7 +165,7 @@ def probabilities_chart(
             marker={"size": 11, "symbol": symbol, "color": colour},
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
-    styled(figure, theme, height=max(260, 110 + 30 * len(top)))
+    styled(figure, theme, height=max(260, 110 + 34 * len(top)))
     figure.update_layout(showlegend=True)
     figure.update_xaxes(title_text="probability", range=[-0.02, 1.02])
     return figure
