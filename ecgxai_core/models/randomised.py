@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,11 @@ from ecgxai_core.errors import ParameterError
 from ecgxai_core.models.keras_classifier import KerasClassifier
 from ecgxai_core.types import array_digest, content_seed
 
-__all__ = ["cascade"]
+__all__ = ["cascade", "randomised"]
+
+Copies = dict[tuple[int, int], tuple[tuple[str, KerasClassifier], ...]]
+_made: weakref.WeakKeyDictionary[KerasClassifier, Copies] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 def cascade(
@@ -57,6 +63,20 @@ def cascade(
         _randomise(layer, content_seed("randomised", classifier.digest, count, seed))
         if count in stops:
             yield layer.name, _copy(keras, classifier, model, f"{layer.name}/{count}/{seed}")
+
+
+def randomised(
+    classifier: KerasClassifier, seed: int = 0, stages: int = 1
+) -> tuple[tuple[str, KerasClassifier], ...]:
+    """The copies of :func:`cascade`, made once and kept as long as the classifier.
+
+    Making a copy costs more than explaining with it, as its graphs are compiled anew.
+    """
+    with _lock:
+        known = _made.setdefault(classifier, {})
+        if (seed, stages) not in known:
+            known[seed, stages] = tuple(cascade(classifier, seed, stages))
+        return known[seed, stages]
 
 
 def _randomise(layer: Any, seed: int) -> None:

@@ -30,7 +30,7 @@ from ecgxai_core.metrics.sanity import sanity
 from ecgxai_core.models.keras_classifier import KerasClassifier
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
-from ecgxai_core.models.randomised import cascade
+from ecgxai_core.models.randomised import randomised
 from ecgxai_core.params import Profile
 from ecgxai_core.pipeline.explanation import Explained, explained
 from ecgxai_core.pipeline.judging import beats_of, game_of
@@ -246,7 +246,7 @@ def _sane(
 ) -> dict[str, dict[str, Any]]:
     """Maps of randomised models, and of the model itself with another seed."""
     stages: dict[str, list[tuple[str, Map]]] = {name: [] for name in maps}
-    for layer, other in cascade(classifier, profile.explain.seed, depth.sanity_stages):
+    for layer, other in randomised(classifier, profile.explain.seed, depth.sanity_stages):
         for name, item in again(record, other, profile).items():
             stages[name].append((layer, item))
     repeated = again(record, classifier, _reseeded(profile))
