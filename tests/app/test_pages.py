@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.frame import PAGES
 from ecgxai_core.records.write import write_record
 from ecgxai_core.types import STANDARD_LEADS
 from tests.app.conftest import open_page, settle, tables, texts
@@ -57,6 +58,17 @@ def test_data_set_that_is_not_here(folders: Folders, name: str) -> None:
     app = open_page(name, data="elsewhere")
     assert not app.exception
     assert "elsewhere is not here" in texts(app).replace("\\", "")
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("state", ["no record", "empty data", "no model", "no such record"])
+def test_every_page_opens_in_every_state(folders: Folders, name: str, state: str) -> None:
+    folders(data="empty" if state == "empty data" else "data",
+            models="empty" if state == "no model" else "models")  # fmt: skip
+    query = {"no model": "T000", "no such record": "nobody"}.get(state)
+    app = open_page(name, navigation=state == "no record", **({"record": query} if query else {}))
+    assert not app.exception
+    assert "research use only" in texts(app)
 
 
 def test_no_model_still_shows_records(folders: Folders) -> None:
