@@ -180,7 +180,10 @@ class ReportCard:
     def as_json(self) -> dict[str, Any]:
         """Plain JSON; what is undefined is ``null``."""
         values: dict[str, Any] = json_safe(asdict(self))
-        rules = {name: {"title": test.title, "rule": test.rule} for name, test in TESTS.items()}
+        rules = {
+            name: {"title": test.title, "question": test.question, "rule": test.rule}
+            for name, test in TESTS.items()
+        }
         return {"schema": SCHEMA, "digest": self.digest, "rules": rules, **values}
 
 
