@@ -94,6 +94,10 @@ class ExplainParams(Params):
         "auto",
         description="auto: games played exactly on pieces of the record where the model allows it",
     )
+    lead_group: Literal["all", "independent"] = Field(
+        "all",
+        description="independent: I, II and V1-V6 are masked, the other four leads follow",
+    )
     n_coalitions: int = Field(
         256, ge=16, le=100_000, description="coalitions of the event game, where it is sampled"
     )

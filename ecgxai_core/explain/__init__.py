@@ -162,13 +162,14 @@ def explain_many(
     chosen = {name: find_method(name) for name in methods}
     model_input = prepare(record, classifier.manifest, start_sec)
     diagnosis = find_diagnosis(target)
-    models: dict[tuple[str, str, str | None], MaskedModel | ContrastModel] = {}
+    models: dict[tuple[str | None, ...], MaskedModel | ContrastModel] = {}
     done: dict[str, Attribution] = {}
     for name, method in chosen.items():
         params = methods[name]
-        game = (params.baseline, params.engine, params.against)
+        group = params.lead_group if "lead_group" in method.uses else "all"
+        game = (params.baseline, params.engine, group, params.against)
         if game not in models:
-            models[game] = _model(classifier, model_input, target, *game)
+            models[game] = _model(classifier, model_input, target, params, group)
         task = Task(
             record=record,
             target=target,
@@ -186,17 +187,23 @@ def _model(
     classifier: Classifier,
     model_input: ModelInput,
     target: str,
-    baseline: str,
-    engine: str,
-    against: str | None,
+    params: ExplainParams,
+    lead_group: str,
 ) -> MaskedModel | ContrastModel:
     """The target as a game, alone or against another class."""
-    model = MaskedModel(classifier, model_input, target, baseline, engine)
-    if against is None:
-        return model
-    if against == target:
-        raise ParameterError("against", against, "is the target itself", "name another class")
-    return ContrastModel(model, MaskedModel(classifier, model_input, against, baseline, engine))
+
+    def game(code: str) -> MaskedModel:
+        return MaskedModel(
+            classifier, model_input, code, params.baseline, params.engine, lead_group
+        )
+
+    if params.against is None:
+        return game(target)
+    if params.against == target:
+        raise ParameterError(
+            "against", params.against, "is the target itself", "name another class"
+        )
+    return ContrastModel(game(target), game(params.against))
 
 
 def _segmentation(
@@ -260,6 +267,7 @@ def _diagnostics(
         "sampling": task.params.sampling if "sampling" in method.uses else None,
         "link": task.params.link if "link" in method.uses else None,
         "baseline": task.params.baseline,
+        "lead_group": task.model.lead_group,
         "baseline_probability": task.model.baseline_probability(task.segmentation),
         "forward_passes": task.model.forward_passes,
         **_engine(task),

@@ -62,7 +62,8 @@ def explain_lime(task: Task) -> Explanation:
     ``default_rng(seed).binomial(1, p_on, (n, segments))`` with a first row of ones.
     """
     params = task.params
-    priors = lead_prior_chances(task.leads, task.diagnosis) if params.lead_priors else None
+    players = tuple(task.leads[row] for row in task.model.player_rows)
+    priors = lead_prior_chances(players, task.diagnosis) if params.lead_priors else None
 
     def fitter(coalitions: Coalitions, values: FloatArray, full: float, empty: float) -> Fit:
         del full, empty
@@ -77,7 +78,7 @@ def explain_lime(task: Task) -> Explanation:
 
     event = event_fit(task, lambda budget: _event_coalitions(task, budget), fitter, exact)
     result = events_then_leads(task, event, leads_of, fitter)
-    used = dict(zip(task.leads, priors.tolist(), strict=True)) if priors is not None else None
+    used = dict(zip(players, priors.tolist(), strict=True)) if priors is not None else None
     return replace(result, diagnostics={**result.diagnostics, "lead_priors": used})
 
 
@@ -114,7 +115,7 @@ def _lead_coalitions(
     if priors is None and params.sampling == "paired":
         return shared_lead_coalitions(task, segment, budget)
     rng = np.random.default_rng(task.seed("lime", "leads", segment))
-    chances = np.full(len(task.leads), params.p_on) if priors is None else priors
+    chances = np.full(len(task.model.player_rows), params.p_on) if priors is None else priors
     draw = published_lime_coalitions if params.sampling == "published" else antithetic_coalitions
     return draw(chances, budget, rng)
 
@@ -125,7 +126,8 @@ LIME = Method(
     family="perturbation",
     signed=True,
     uses=(
-        "segments", "window_sec", "baseline", "link", "engine", "n_coalitions", "max_coalitions",
+        "segments", "window_sec", "baseline", "link", "engine", "lead_group", "n_coalitions",
+        "max_coalitions",
         "n_lead_coalitions", "max_lead_coalitions", "top_events", "p_on", "kernel_width",
         "ridge_lime", "sampling", "lead_priors", "keep_leads", "converged_top_k",
         "converged_level", "seed",

@@ -35,17 +35,20 @@ def explain_occlusion(task: Task) -> Explanation:
     value = to_link(task.model.probabilities(keep, task.segmentation), task.params.link)
     task.report(1, 1, f"{len(keep)} masked records")
     lost = value[0] - value[1:]
+    explored = np.zeros(shape, dtype=np.bool_)
+    explored[task.model.player_rows] = True
     windows, leads = lost[:n_segments], lost[n_segments : n_segments + n_leads]
     if level == "cell":
-        weights = lost[n_segments + n_leads :].reshape(shape)
+        weights = np.where(explored, lost[n_segments + n_leads :].reshape(shape), 0.0)
     elif level == "window":
         weights = spread_over_leads(windows, n_leads)
+        explored[:] = True  # a window is masked in all leads, whoever follows
     else:
         share: FloatArray = task.segmentation.durations / task.segmentation.durations.sum()
-        weights = leads[:, None] * share
+        weights = np.where(explored, leads[:, None] * share, 0.0)
     return Explanation(
         weights=weights,
-        explored=np.ones(shape, dtype=np.bool_),
+        explored=explored,
         event_values=windows,
         diagnostics={
             "level": level,
@@ -75,7 +78,7 @@ OCCLUSION = Method(
     title="Occlusion",
     family="occlusion",
     signed=True,
-    uses=("segments", "window_sec", "baseline", "link", "engine", "occlusion_level"),
+    uses=("segments", "window_sec", "baseline", "link", "engine", "lead_group", "occlusion_level"),
     description="what the prediction loses when one cell, window or lead is masked",
     run=explain_occlusion,
 )

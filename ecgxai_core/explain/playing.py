@@ -123,11 +123,13 @@ def event_game(task: Task, coalitions: Coalitions) -> Game:
 def lead_game(task: Task, coalitions: Coalitions, segment: int) -> Game:
     """Players = leads inside one segment, the rest intact."""
     n_segments = len(task.segmentation)
-    return Game(
-        coalitions,
-        lead_keep(coalitions.masks, segment, n_segments),
-        lead_keep(_ends(coalitions.n_players), segment, n_segments),
-    )
+
+    def keep(masks: BoolArray) -> BoolArray:
+        leads = np.ones((len(masks), len(task.leads)), dtype=np.bool_)
+        leads[:, task.model.player_rows] = masks
+        return lead_keep(leads, segment, n_segments)
+
+    return Game(coalitions, keep(coalitions.masks), keep(_ends(coalitions.n_players)))
 
 
 def _ends(n_players: int) -> BoolArray:
@@ -142,7 +144,7 @@ def shared_lead_coalitions(task: Task, segment: int, budget: int) -> Coalitions:
     method corrects its weights for the common size distribution
     (see :func:`ecgxai_core.games.sampling.shared_lead_mass`).
     """
-    n_leads = len(task.leads)
+    n_leads = len(task.model.player_rows)
     edges = task.segmentation.edges
     seed = task.seed("lead in event", int(edges[segment]), int(edges[segment + 1]))
     return paired_coalitions(shared_lead_mass(n_leads), budget, np.random.default_rng(seed))
@@ -223,9 +225,10 @@ def events_then_leads(
     shape = (len(task.leads), len(task.segmentation))
     weights, errors = np.zeros(shape), np.full(shape, np.nan)
     explored = np.zeros(shape, dtype=np.bool_)
+    rows = task.model.player_rows
     for segment, game in zip(opened, leads, strict=True):
-        weights[:, segment], errors[:, segment] = game.fit.values, game.fit.errors
-        explored[:, segment] = True
+        weights[rows, segment], errors[rows, segment] = game.fit.values, game.fit.errors
+        explored[rows, segment] = True
     explored = keep_strongest_leads(weights, explored, params.keep_leads)
     facts = [game.facts(params) for game in leads]
     return Explanation(
@@ -254,6 +257,8 @@ def _lead_games(
     """The lead-in-event games; those that have not settled are played again with twice as many."""
     params = task.params
     budget = params.n_lead_coalitions
+    if params.sampling == "paired" and params.lead_group == "independent":
+        budget = max(budget, 2 ** len(task.model.player_rows))  # all subsets of eight leads
     limit = params.max_lead_coalitions or budget
     done: dict[int, GameFit] = {}
     waiting = [int(segment) for segment in opened]

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ecgxai_core.errors import ExplanationError
 from ecgxai_core.explain.method import Explanation, Method, Task
 from ecgxai_core.explain.playing import (
     OPENED,
@@ -81,7 +82,7 @@ def _leads_in_events(task: Task) -> Explanation:
     def leads_of(segment: int, budget: int) -> Coalitions:
         if task.params.sampling == "paired":
             return shared_lead_coalitions(task, segment, budget)
-        return _coalitions(task, len(task.leads), budget, segment)
+        return _coalitions(task, len(task.model.player_rows), budget, segment)
 
     return events_then_leads(task, _events(task), leads_of, _fitter(task))
 
@@ -109,6 +110,10 @@ def _cells(task: Task) -> Explanation:
     the number of segments, every cell is a player.
     """
     params = task.params
+    if params.lead_group == "independent":
+        raise ExplanationError(
+            task.record.name, "level", "cells have no independent leads", "use level=lead_in_event"
+        )
     event = _events(task)
     task.report(1, 2, "event game")
     n_leads, n_segments = len(task.leads), len(task.segmentation)
@@ -172,7 +177,8 @@ TIMESHAP = Method(
     family="perturbation",
     signed=True,
     uses=(
-        "segments", "window_sec", "baseline", "link", "engine", "n_coalitions", "max_coalitions",
+        "segments", "window_sec", "baseline", "link", "engine", "lead_group", "n_coalitions",
+        "max_coalitions",
         "n_lead_coalitions", "max_lead_coalitions", "top_events", "level",
         "ridge_timeshap", "sampling", "keep_leads", "converged_top_k", "converged_level", "seed",
     ),

@@ -8,7 +8,7 @@ from ecgxai_core.games.engine import Engine
 from ecgxai_core.games.links import to_link
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.models.protocol import Classifier
-from ecgxai_core.types import BoolArray, FloatArray, ModelInput, Segmentation
+from ecgxai_core.types import BoolArray, FloatArray, IntArray, ModelInput, Segmentation
 
 __all__ = ["ContrastModel"]
 
@@ -85,6 +85,16 @@ class ContrastModel:
     def event_game(self, segmentation: Segmentation, link: str) -> None:
         """No closed form: the difference of two classes is played coalition by coalition."""
         del segmentation, link
+
+    @property
+    def lead_group(self) -> str:
+        """Which leads are masked by themselves."""
+        return self.for_target.lead_group
+
+    @property
+    def player_rows(self) -> IntArray:
+        """Rows of the lead axis that are masked by themselves."""
+        return self.for_target.player_rows
 
     @property
     def engine(self) -> Engine:

@@ -17,7 +17,9 @@ from ecgxai_core.records.leads import DERIVED_LEADS, INDEPENDENT_LEADS
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, ModelInput, Segmentation
 
 __all__ = [
+    "check_limbs",
     "evidence_leads",
+    "follow_limbs",
     "independent_signals",
     "limb_residual",
     "rederive",
@@ -51,11 +53,19 @@ def rederive(signals: Float32Array, model_input: ModelInput) -> Float32Array:
         The model lacks I or II, or its limb leads do not obey Einthoven's law in the model's
         units, as after a normalisation of each lead by itself.
     """
-    leads = model_input.leads
-    _check_limbs(model_input)
+    check_limbs(model_input)
+    return follow_limbs(signals, model_input.values, model_input.leads)
+
+
+def follow_limbs(
+    signals: Float32Array, values: Float32Array, leads: tuple[str, ...]
+) -> Float32Array:
+    """:func:`rederive` on any piece of a record whose limb leads have been checked.
+
+    ``signals`` ``float32[n, sample, lead]`` and the unmasked ``values`` ``float32[sample, lead]``.
+    """
     out = np.array(signals, dtype=np.float32)
     place = {lead: column for column, lead in enumerate(leads)}
-    values = model_input.values
     change = [
         signals[:, :, place[lead]].astype(np.float64) - values[:, place[lead]]
         for lead in ("I", "II")
@@ -127,7 +137,14 @@ def limb_residual(model_input: ModelInput) -> float:
     return max(shares, default=float("nan"))
 
 
-def _check_limbs(model_input: ModelInput) -> None:
+def check_limbs(model_input: ModelInput) -> None:
+    """Refuse what has no independent leads.
+
+    Raises
+    ------
+    ExplanationError
+        The model lacks I or II, or its limb leads do not obey Einthoven's law in its units.
+    """
     missing = [lead for lead in ("I", "II") if lead not in model_input.leads]
     if missing:
         problem = f"the model has no lead {' and '.join(missing)}"

@@ -13,7 +13,7 @@ Both are exact: padding at the borders of the record, strides and dilation inclu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -127,6 +127,7 @@ class _Crop:
     segments: tuple[int, int]
 
 
+Follow = Callable[[Float32Array, Float32Array], Float32Array]
 Unit = tuple[int, int, bytes]
 """First and last block of a run, and the packed cells of the segments that it sees."""
 
@@ -142,14 +143,22 @@ class LocalGame:
         ``float32[sample, lead]``: the model input, and what masked cells are copied from.
     edges
         ``int64[segment + 1]``: samples.
+    follow
+        Masked pieces ``float32[n, sample, lead]`` and the unmasked piece -> pieces in which leads
+        that depend on others have followed them.
     """
 
     def __init__(
-        self, network: LocalPart, values: Float32Array, baseline: Float32Array, edges: IntArray
+        self,
+        network: LocalPart,
+        values: Float32Array,
+        baseline: Float32Array,
+        edges: IntArray,
+        follow: Follow | None = None,
     ) -> None:
         self.network = network
         self.layout = layout_of(network.local, edges)
-        self._values, self._baseline = values, baseline
+        self._values, self._baseline, self._follow = values, baseline, follow
         segment = np.searchsorted(edges, np.arange(len(values)), side="right") - 1
         inside = (segment >= 0) & (segment < len(edges) - 1)
         self._segment = np.where(inside, segment, len(edges) - 1)  # the last column is never masked
@@ -309,8 +318,14 @@ class LocalGame:
             keep = np.ones((*cells.shape[:2], self._n_segments + 1), dtype=np.bool_)
             keep[:, :, crop.segments[0] : crop.segments[1] + 1] = cells
             by_sample = keep[:, :, self._segment[inside]].transpose(0, 2, 1)
-            parts.append(np.where(by_sample, self._values[inside], self._baseline[inside]))
+            made = np.where(by_sample, self._values[inside], self._baseline[inside])
+            parts.append(self._followed(made, inside))
         return np.concatenate(parts)
+
+    def _followed(self, signals: Float32Array, inside: slice) -> Float32Array:
+        if self._follow is None:
+            return signals
+        return self._follow(signals, self._values[inside])
 
     def _by_crop(self, units: list[Unit]) -> Iterator[tuple[_Crop, BoolArray]]:
         """Neighbouring units of one place, with their cells ``bool[unit, lead, segment]``."""
@@ -353,6 +368,7 @@ class LocalGame:
             for row in range(len(on)):  # one pattern at a time: features are large
                 kept = keep[row, self._segment][None, :, None]
                 signal = np.where(kept, self._values, self._baseline).astype(np.float32)
+                signal = self._followed(signal, slice(None))
                 sums = self._block_sums(self.network.features(signal)[0])
                 for block in range(len(layout.start)):
                     seen = on[row, layout.first[block] : layout.last[block] + 1]

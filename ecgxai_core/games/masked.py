@@ -12,13 +12,16 @@ from ecgxai_core.errors import DiagnosisError, ModelError
 from ecgxai_core.games.baselines import baseline_signal
 from ecgxai_core.games.engine import Engine, engine_of
 from ecgxai_core.games.events import EventGame
+from ecgxai_core.games.leads import check_limbs, follow_limbs
 from ecgxai_core.games.local import MAX_SPAN, LocalGame, Unit, layout_of
 from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.records.leads import INDEPENDENT_LEADS
 from ecgxai_core.types import (
     STANDARD_LEADS,
     BoolArray,
     Float32Array,
     FloatArray,
+    IntArray,
     ModelInput,
     Segmentation,
 )
@@ -68,6 +71,9 @@ class MaskedModel:
         What replaces a masked cell (see :func:`ecgxai_core.games.baselines.baseline_signal`).
     engine
         ``auto``: the local engine where it is exact; ``whole``: never.
+    lead_group
+        ``all``: every lead is masked by itself. ``independent``: III, aVR, aVL and aVF follow I and
+        II (:mod:`ecgxai_core.games.leads`); what ``keep`` says of them is not read.
 
     Raises
     ------
@@ -82,6 +88,7 @@ class MaskedModel:
         target: str,
         baseline: str,
         engine: str = "auto",
+        lead_group: str = "all",
     ) -> None:
         if target not in classifier.classes:
             known = ", ".join(classifier.classes)
@@ -103,6 +110,9 @@ class MaskedModel:
         self._column = classifier.classes.index(target)
         self._order = [self.leads.index(lead) for lead in model_input.leads]
         self._wanted = engine
+        self.lead_group = lead_group
+        if lead_group == "independent":
+            check_limbs(model_input)
         self._memo = _Memo()
         self._asked: set[bytes] = set()
         self._asked_units: dict[tuple[bytes, Unit], float] = {}
@@ -115,7 +125,12 @@ class MaskedModel:
         asked before: diagnostics then do not depend on which methods ran first.
         """
         other = MaskedModel(
-            self.classifier, self.model_input, self.target, self.baseline, self._wanted
+            self.classifier,
+            self.model_input,
+            self.target,
+            self.baseline,
+            self._wanted,
+            self.lead_group,
         )
         other._memo = self._memo
         return other
@@ -174,6 +189,7 @@ class MaskedModel:
             raise ValueError(
                 f"keep {keep.shape} does not fit {len(self.leads)} leads x {len(segmentation)}"
             )
+        keep = self._of_players(keep)
         game = self._game(segmentation)
         if game is None:
             return self._whole(keep, segmentation)
@@ -197,7 +213,28 @@ class MaskedModel:
         self._asked_tables[key[0]] = game.table_passes
         return self._memo.events[key]
 
+    @property
+    def player_rows(self) -> IntArray:
+        """``int64[player]``: rows of the lead axis that are masked by themselves."""
+        rows = range(len(self.leads))
+        if self.lead_group == "all":
+            return np.array(rows, dtype=np.int64)
+        return np.array([r for r in rows if self.leads[r] in INDEPENDENT_LEADS], dtype=np.int64)
+
     # ---- inside ------------------------------------------------------------------------------
+
+    def _of_players(self, keep: BoolArray) -> BoolArray:
+        """The same coalitions with the rows of derived leads as those of I and II say."""
+        if self.lead_group == "all":
+            return keep
+        limbs = keep[:, self.leads.index("I")] & keep[:, self.leads.index("II")]
+        out = keep.copy()
+        for row in np.setdiff1d(np.arange(len(self.leads)), self.player_rows):
+            out[:, row] = limbs
+        return out
+
+    def _follow(self, signals: Float32Array, values: Float32Array) -> Float32Array:
+        return follow_limbs(signals, values, self.model_input.leads)
 
     def _game(self, segmentation: Segmentation) -> LocalGame | None:
         """The local engine on this segmentation, where it can be used."""
@@ -211,7 +248,13 @@ class MaskedModel:
             self._memo.games[prefix] = (
                 None
                 if short
-                else LocalGame(part, self.model_input.values, baseline, segmentation.edges)
+                else LocalGame(
+                    part,
+                    self.model_input.values,
+                    baseline,
+                    segmentation.edges,
+                    None if self.lead_group == "all" else self._follow,
+                )
             )
         return self._memo.games[prefix]
 
@@ -275,7 +318,7 @@ class MaskedModel:
             start, stop = int(segmentation.edges[index]), int(segmentation.edges[index + 1])
             kept = in_model_order[:, None, :, index]
             signals[:, start:stop] = np.where(kept, values[start:stop], baseline[start:stop])
-        return signals
+        return signals if self.lead_group == "all" else self._follow(signals, values)
 
 
 def _prefix(segmentation: Segmentation) -> bytes:

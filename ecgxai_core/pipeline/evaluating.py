@@ -33,7 +33,7 @@ from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.models.randomised import randomised
 from ecgxai_core.params import Profile
 from ecgxai_core.pipeline.explanation import Explained, explained
-from ecgxai_core.pipeline.judging import beats_of, game_of
+from ecgxai_core.pipeline.judging import beats_of, expected, game_of
 from ecgxai_core.pipeline.lazy import LazyClassifier
 from ecgxai_core.pipeline.prediction import Progress, no_progress
 from ecgxai_core.store.cache import Store
@@ -178,7 +178,7 @@ def _scores(
     """Everything that needs no further explanation."""
     params = profile.evaluation
     start_sec = float(next(iter(maps.values())).edges_sec[0])
-    beats, diagnosis = beats_of(record), find_diagnosis(target)
+    beats, diagnosis = beats_of(record), expected(find_diagnosis(target), profile.explain)
     game, whole = game_of(record, classifier, target, profile.explain, start_sec)
     curves, more = faithfulness(maps, game, whole, params), removal(maps, game, whole, params)
     imputing: dict[str, tuple[Score, ...]] = {}

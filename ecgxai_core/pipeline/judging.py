@@ -6,7 +6,7 @@ Also the demonstration of what lead priors do to a localisation score.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ecgxai_core.beats import heart_rate, r_peaks
 from ecgxai_core.diagnoses import Diagnosis
+from ecgxai_core.games.leads import evidence_leads
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.metrics.faithfulness import Curves
 from ecgxai_core.metrics.plausibility import plausibility
@@ -42,6 +43,7 @@ __all__ = [
     "beats_of",
     "curve_arrays",
     "curves_of",
+    "expected",
     "game_of",
     "maps_of",
     "priors_shown",
@@ -67,6 +69,20 @@ def beats_of(record: Record) -> Beats:
     return Beats(frozen_array(peaks, np.int64), seconds, heart_rate(peaks, record.fs))
 
 
+def expected(diagnosis: Diagnosis | None, params: ExplainParams) -> Diagnosis | None:
+    """Where evidence is expected of maps made with these parameters.
+
+    With independent leads as players, what is expected in a derived lead counts for I and II.
+    """
+    if diagnosis is None or params.lead_group == "all":
+        return diagnosis
+    return replace(
+        diagnosis,
+        strict_leads=evidence_leads(diagnosis.strict_leads),
+        lenient_leads=evidence_leads(diagnosis.lenient_leads),
+    )
+
+
 def game_of(
     record: Record,
     classifier: Classifier,
@@ -79,7 +95,9 @@ def game_of(
     ``params`` say what replaces a masked cell, and by which engine games are played.
     """
     model_input = prepare(record, classifier.manifest, start_sec)
-    model = MaskedModel(classifier, model_input, target, params.baseline, params.engine)
+    model = MaskedModel(
+        classifier, model_input, target, params.baseline, params.engine, params.lead_group
+    )
     whole = segment(model_input, ExplainParams(), model_input.values.shape[0] / model_input.fs)
     return model, whole
 

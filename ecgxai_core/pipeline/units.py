@@ -32,7 +32,7 @@ from ecgxai_core.metrics.removal import removal
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.params import Profile
 from ecgxai_core.pipeline.explanation import Explained, explained
-from ecgxai_core.pipeline.judging import Beats, beats_of, curve_arrays, game_of
+from ecgxai_core.pipeline.judging import Beats, beats_of, curve_arrays, expected, game_of
 from ecgxai_core.pipeline.keys import cache_key
 from ecgxai_core.pipeline.lazy import LazyClassifier
 from ecgxai_core.pipeline.prediction import Progress, checksum_policy, no_progress
@@ -236,7 +236,7 @@ def _evaluation(
 ) -> tuple[list[Row], dict[str, Curves]]:
     """Plausibility, faithfulness and complexity of every map, a row a map; and its curves."""
     params = profile.evaluation
-    diagnosis = find_diagnosis(target)
+    diagnosis = expected(find_diagnosis(target), profile.explain)
     seconds, rate = beats.seconds, beats.rate
     removed = faithfulness(maps, model, whole, params)
     more = removal(maps, model, whole, params)

@@ -189,3 +189,32 @@ def test_shipped_models(name):
 def test_a_classifier_that_loads_late_has_the_same_engine(tmp_path):
     lazy = LazyClassifier(write_model(tmp_path))
     assert engine_of(lazy).name == "local"
+
+
+def test_independent_leads_are_eight_players_and_the_others_follow(classifier, record):
+    """The local engine, whole passes and records masked by hand agree; all 256 subsets are seen."""
+    params = WINDOW.updated(lead_group="independent", top_events=2)
+    local = explain(record, classifier, AF, "timeshap", params)
+    whole = explain(
+        record, classifier, AF, "timeshap", params.updated(engine="whole", n_coalitions=4096)
+    )
+    derived = [local.leads.index(lead) for lead in ("III", "aVR", "aVL", "aVF")]
+    opened = local.diagnostics["explored_events"]
+    assert {g["coalitions"] for g in local.diagnostics["lead_games"]} == {256}
+    assert not local.explored[derived].any()
+    assert local.explored[:, opened].sum() == 8 * 2
+    assert np.nanmax(np.abs(local.weights - whole.weights)) < 1e-5
+    model_input = prepare(record, classifier.manifest)
+    cut = segment(model_input, WINDOW, 0.5)
+    keep = np.ones((1, 12, len(cut)), bool)
+    keep[0, 0, opened[0]] = False
+    game = MaskedModel(classifier, model_input, AF, "zero", "auto", "independent")
+    by_hand = np.array(model_input.values)
+    part = slice(cut.edges[opened[0]], cut.edges[opened[0] + 1])
+    one = by_hand[part, 0].copy()
+    for column, factor in ((0, -1), (2, 1), (3, 0.5), (4, -1), (5, 0.5)):
+        by_hand[part, column] += factor * one
+    right = classifier.predict(by_hand[None])[0, classifier.classes.index(AF)]
+    assert game.probabilities(keep, cut)[0] == pytest.approx(right, abs=1e-6)
+    occluded = explain(record, classifier, AF, "occlusion", params)
+    assert not occluded.explored[derived].any()
