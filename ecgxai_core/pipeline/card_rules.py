@@ -7,7 +7,7 @@ it must lie. An interval that covers the border shows nothing, and so does not p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -61,6 +61,8 @@ class CardTest:
         Of ``below`` and ``above``.
     needs
         A test without which this one cannot be passed; empty = none.
+    undefined
+        Why it may have no value on a record, for people.
     """
 
     name: str
@@ -70,18 +72,24 @@ class CardTest:
     kind: Literal["above_chance", "below", "above"] = "above_chance"
     border: float = _NAN
     needs: str = ""
+    undefined: str = ""
 
     @property
     def rule(self) -> str:
         """The rule in words."""
         if self.kind == "above_chance":
-            text = "the interval of the difference from chance lies above 0"
+            text = (
+                "the interval of the difference from chance lies above 0, and above that of a map "
+                "without knowledge which passes by chance on the same records"
+            )
         else:
             text = f"the interval lies {self.kind} {self.border:g}"
         return f"{text}, and {_TITLES[self.needs]!r} is passed" if self.needs else text
 
 
 _TITLES = {"repeats": "Agrees with itself"}
+_MOVED = "the prediction did not stay, too few beats, or a map without any order"
+_NO_ROWS = "the diagnosis has no rows of evidence, or the map explored nothing"
 
 TESTS: Mapping[str, CardTest] = {
     test.name: test
@@ -97,13 +105,13 @@ TESTS: Mapping[str, CardTest] = {
         CardTest(
             "extra_beat", "Extra beat", "stability",
             "One beat doubled: are leads and beats ranked alike (Spearman)? Only records whose "
-            "prediction stayed.",
+            "prediction stayed.", undefined=_MOVED,
         ),
         *(
             CardTest(
                 f"spearman_{kind}", title, "stability",
                 f"{words}: are leads and beats ranked alike (Spearman)? Only records whose "
-                "prediction stayed.",
+                "prediction stayed.", undefined=_MOVED,
             )
             for kind, title, words in (
                 ("noise", "Noise", "A little noise"),
@@ -114,11 +122,13 @@ TESTS: Mapping[str, CardTest] = {
         CardTest(
             "repeats", _TITLES["repeats"], "sanity",
             "The same model, another seed: is it the same map (|Spearman|)?", "above", MOST_ALIKE,
+            undefined="the map has no order",
         ),
         CardTest(
             "sanity", "Depends on the model", "sanity",
             "All weights of the model randomised: is it another map (|Spearman|)? A map without "
             "any order counts as 1.", "below", MOST_ALIKE, "repeats",
+            "the randomised model gives a map without any order: nothing to compare with",
         ),
         CardTest(
             "complete", "Adds up", "completeness",
@@ -129,11 +139,11 @@ TESTS: Mapping[str, CardTest] = {
         CardTest(
             "attauc_strict", "Plausible, strict", "plausibility",
             "Do high weights lie on the leads and waves that the diagnosis is read from (AttAUC)? "
-            "It judges the model as much as the method.",
+            "It judges the model as much as the method.", undefined=_NO_ROWS,
         ),
         CardTest(
             "attauc_lenient", "Plausible, lenient", "plausibility",
-            "The same with every lead and wave that may show it.",
+            "The same with every lead and wave that may show it.", undefined=_NO_ROWS,
         ),
     )
 }  # fmt: skip
@@ -250,7 +260,11 @@ def _mean(values: FloatArray) -> float:
 
 
 def verdicts_of(
-    rows: Sequence[Measured], methods: Sequence[str], params: EvaluationParams, target: str = ""
+    rows: Sequence[Measured],
+    methods: Sequence[str],
+    params: EvaluationParams,
+    target: str = "",
+    references: Sequence[str] = (),
 ) -> tuple[Verdict, ...]:
     """Verdicts of all tests on several methods, tests in their order, then methods.
 
@@ -262,26 +276,40 @@ def verdicts_of(
         Names in ``rows``; one without any row is ``not defined``.
     params, target
         As in :func:`judge`.
+    references
+        Those of ``methods`` that know nothing. Where one of them passes, which happens by chance,
+        a pass of the others counts only if all of its interval lies above that one's.
     """
     chosen = [row for row in rows if target in ("", row.target)]
     found: dict[tuple[str, str], Verdict] = {}
     for test in TESTS.values():
+        made = {}
         for method in methods:
             own = [row for row in chosen if row.test == test.name and row.method == method]
-            made = judge(test, own, params, target)
-            found[test.name, method] = _named(made, test, method, found)
+            made[method] = replace(judge(test, own, params, target), method=method)
+        known = [v for name, v in made.items() if name in references and v.verdict == PASS]
+        for method, verdict in made.items():
+            others = known if method not in references else []
+            found[test.name, method] = _lowered(verdict, test, found, others)
     return tuple(found.values())
 
 
-def _named(
-    made: Verdict, test: CardTest, method: str, found: Mapping[tuple[str, str], Verdict]
+def _lowered(
+    made: Verdict,
+    test: CardTest,
+    found: Mapping[tuple[str, str], Verdict],
+    references: Sequence[Verdict],
 ) -> Verdict:
-    """The verdict under its method's name, lowered where the test it needs is not passed."""
-    verdict, note = made.verdict, made.note
-    if test.needs and verdict == PASS and found[test.needs, method].verdict != PASS:
-        verdict = FAIL
+    """The verdict with the rules that look at other verdicts, and with why it is not defined."""
+    if made.verdict == UNDEFINED and made.n_undefined:
+        return replace(made, note=test.undefined)
+    if made.verdict != PASS:
+        return made
+    if test.needs and found[test.needs, made.method].verdict != PASS:
         note = "the method does not agree with itself, so the test cannot tell"
-    return Verdict(
-        made.test, method, made.target, verdict, made.mean, made.chance,
-        made.low, made.high, made.n, made.n_undefined, note,
-    )  # fmt: skip
+        return replace(made, verdict=FAIL, note=note)
+    for other in references:
+        if test.kind == "above_chance" and made.low <= other.high:
+            note = f"no clearer than the {other.method} map, which passes by chance"
+            return replace(made, verdict=FAIL, note=note)
+    return made

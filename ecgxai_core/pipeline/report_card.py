@@ -258,7 +258,9 @@ def _card(
     ]  # fmt: skip
     targets = list(dict.fromkeys(unit.target for unit, _ in measured))
     verdicts = [
-        verdict for target in ("", *targets) for verdict in verdicts_of(rows, maps, params, target)
+        verdict
+        for target in ("", *targets)
+        for verdict in verdicts_of(rows, maps, params, target, REFERENCE_MAPS)
     ]
     places = [
         (unit.target, method, [_share(part) for part in parts])

@@ -103,7 +103,7 @@ def _tests(card: ReportCard) -> list[html.Html]:
         _verdict_table(together, own),
         html.section("The rules", _rules(), folded=True),
         html.section(
-            "The same tests on maps that know nothing: they must not pass",
+            "The same tests on maps that know nothing: they pass by chance only",
             _verdict_table(together, references, only_asked=True),
             folded=True,
         ),
@@ -247,7 +247,8 @@ def _evidence(card: ReportCard) -> list[html.Html]:
         html.paragraph(
             f"Share of the positive mass of the map ({method_title(first)}), by lead and by wave, "
             "of what was explored; mean over records. Beside each wave the enrichment: mass share "
-            "over time share, with its interval; 1 is no more than its time. Weights are spread "
+            "over time share, with its interval from "
+            f"{LEAST_RECORDS} records on; 1 is no more than its time. Weights are spread "
             "evenly over their segment, so segments longer than a wave draw enrichment to 1. It "
             "tells what the model uses, not what it ought to use.",
             "note",
@@ -293,7 +294,7 @@ def _lead_cell(row: EvidenceRow) -> html.Html:
 
 def _wave_cell(row: EvidenceRow) -> html.Html:
     more = f"×{row.enrichment:.2f}" if math.isfinite(row.enrichment) else "–"
-    if math.isfinite(row.low):
+    if math.isfinite(row.low) and row.n >= LEAST_RECORDS:
         more += f" [{row.low:.2f}, {row.high:.2f}]"
     small = f"<small>of {html.text(_percent(row.time))} of time</small><small>{more}</small>"
     return _shaded(row.mass, row.time, _percent(row.mass), small)

@@ -140,6 +140,30 @@ def test_sanity_is_passed_only_by_a_method_that_agrees_with_itself():
     assert found["good"].note == ""
 
 
+def test_a_pass_must_be_clearer_than_that_of_a_lucky_random_map():
+    luck = np.linspace(0.01, 0.06, 9)
+    table = [
+        *rows("insertion_gain", luck, method="random"),
+        *rows("insertion_gain", luck + 0.01, method="weak"),
+        *rows("insertion_gain", luck + 0.2, method="strong"),
+    ]
+    maps = ("random", "weak", "strong")
+    found = {
+        v.method: v
+        for v in verdicts_of(table, maps, PARAMS, references=["random", "empty"])
+        if v.test == "insertion_gain"
+    }
+    assert [found[name].verdict for name in maps] == [PASS, FAIL, PASS]
+    assert "random map" in found["weak"].note
+
+
+def test_what_is_not_defined_says_why():
+    found = {v.test: v for v in verdicts_of(rows("sanity", [np.nan] * 6), ["lime"], PARAMS)}
+    assert found["sanity"].verdict == UNDEFINED
+    assert "randomised model" in found["sanity"].note
+    assert found["complete"].note == ""
+
+
 def test_weights_must_add_up_within_one_percent():
     complete = TESTS["complete"]
     assert judge(complete, rows("complete", [1e-6] * 6, np.nan), PARAMS).verdict == PASS

@@ -44,7 +44,7 @@ def card() -> ReportCard:
         )
     ]  # fmt: skip
     params = chosen.evaluation
-    verdicts = [v for t in ("", AF, SINUS) for v in verdicts_of(rows, maps, params, t)]
+    verdicts = [v for t in ("", AF, SINUS) for v in verdicts_of(rows, maps, params, t, maps[2:])]
     parts = [Share("lead", "II", 0.8, 0.5), Share("lead", "V1", 0.2, 0.5)]
     parts += [Share("wave", name, 0.2, 0.1) for name in ("P", "QRS", "ST", "T", "between")]
     return ReportCard(
