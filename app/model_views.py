@@ -48,6 +48,8 @@ def model_facts(view: View) -> None:
         f"{len(manifest.leads)} leads, {manifest.units} · {manifest.source}"
     )
     st.caption(escaped(facts))
+    if manifest.reach:
+        st.caption(f":material/visibility: {escaped(manifest.reach)}")
     card = choice.path.parent / (manifest.card or "")
     if manifest.card and card.is_file() and card.parent == choice.path.parent:
         with st.expander("Model card: data, results, limits"):

@@ -187,12 +187,8 @@ def caution_panel(view: View, record: Record, overlay: Map | None) -> None:
     notes = [*_seen(view, record), *_map_notes(overlay)]
     if services.model(view) is not None:
         manifest = services.classifier(view).manifest
-        if manifest.receptive_field_samples:
-            reach = manifest.receptive_field_samples / manifest.fs
-            notes.append(
-                f"The model compares waves within {reach:.2f} s; what needs a longer look "
-                "(rhythm over several beats) it can only count, not see."
-            )
+        if manifest.reach:
+            notes.append(manifest.reach)
         if manifest.notes:
             notes.append(manifest.notes)
     if notes:
@@ -228,6 +224,15 @@ def _map_notes(overlay: Map | None) -> list[str]:
         notes.append(f"{explored:.0%} of the cells were explored; the rest is hatched, not zero.")
     if overlay.diagnostics.get("converged") is False:
         notes.append("The method says that it has not converged: the order of cells may change.")
+    if overlay.diagnostics.get("engine_reason"):
+        reason = overlay.diagnostics["engine_reason"]
+        notes.append(f"Masked records went through the model one by one: {reason}.")
+    if overlay.diagnostics.get("engine") == "local":
+        sight, error = overlay.diagnostics["sight"], overlay.diagnostics["engine_error"]
+        notes.append(
+            f"The model {sight}. Masked records were put together exactly from pieces of the "
+            f"record (largest error in probability when it was checked: {error:.0e})."
+        )
     if isinstance(overlay, FusedMap):
         conflict = float(np.mean(overlay.agreement[overlay.explored] == -1))
         notes.append(f"The methods disagree in sign on {conflict:.0%} of the explored cells.")

@@ -56,6 +56,8 @@ def draft_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     if len(structure.outputs) > 1:
         names = ", ".join(output.name for output in structure.outputs)
         known["outputs"] = {"probability": _ask(f"which output holds the classes: {names}")}
+    if structure.receptive_field is not None:
+        known["receptive_field_samples"] = structure.receptive_field
     assert set(known) <= set(Manifest.model_fields)
     return known
 

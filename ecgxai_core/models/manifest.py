@@ -148,6 +148,16 @@ class Manifest(_Part):
     card: str | None = Field(None, max_length=200, description="file name of the model card")
     notes: str | None = Field(None, max_length=5000, description="anything a reader should know")
 
+    @property
+    def reach(self) -> str:
+        """What the model can see at once, as a sentence; empty where that is not stated."""
+        if self.receptive_field_samples is None:
+            return ""
+        return (
+            f"The model compares waves within {self.receptive_field_samples / self.fs:.2f} s; what "
+            "needs a longer look (rhythm over several beats) it can only count, not see."
+        )
+
     @field_validator("classes", "leads")
     @classmethod
     def _unique_and_printable(cls, names: tuple[str, ...]) -> tuple[str, ...]:
