@@ -283,14 +283,14 @@ class LocalGame:
         """Lengths of crops: the longest window around one segment, and a ladder below it."""
         step, n_samples = self.network.local.step, len(self._values)
         seen = [(int(b), int(e)) for b, e in self.layout.touching if e >= b]
+        if not seen:
+            return []
         longest = max(high - low for low, high in (self._needed(*run) for run in seen))
-        lengths: list[int] = []
-        wanted = float(longest)
-        while wanted >= self.network.local.field / 2 and len(lengths) < 24:
-            length = int(np.ceil(wanted))
-            lengths.append(min(n_samples, length + (n_samples - length) % step))
-            wanted *= CROP_RATIO
-        return lengths
+        wanted = [float(longest)]  # even where the record is shorter than half the field
+        while wanted[-1] * CROP_RATIO >= self.network.local.field / 2 and len(wanted) < 24:
+            wanted.append(wanted[-1] * CROP_RATIO)
+        rounded = [int(np.ceil(length)) for length in wanted]
+        return [min(n_samples, length + (n_samples - length) % step) for length in rounded]
 
     # ---- computing ---------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ecgxai_core.games.local import MAX_SPAN, LocalGame, layout_of
@@ -59,11 +59,13 @@ def network(shape):
     for kind, *options in stack:
         if kind == "conv":
             size, dilation, stride, padding = options
+            padding = _fitting(hidden, size, dilation, padding)
             hidden = layers.Conv1D(
                 4, size, strides=stride, dilation_rate=dilation, padding=padding, activation="relu"
             )(hidden)
         elif kind in {"max", "average"}:
             size, _, stride, padding = options
+            padding = _fitting(hidden, size, 1, padding)
             made = layers.MaxPooling1D if kind == "max" else layers.AveragePooling1D
             hidden = made(size, strides=stride, padding=padding)(hidden)
         elif kind == "norm":
@@ -88,6 +90,11 @@ def network(shape):
     ]
     model.set_weights(weights)
     return model
+
+
+def _fitting(hidden, size, dilation, padding):
+    """Padding with which a kernel fits into what earlier layers have left of the record."""
+    return "same" if hidden.shape[1] <= (size - 1) * dilation else padding
 
 
 def masked(values, baseline, edges, keep):
@@ -118,8 +125,12 @@ def local_parts(model, samples):
     return found, LocalNetwork(model, found, 0, lambda raw: raw, ("", 1.0))
 
 
+DILATED = ([("conv", 1, 1, 3, "same"), ("conv", 3, 1, 3, "same"), ("conv", 6, 3, 1, "same")],)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(shape=NETWORKS, seed=st.integers(0, 2**16))
+@example(shape=(*DILATED, "mean", "sigmoid", 70), seed=1)  # sees twice the record
 def test_every_coalition_has_the_probability_of_the_whole_model(shape, seed):
     model, samples = network(shape), shape[3]
     local, part = local_parts(model, samples)
