@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.fusion import fuse, view
+from ecgxai_core.fusion import fuse, fuse_published, view
 from ecgxai_core.fusion.cells import combine
 from ecgxai_core.params import FusionParams
 from ecgxai_core.types import Attribution, FusedMap, Provenance, QualityWarning, canonical_json
@@ -233,7 +233,10 @@ def test_a_method_without_weight_gets_the_mean() -> None:
     assert fused.diagnostics["method_weights"] == pytest.approx([0.8 / 1.5, 0.2 / 1.5, 0.5 / 1.5])
 
 
-@pytest.mark.parametrize("weights", [(1.0,), (-1.0, 2.0), (0.0, 0.0), (float("nan"), 1.0)])
+@pytest.mark.parametrize(
+    "weights",
+    [(1.0,), (-1.0, 2.0), (0.0, 0.0), (float("nan"), 1.0), (float("inf"), 1.0), (1e308, 1e308)],
+)
 def test_bad_weights_are_refused(weights: tuple[float, ...]) -> None:
     with pytest.raises(ParameterError, match="method_weights"):
         fuse(random_pair(4), FusionParams(method_weights=weights))
@@ -281,6 +284,61 @@ def test_an_all_zero_method_is_not_divided_by_zero() -> None:
     assert not fused.weights.any()
     assert fused.top_leads == ()
     assert canonical_json(dict(fused.diagnostics))
+
+
+@pytest.mark.parametrize("agg", AGGS)
+@pytest.mark.parametrize("kind", ["zero", "rounding", "unexplored"])
+@pytest.mark.parametrize("policy", ["penalize", "drop", "abs"])
+def test_a_method_that_found_nothing_erases_nothing(agg: str, kind: str, policy: str) -> None:
+    a, b = random_pair(5)
+    values = np.full((3, 4), 1e-17 if kind == "rounding" else 0.0)
+    explored = np.full((3, 4), kind != "unexplored")
+    nothing = attribution("a_nothing", values, explored=explored)
+    for weights in (None, (0.2, 0.3, 0.5), (1e-9, 0.5, 0.5), (0.9, 0.05, 0.05)):
+        params = FusionParams(agg=agg, sign_policy=policy, beta=0.5, method_weights=weights)
+        fused = fuse([nothing, a, b], params)
+        rest = params.updated(method_weights=None if weights is None else weights[1:])
+        alone = fuse([a, b], rest)
+        assert fused.methods == ("m0", "m1")
+        assert fused.weights.tobytes() == alone.weights.tobytes()
+        assert fused.agreement.tobytes() == alone.agreement.tobytes()
+        why = "explored nothing" if kind == "unexplored" else "is zero everywhere"
+        assert fused.diagnostics["left_out"] == [{"method": "a_nothing", "why": why}]
+        assert [w.code for w in fused.warnings] == ["no_evidence"]
+        assert "a_nothing" in fused.warnings[0].message
+        assert alone.diagnostics["left_out"] == []
+        assert not alone.warnings
+        assert canonical_json(dict(fused.diagnostics))
+    single = fuse([a, nothing], FusionParams(agg=agg, beta=0.0))
+    np.testing.assert_array_equal(single.weights, fuse([a], FusionParams()).weights)
+
+
+@pytest.mark.parametrize("agg", AGGS)
+def test_where_no_method_found_anything_the_map_is_empty_and_says_so(agg: str) -> None:
+    zero = attribution("a", np.zeros((3, 2)))
+    unseen = attribution("b", np.zeros((3, 2)), explored=np.zeros((3, 2)))
+    for methods in ([zero], [unseen], [zero, unseen]):
+        fused = fuse(methods, FusionParams(agg=agg))
+        assert not np.nan_to_num(fused.weights).any()
+        assert fused.methods == tuple(item.method for item in methods)
+        assert {w.code for w in fused.warnings} == {"no_evidence"}
+        assert len(fused.warnings) == len(methods)
+        assert canonical_json(dict(fused.diagnostics))
+
+
+def test_the_published_fusion_names_a_method_that_found_nothing() -> None:
+    zero = attribution("a", np.zeros((3, 2)))
+    fused = fuse_published([zero, attribution("b", np.ones((3, 2)))], FusionParams())
+    assert not np.nan_to_num(fused.weights).any(), "as published: the geometric mean erases"
+    assert [w.code for w in fused.warnings] == ["no_evidence"]
+
+
+@pytest.mark.parametrize("agg", AGGS)
+def test_a_vanishing_weight_never_makes_nan(agg: str) -> None:
+    a = attribution("a", [[1, 0.5], [0, 0], [0, 0.2]])
+    b = attribution("b", [[0, 1], [1, 0], [0, 0]])
+    fused = fuse([a, b], FusionParams(agg=agg, method_weights=(1e300, 5e-324)))
+    np.testing.assert_allclose(density(fused), a.weights, atol=1e-6)
 
 
 def test_provenance_and_warnings_are_combined() -> None:

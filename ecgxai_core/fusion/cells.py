@@ -102,4 +102,7 @@ def _aggregate(
         return np.asarray(np.where(there, 1.0 - relative * (1.0 - size), np.inf).min(axis=0))
     with np.errstate(divide="ignore"):
         logs = np.log(np.where(there, size, 1.0))
-    return np.asarray(np.exp((share * logs).sum(axis=0)))
+    # a share so small that it rounds to zero has no say, on cells that are zero either
+    return np.asarray(
+        np.exp(np.multiply(share, logs, where=share > 0, out=np.zeros_like(share)).sum(axis=0))
+    )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.fusion.cells import Cells, combine
+from ecgxai_core.fusion.evidence import Silent, silent, silent_warnings
 from ecgxai_core.fusion.families import same_family, take_signs, unsigned
 from ecgxai_core.fusion.grid import common_leads, density_on, union_edges
 from ecgxai_core.params import FusionParams
@@ -53,6 +54,10 @@ def fuse(
     in [-1, 1]. Nothing is cut off: ``tau`` and ``topk`` belong to :func:`view`, and no score
     computed from the map depends on ``tau``.
 
+    A method that found nothing (all zero, or nothing explored) is left out and named, in a warning
+    ``no_evidence`` and in ``diagnostics["left_out"]``; only where no method found anything is
+    nothing left out, and the map says nothing either.
+
     Parameters
     ----------
     attributions
@@ -70,6 +75,7 @@ def fuse(
         negative, all zero or of the wrong number.
     """
     chosen, weights = resolved_weights(attributions, params, method_weights)
+    chosen, weights, left_out, warnings = _with_evidence(chosen, weights)
     leads = common_leads([item.leads for item in chosen])
     edges = union_edges([item.edges_sec for item in chosen])
     raw = np.stack([density_on(item, leads, edges) for item in chosen])
@@ -98,13 +104,27 @@ def fuse(
         diagnostics={
             **_consensus(leads, scaled, weights, cells, durations),
             "method_weights": [float(w) for w in weights / weights.sum()],
+            "left_out": [{"method": row.method, "why": row.why} for row in left_out],
             "scales": [[float(s) for s in np.unique(scale)] for scale in scales],
             "same_family": [list(group) for group in same_family(methods)],
             "explored_share": float((explored * durations).sum() / (durations.sum() * len(leads))),
         },
         provenance=combined_provenance(chosen, weights, params),
-        warnings=combined_warnings(chosen),
+        warnings=(*combined_warnings(chosen), *warnings),
     )
+
+
+def _with_evidence(
+    chosen: list[Attribution], weights: FloatArray
+) -> tuple[list[Attribution], FloatArray, tuple[Silent, ...], tuple[QualityWarning, ...]]:
+    """Those that found something with their weights, those left out, and what people are told."""
+    nothing = silent(chosen)
+    if len(nothing) == len(chosen):
+        return chosen, weights, (), silent_warnings(nothing, "no method found anything")
+    places = {row.place for row in nothing}
+    kept = [place for place in range(len(chosen)) if place not in places]
+    told = silent_warnings(nothing, "it is left out of the fused map")
+    return [chosen[place] for place in kept], weights[kept], nothing, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +221,7 @@ def _weights(
         known = [named[item.method] for item in attributions if item.method in named]
         usual = sum(known) / len(known) if known else 1.0
         given = [named.get(item.method, usual) for item in attributions]
-    if not all(np.isfinite(w) and w >= 0 for w in given) or sum(given) <= 0:
+    if not all(w >= 0 for w in given) or not 0 < sum(given) < np.inf:
         raise ParameterError(
             "fusion",
             "method_weights",

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.fusion.cells import Cells, combine
+from ecgxai_core.fusion.evidence import silent, silent_warnings
 from ecgxai_core.fusion.grid import common_leads, union_edges
 from ecgxai_core.fusion.maps import combined_provenance, combined_warnings, resolved_weights
 from ecgxai_core.params import FusionParams
@@ -112,9 +113,11 @@ def fuse_published(
 
     A cell's density is the level of the span that covers it; cells whose span was dropped are
     explored and zero, because that is what the published programme makes of them.
-    ``agreement`` is that of the cells before anything was dropped.
+    ``agreement`` is that of the cells before anything was dropped. A method that found nothing is
+    not left out, because the published programme does not either; a warning names it.
     """
     chosen, weights = resolved_weights(attributions, params, method_weights)
+    nothing = silent_warnings(silent(chosen), "published fusion lets it weaken the others")
     by_method = [spans_of(item) for item in chosen]
     result = fuse_spans(by_method, params, [float(w) for w in weights])
     leads = common_leads([item.leads for item in chosen])
@@ -151,7 +154,7 @@ def fuse_published(
             "method_weights": [float(w) for w in weights / weights.sum()],
         },
         provenance=combined_provenance(chosen, weights, params),
-        warnings=combined_warnings(chosen),
+        warnings=(*combined_warnings(chosen), *nothing),
     )
 
 
