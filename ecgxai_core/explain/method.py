@@ -23,7 +23,11 @@ from ecgxai_core.types import (
     content_seed,
 )
 
-__all__ = ["Explanation", "Family", "Method", "Progress", "Task"]
+__all__ = ["COMMON", "Explanation", "Family", "Method", "Progress", "Task"]
+
+COMMON: tuple[str, ...] = ("segments", "window_sec", "baseline", "engine", "against", "seed")
+"""Parameters that every result carries facts of, whether its method uses them or not: the grid,
+what a masked cell becomes and the model's answer to it, the engine, what is explained, the seed."""
 
 Family = Literal["perturbation", "occlusion", "gradient", "attention"]
 
@@ -127,3 +131,10 @@ class Method:
     uses: tuple[str, ...]
     description: str
     run: Callable[[Task], Explanation]
+
+    def parameters(self, params: ExplainParams) -> dict[str, Any]:
+        """Every parameter that its result depends on, in plain JSON form: what it uses and
+        :data:`COMMON`. Results whose other parameters differ are the same, byte for byte.
+        """
+        given = params.as_key()
+        return {name: given[name] for name in sorted({*self.uses, *COMMON})}

@@ -113,7 +113,11 @@ def cached_attributions(
     """Those attributions of :func:`explain_record` that the cache has; nothing is computed."""
     found: dict[str, Attribution] = {}
     for method, choice in params.items():
-        entry = store.get(_key(record, classifier, target, method, choice, start_sec))
+        try:
+            key = _key(record, classifier, target, method, choice, start_sec)
+        except DiagnosisError:
+            continue  # nothing was ever explained against a class that the model does not have
+        entry = store.get(key)
         if entry is not None:
             found[method] = attribution_from_entry(entry)
     return found
@@ -155,7 +159,9 @@ def _key(
     params: ExplainParams,
     start_sec: float | None,
 ) -> dict[str, object]:
-    """Everything that an attribution depends on or carries."""
+    """Everything that an attribution depends on or carries; parameters of other methods are not
+    in it, so that changing one of them computes nothing again."""
+    chosen = find_method(method)
     return cache_key(
         "attribution",
         record=record.digest,
@@ -163,7 +169,7 @@ def _key(
         warnings=[[w.code, w.message, list(w.leads)] for w in record.warnings],
         model=classifier.digest,
         target=target,
-        method=method,
-        params=params.as_key(),
+        method=chosen.name,
+        params=chosen.parameters(_named(params, classifier)),
         start_sec=start_sec,
     )
