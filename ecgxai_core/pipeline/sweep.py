@@ -54,7 +54,8 @@ SWEPT: tuple[str, ...] = (
     "tau",
     "tau_mode",
 )
-"""Fusion parameters that can be swept; ``method_weights`` as the first method's share."""
+"""Fusion parameters that can be swept; ``method_weights`` as the share of one method, of which the
+others get equal parts of the rest."""
 
 MEASURES: Mapping[str, str] = {
     "attauc_strict": "AttAUC (strict)",
@@ -75,16 +76,48 @@ Map = Attribution | FusedMap
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One parameter and the values it takes; ``method_weights``: shares of the first method."""
+    """One parameter and the values it takes.
+
+    Values of ``method_weights`` are shares of ``method``, by default of the first that is fused.
+    """
 
     name: str
     values: tuple[Any, ...]
+    method: str | None = None
 
-    def applied(self, params: FusionParams, value: Any) -> FusionParams:
-        """The parameters with this one set to a value."""
-        if self.name == _WEIGHTS:
-            return params.updated(method_weights=(value, round(1 - value, 6)))
-        return params.updated(**{self.name: value})
+    def applied(
+        self, params: FusionParams, value: Any, methods: Sequence[str] = FUSED_METHODS
+    ) -> FusionParams:
+        """The parameters with this one set to a value; ``methods`` are fused, in that order."""
+        if self.name != _WEIGHTS:
+            return params.updated(**{self.name: value})
+        place, rest = self._place(methods), round((1 - value) / (len(methods) - 1), 6)
+        weights = [rest] * len(methods)
+        weights[place] = value
+        return params.updated(method_weights=tuple(weights))
+
+    def value_in(self, params: FusionParams, methods: Sequence[str] = FUSED_METHODS) -> Any:
+        """The value that parameters have here; ``None`` for weights of which no value gives the
+        ratios, such as those of the diagnosis."""
+        if self.name != _WEIGHTS:
+            return getattr(params, self.name)
+        given = params.method_weights
+        if given is None or len(given) != len(methods):
+            return None
+        share: FloatArray = np.array(given, np.float64) / (sum(given) or 1.0)
+        others = np.delete(share, self._place(methods))
+        return float(share[self._place(methods)]) if np.ptp(others) < 1e-5 else None
+
+    def _place(self, methods: Sequence[str]) -> int:
+        if len(methods) < 2:
+            raise ParameterError(
+                "sweep", _WEIGHTS, "needs at least two methods", "fuse more methods"
+            )
+        if self.method is not None and self.method not in methods:
+            raise ParameterError(
+                "sweep", self.method, "is not fused", f"use one of {', '.join(methods)}"
+            )
+        return 0 if self.method is None else list(methods).index(self.method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +145,15 @@ class Sweep:
     """Result of :func:`sweep`.
 
     ``frame`` has a row a grid point and measure: the two parameters (``x``, ``y``), ``measure``,
-    ``n`` (records with a value), ``mean`` and ``chance``. ``records`` were used.
+    ``n`` (records with a value), ``mean`` and ``chance``. ``records`` were used, and ``methods``
+    fused.
     """
 
     x: Axis
     y: Axis
     frame: pd.DataFrame
     records: int
+    methods: tuple[str, ...] = FUSED_METHODS
 
     def grid(self, measure: str) -> FloatArray:
         """``float64[y value, x value]``: means; NaN where there are none."""
@@ -143,13 +178,13 @@ class Sweep:
     def best(self, measure: str, base: FusionParams) -> FusionParams:
         """``base`` with the two parameters of the best grid point."""
         peak = self.peak(measure)
-        return self.y.applied(self.x.applied(base, peak.x), peak.y)
+        return self.y.applied(self.x.applied(base, peak.x, self.methods), peak.y, self.methods)
 
 
-def default_axis(name: str, steps: int = 5) -> Axis:
+def default_axis(name: str, steps: int = 5, method: str | None = None) -> Axis:
     """All choices of a parameter, or evenly spaced values between its bounds.
 
-    ``tau`` goes from 0 to 0.2, where maps are still seen.
+    ``tau`` goes from 0 to 0.2, where maps are still seen; ``method`` is whose weight changes.
 
     Raises
     ------
@@ -162,7 +197,7 @@ def default_axis(name: str, steps: int = 5) -> Axis:
     if get_origin(kind) is Literal:
         return Axis(name, get_args(kind))
     top = 0.2 if name == "tau" else 1.0
-    return Axis(name, tuple(round(top * i / (steps - 1), 4) for i in range(steps)))
+    return Axis(name, tuple(round(top * i / (steps - 1), 4) for i in range(steps)), method)
 
 
 def cached_case(
@@ -216,7 +251,7 @@ def sweep(
     Raises
     ------
     ParameterError
-        No case, or one parameter twice.
+        No case, one parameter twice, cases with different methods, or weights of fewer than two.
     """
     import pandas as pd
 
@@ -224,7 +259,15 @@ def sweep(
         raise ParameterError("sweep", "records", "there are none", "explain some records first")
     if x.name == y.name:
         raise ParameterError("sweep", x.name, "is given twice", "choose two parameters")
-    settings = [y.applied(x.applied(profile.fusion, b), a) for a, b in product(y.values, x.values)]
+    methods = tuple(cases[0].attributions)
+    if any(tuple(case.attributions) != methods for case in cases):
+        raise ParameterError(
+            "sweep", "methods", "records were explained by different ones", "use the same for all"
+        )
+    settings = [
+        y.applied(x.applied(profile.fusion, b, methods), a, methods)
+        for a, b in product(y.values, x.values)
+    ]
     found: list[dict[tuple[int, str], tuple[float, float]]] = []
     for number, case in enumerate(cases):
         progress(number, len(cases), case.record.name)
@@ -240,7 +283,7 @@ def sweep(
                 {x.name: b, y.name: a, "measure": measure}
                 | {"n": len(values), "mean": float(mean), "chance": float(chance)}
             )
-    return Sweep(x, y, pd.DataFrame(rows), len(cases))
+    return Sweep(x, y, pd.DataFrame(rows), len(cases), methods)
 
 
 def _case_scores(

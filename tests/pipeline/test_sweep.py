@@ -80,6 +80,63 @@ def test_every_grid_point_is_its_own_fusion(case):
     assert (best.agg, best.beta) == (peak.y, 0.7)
 
 
+THREE = ("lime", "timeshap", "occlusion")
+
+
+@pytest.mark.parametrize("methods", [THREE, THREE[::-1], (*THREE, "saliency")])
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_a_share_of_one_method_leaves_equal_parts_to_the_others(methods, share):
+    for method in (None, *methods):
+        axis = Axis("method_weights", (share,), method)
+        weights = axis.applied(FusionParams(), share, methods).method_weights
+        named = dict(zip(methods, weights, strict=True))
+        assert named.pop(method or methods[0]) == share
+        assert set(named.values()) == {round((1 - share) / (len(methods) - 1), 6)}
+        assert axis.value_in(FusionParams(method_weights=weights), methods) == pytest.approx(share)
+
+
+def test_weights_that_no_share_gives_lie_nowhere_on_the_axis():
+    axis = default_axis("method_weights", method="timeshap")
+    assert axis.value_in(FusionParams()) is None
+    assert axis.value_in(FusionParams(method_weights=(3, 1))) == pytest.approx(0.25)
+    assert axis.value_in(FusionParams(method_weights=(0.5, 0.2, 0.3)), THREE) is None
+    assert axis.value_in(FusionParams(method_weights=(2, 1, 2)), THREE) == pytest.approx(0.2)
+    assert default_axis("beta").value_in(FusionParams(beta=0.3), THREE) == 0.3
+
+
+def test_weights_of_three_methods_are_swept(everything):
+    record, classifier, store = everything
+    explained(record, classifier, AF, CHOSEN, store, methods=THREE)
+    three = cached_case(record, classifier, AF, CHOSEN, store, methods=THREE)
+    x, y = Axis("method_weights", (0.0, 0.6), "occlusion"), Axis("agg", ("mean", "max"))
+    done = sweep([three], x, y, CHOSEN)
+    assert done.methods == THREE
+    for row, agg in enumerate(y.values):
+        for column, weights in enumerate([(0.5, 0.5, 0.0), (0.2, 0.2, 0.6)]):
+            params = FusionParams(agg=agg, method_weights=weights)
+            fused = fuse(list(three.attributions.values()), params)
+            scores = plausibility(
+                fused, find_diagnosis(AF), three.beats.seconds, three.beats.rate, CHOSEN.evaluation
+            )
+            value = next(s.value for s in scores if s.metric == "attauc_strict")
+            assert done.grid("attauc_strict")[row, column] == pytest.approx(value)
+    share = done.peak("attauc_strict").x
+    best = done.best("attauc_strict", FusionParams())
+    assert best.method_weights == (round((1 - share) / 2, 6), round((1 - share) / 2, 6), share)
+
+
+def test_methods_that_cannot_be_weighed_are_refused(case):
+    one = replace(case, attributions={"lime": case.attributions["lime"]}, shaken=None)
+    weights, beta = default_axis("method_weights"), default_axis("beta")
+    with pytest.raises(ParameterError, match="at least two methods"):
+        sweep([one], weights, beta, CHOSEN)
+    with pytest.raises(ParameterError, match="different ones"):
+        sweep([case, one], beta, default_axis("agg"), CHOSEN)
+    with pytest.raises(ParameterError, match="is not fused"):
+        sweep([case], default_axis("method_weights", method="lrp"), beta, CHOSEN)
+    assert sweep([one], beta, default_axis("agg"), CHOSEN).methods == ("lime",)
+
+
 def test_tau_changes_what_is_shown_and_no_score(case):
     done = sweep([case], default_axis("tau"), default_axis("tau_mode"), CHOSEN)
     assert np.ptp(done.grid("attauc_strict")) == 0
