@@ -51,7 +51,7 @@ def folders(
 def open_page(name: str, *, navigation: bool = False, **query: str) -> AppTest:
     """A page in a session of its own, run until no job is under way."""
     file = "app/main.py" if navigation else f"pages/{name}.py"
-    app = AppTest.from_file(str(REPO / file), default_timeout=60)
+    app = AppTest.from_file(str(REPO / file), default_timeout=180)
     for key, value in query.items():
         app.query_params[key] = value
     app.run()
@@ -60,7 +60,7 @@ def open_page(name: str, *, navigation: bool = False, **query: str) -> AppTest:
     return settle(app)
 
 
-def settle(app: AppTest, seconds: float = 90) -> AppTest:
+def settle(app: AppTest, seconds: float = 240) -> AppTest:
     """Run again until no progress bar is shown."""
     for _ in range(int(seconds / 0.3)):
         if not app.get("progress"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,26 +71,27 @@ def finished_run() -> Path:
 
 @contextmanager
 def environment(monkeypatch: pytest.MonkeyPatch, **changes: str) -> Iterator[Path]:
-    """Folders of the dashboard; caches of an earlier test are forgotten."""
+    """Folders of the dashboard, with a copy of the cache: what a test adds, no other test finds."""
     root = folder()
-    usual = {
-        "ECGXAI_DATA": str(root / "data"),
-        "ECGXAI_MODELS": str(root / "models"),
-        "ECGXAI_CACHE_DIR": str(root / "cache"),
-        "ECGXAI_RUNS": "",
-    }
-    for name, value in {**usual, **changes}.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    st.cache_resource.clear()
-    yield root
+    with tempfile.TemporaryDirectory(prefix="ecgxai-cache-", ignore_cleanup_errors=True) as own:
+        usual = {
+            "ECGXAI_DATA": str(root / "data"),
+            "ECGXAI_MODELS": str(root / "models"),
+            "ECGXAI_CACHE_DIR": str(shutil.copytree(root / "cache", Path(own) / "cache")),
+            "ECGXAI_RUNS": "",
+        }
+        for name, value in {**usual, **changes}.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+        st.cache_resource.clear()
+        yield root
     settings.cache_clear()
     st.cache_resource.clear()
 
 
 def opened(page: str, **query: str) -> AppTest:
     """A page alone, run until the jobs that it waits for have ended."""
-    at = AppTest.from_file(str(REPO / "pages" / f"{page}.py"), default_timeout=120)
+    at = AppTest.from_file(str(REPO / "pages" / f"{page}.py"), default_timeout=180)
     for name, value in query.items():
         at.query_params[name] = value
     return settled(at.run())
@@ -99,7 +101,7 @@ def settled(at: AppTest) -> AppTest:
     """Run again while a job is being shown."""
     import time
 
-    for _ in range(240):
+    for _ in range(1000):
         if not any(button.label == "Cancel" for button in at.button):
             break
         time.sleep(0.25)

@@ -1,12 +1,15 @@
-"""A real browser against a real server, once a session: tiny data, a tiny model, an own cache.
+"""A real browser against a real server: tiny data, a tiny model, and a cache for every module.
 
-``server`` is the address; ``page`` a fresh browser tab that fails the test on an exception box, a
-console error or a failed request. Skipped, with a hint, where Debian's chromium is missing.
+``server`` is the address. Each module starts its own, because what one module explains would be
+found in the cache by the next, and which modules come before depends on how tests are shared out.
+``page`` is a fresh browser tab that fails the test on an exception box, a console error or a failed
+request. Skipped, with a hint, where Debian's chromium is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,20 +17,32 @@ import pytest
 from tests.browser.serving import ARGUMENTS, CHROMIUM, HINT, complaint, serving, settled
 from tests.small import write_data, write_model
 
-__all__ = ["browser", "page", "server", "settled"]
+__all__ = ["LONG", "browser", "page", "server", "settled"]
+
+LONG = 300_000
+"""The longest wait, ms; only a failing test takes it. On two busy cores the first prediction, which
+loads TensorFlow, takes minutes."""
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a running dashboard with six records and a tiny model, both usable offline."""
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with six records in ``tiny-set`` and one network in ``models``; nobody writes here."""
     if CHROMIUM is None:
         pytest.skip(HINT)
+    folder = tmp_path_factory.mktemp("tiny")
+    write_data(folder / "tiny-set")
+    write_model(folder / "models")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a dashboard that this module has for itself, with an empty cache."""
     folder = tmp_path_factory.mktemp("dashboard")
-    data, models = write_data(folder / "tiny-set"), folder / "models"
-    write_model(models)
     environment = {
-        "ECGXAI_DATA": str(data),
-        "ECGXAI_MODELS": str(models),
+        "ECGXAI_DATA": str(tiny / "tiny-set"),
+        "ECGXAI_MODELS": str(tiny / "models"),
+        "ECGXAI_RUNS": "",
         "ECGXAI_CACHE_DIR": str(folder / "cache"),
     }
     with serving(environment, folder / "server.log") as address:
@@ -51,7 +66,7 @@ def page(browser: Any) -> Iterator[Any]:
     """A tab in a session of its own; afterwards: no exception box and no console error."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     tab = context.new_page()
-    tab.set_default_timeout(60_000)
+    tab.set_default_timeout(LONG)
     errors: list[str] = []
     tab.on("console", lambda said: errors.append(said.text) if complaint(said) else None)
     tab.on("pageerror", lambda error: errors.append(str(error)))

@@ -59,7 +59,7 @@ def serving(
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(240):
+    for _ in range(800):
         assert process.poll() is None, "the server ended"
         try:
             with urllib.request.urlopen(address, timeout=2):

@@ -9,9 +9,6 @@ import pytest
 
 from tests.browser.conftest import settled
 
-LONG = 180_000
-"""The first prediction loads TensorFlow."""
-
 FILES = {
     "Report of this record": b"<!DOCTYPE html>",
     "Page as PDF": b"%PDF-",
@@ -22,7 +19,6 @@ FILES = {
 
 def open_view(page: Any, server: str, path: str) -> None:
     """Open a page of the dashboard and wait until no job is under way."""
-    page.set_default_timeout(LONG)
     page.goto(f"{server}/{path}")
     settled(page)
     page.wait_for_function("!document.querySelector('[data-testid=stProgress]')")

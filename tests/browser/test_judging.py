@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import settled
+from tests.browser.conftest import LONG, settled
 from tests.small import AF
 
 LINK = f"?record=T000&target={AF}"
@@ -21,7 +21,7 @@ def visit(tab: Any, address: str) -> None:
 def finished(tab: Any) -> None:
     """Wait until no job is being shown, and none has been for a second."""
     quiet = 0
-    for _ in range(360):
+    for _ in range(LONG // 500):
         tab.wait_for_timeout(500)
         shown = tab.get_by_role("button", name="Cancel", exact=True).count()
         quiet = 0 if shown else quiet + 1

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import settled
+from tests.browser.conftest import LONG, settled
 from tests.small import write_data
 
-LONG = 180_000
 MAP = ".heatmaplayer image, .heatmaplayer .hm"
 FILES = "[data-testid=stFileChip]"
 
@@ -23,7 +22,7 @@ def _open(page: Any, address: str) -> None:
 
 def _wait_for_data(page: Any) -> None:
     """The first prediction loads TensorFlow."""
-    page.locator("[data-testid=stDataFrame]").first.wait_for(timeout=LONG)
+    page.locator("[data-testid=stDataFrame]").first.wait_for()
     settled(page)
 
 
@@ -34,27 +33,28 @@ def test_list_to_fused_map_to_link(page: Any, server: str, browser: Any) -> None
     page.get_by_role("button", name="Random record").click()
     page.get_by_role("heading", name="Explain", exact=True).wait_for()
     page.get_by_role("button", name="Explain with LIME and TimeSHAP").click()
-    page.get_by_text("Leads by weight").wait_for(timeout=LONG)
+    page.get_by_text("Leads by weight").wait_for()
     settled(page)
     chart = page.locator("[data-testid=stPlotlyChart]").first
-    chart.locator(MAP).first.wait_for(state="attached", timeout=LONG)
+    chart.locator(MAP).first.wait_for(state="attached")
     assert "mm/s, 10 mm/mV" in chart.inner_text()
     address = page.url
     assert "record=T0" in address
     assert "target=" in address
 
     fresh = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    fresh.set_default_timeout(LONG)
     fresh.goto(address)
     settled(fresh)
-    fresh.get_by_text("Leads by weight").wait_for(timeout=LONG)
-    fresh.locator(MAP).first.wait_for(state="attached", timeout=LONG)
+    fresh.get_by_text("Leads by weight").wait_for()
+    fresh.locator(MAP).first.wait_for(state="attached")
     assert fresh.url.split("?")[1] == address.split("?")[1]
     fresh.context.close()
 
 
 def test_overlay_off_layout_and_downloads(page: Any, server: str) -> None:
     _open(page, f"{server}/explain?record=T001")
-    page.locator("[data-testid=stPlotlyChart] .scatterlayer").first.wait_for(timeout=LONG)
+    page.locator("[data-testid=stPlotlyChart] .scatterlayer").first.wait_for()
     page.get_by_role("radiogroup", name="Layout", exact=True).get_by_text("3x4+II").click()
     settled(page)
     page.get_by_text("Explanation", exact=True).click()
@@ -72,7 +72,7 @@ def test_overlay_off_layout_and_downloads(page: Any, server: str) -> None:
 def test_box_measures(page: Any, server: str) -> None:
     _open(page, f"{server}/explain?record=T001")
     layer = page.locator("[data-testid=stPlotlyChart] .nsewdrag").first
-    layer.wait_for(timeout=LONG)
+    layer.wait_for()
     settled(page)
     layer.evaluate("one => one.scrollIntoView()")
     page.wait_for_timeout(300)
@@ -107,7 +107,7 @@ def test_upload_of_a_good_and_a_bad_record(page: Any, server: str, mine: list[Pa
     page.locator(FILES).nth(1).wait_for()
     settled(page)
     page.get_by_role("button", name="Open these files").click()
-    page.get_by_role("heading", name="Explain", exact=True).wait_for(timeout=LONG)
-    page.locator("[data-testid=stPlotlyChart] .scatterlayer").first.wait_for(timeout=LONG)
+    page.get_by_role("heading", name="Explain", exact=True).wait_for()
+    page.locator("[data-testid=stPlotlyChart] .scatterlayer").first.wait_for()
     settled(page)
     assert "Own+records" in page.url
