@@ -15,7 +15,7 @@ from ecgxai_core.plots.layout import Panel
 from ecgxai_core.plots.theme import Theme, veil
 from ecgxai_core.types import Attribution, BoolArray, FloatArray, FusedMap
 
-__all__ = ["ALPHA", "colour_bar", "full_scale", "overlay_traces"]
+__all__ = ["ALPHA", "colour_bar", "full_scale", "marked_area", "overlay_traces"]
 
 ALPHA = 0.35
 """Opacity of the strongest cell; the trace and the grid stay readable under it."""
@@ -41,7 +41,7 @@ def overlay_traces(
     hatched = _boxes(overlay, places, ~overlay.explored)
     if hatched[0]:
         traces.append(
-            _area(
+            marked_area(
                 hatched,
                 "not explored",
                 theme.unexplored,
@@ -50,7 +50,7 @@ def overlay_traces(
         )
     if isinstance(overlay, FusedMap) and np.any(overlay.agreement == -1):
         conflict = _boxes(overlay, places, overlay.agreement == -1)
-        traces.append(_area(conflict, "conflict", theme.conflict, None))
+        traces.append(marked_area(conflict, "conflict", theme.conflict, None))
     return traces
 
 
@@ -143,12 +143,13 @@ def _boxes(
     return xs, ys
 
 
-def _area(
+def marked_area(
     path: tuple[list[float | None], list[float | None]],
     name: str,
     colour: str,
     pattern: dict[str, Any] | None,
 ) -> Any:
+    """Areas of one kind (boxes as one path with gaps), hatched where there is a pattern."""
     fill: dict[str, Any] = {"fill": "toself", "fillcolor": "rgba(0,0,0,0)"}
     if pattern is not None:
         fill["fillpattern"] = {**pattern, "fgcolor": colour, "bgcolor": "rgba(0,0,0,0)"}

@@ -9,9 +9,11 @@ from typing import Any
 
 from ecgxai_core.diagnoses import aliases, term_of
 from ecgxai_core.explain import METHODS
+from ecgxai_core.measured import QTC_FORMULA
 from ecgxai_core.metrics import METRICS
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.params import Profile
+from ecgxai_core.pipeline.reading import LEAST_CONFIDENCE, intervals_of, measured_record
 from ecgxai_core.plots.overlay import full_scale
 from ecgxai_core.plots.paper import PaperStyle
 from ecgxai_core.plots.pdf import Caption, ecg_svg
@@ -95,6 +97,7 @@ def record_report(facts: RecordFacts) -> str:
             "muted",
         ),
         html.section("What the model says", *_prediction(facts)),
+        html.section("Measured intervals", *_intervals(record)),
         html.section("Quality warnings and blind spots", *_warnings(facts)),
         *_maps(facts),
     ]
@@ -154,6 +157,33 @@ def _prediction(facts: RecordFacts) -> list[html.Html]:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def _intervals(record: Record) -> list[html.Html]:
+    """What a cardiograph prints, with its confidence and the normal range."""
+    rows = []
+    for item in intervals_of(measured_record(record), record.age, record.sex):
+        value, known = item.measured, item.measured.n > 0
+        rows.append(
+            (
+                item.name,
+                f"{value.value:.0f} {value.unit}" if known else "not measurable",
+                f"{value.confidence:.2f}",
+                item.normal or "–",
+                item.reading or item.note,
+                f"{value.spread:.0f}" if known else "–",
+                value.n,
+                item.source or "–",
+            )
+        )
+    note = (
+        "Medians over the beats of the whole record, measured by this program; the model does not "
+        f"see them. QTc by {QTC_FORMULA}. Confidence from 0 to 1; a value under "
+        f"{LEAST_CONFIDENCE:g} is not compared. Spread: median absolute deviation over the beats."
+    )
+    columns = ("interval", "value", "confidence", "normal, adults", "reading", "spread", "beats",
+               "source of the range")  # fmt: skip
+    return [html.table(columns, rows), html.paragraph(note, "note")]
 
 
 def _warnings(facts: RecordFacts) -> list[html.Html]:

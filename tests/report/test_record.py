@@ -104,3 +104,16 @@ def test_the_checklist_is_saved_with_it(facts):
 
 def test_a_page_warns_of_simulation_first(facts):
     assert "Simulated" in caption_of(facts, facts.maps["fused"], "Fused map").warnings[0]
+
+
+def test_measured_intervals_stand_beside_their_normal_range(facts):
+    text = record_report(facts)
+    rows = text.split("<tr>")
+    rate = next(row for row in rows if "heart rate" in row)
+    assert re.search(r"8[01] 1/min", rate)
+    assert "50 to 100" in rate
+    assert "within" in rate
+    flat = replace(facts.record, signal=0 * facts.record.signal)
+    text = record_report(replace(facts, record=flat, maps={}, scores=[]))
+    assert text.count("not measurable") >= 5
+    assert "nan" not in text.split("Measured intervals")[1].split("</section>")[0]
