@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ecgxai_core.diagnoses import Diagnosis, windows_sec
 from ecgxai_core.metrics.base import Direction, Map, Metric
-from ecgxai_core.metrics.faithfulness import CellGame
+from ecgxai_core.metrics.orders import CellGame
 from ecgxai_core.metrics.plausibility import with_prior
 from ecgxai_core.metrics.ranking import auc_midranks
 from ecgxai_core.metrics.raster import overlap_sec

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.metrics.faithfulness import METRICS, Faithfulness, faithfulness, removal_curve
+from ecgxai_core.metrics.faithfulness import METRICS, Faithfulness, faithfulness
+from ecgxai_core.metrics.orders import removal_curve
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.types import BoolArray, FloatArray, Segmentation
 

@@ -7,10 +7,12 @@ import pytest
 from scipy import stats
 
 from ecgxai_core.errors import ParameterError
+from ecgxai_core.metrics.faithfulness import faithfulness
+from ecgxai_core.metrics.orders import Cells, top_cells
 from ecgxai_core.metrics.references import random_map
-from ecgxai_core.metrics.removal import SHARES, infidelity, removal, top_cells
+from ecgxai_core.metrics.removal import SHARES, infidelity, removal
 from ecgxai_core.params import EvaluationParams
-from ecgxai_core.types import Segmentation
+from ecgxai_core.types import BoolArray, FloatArray, Segmentation
 from tests.metrics.planted import GRID, Additive, planted
 
 PARAMS = EvaluationParams()
@@ -74,14 +76,56 @@ def test_scores_do_not_depend_on_the_order_or_company_of_maps():
 
 
 def test_cost_is_what_is_declared():
+    """Beyond the deletion curves: four shares of each random order, single cells, 8 a map."""
     record = planted(3)
-    game = Additive(record.effect)
+    game = Remembers(record.effect)
+    faithfulness({"oracle": record.maps["oracle"]}, game, GRID, PARAMS)
+    curves = game.asked
     removal({"oracle": record.maps["oracle"]}, game, GRID, PARAMS)
-    assert game.asked <= 10 * PARAMS.n_random + 65 + 128 + 20
+    assert 0 < game.asked - curves <= 4 * PARAMS.n_random + 128 + 8
     one = game.asked
-    removal({"a": record.maps["oracle"], "b": record.maps["random"]}, game, GRID, PARAMS)
-    assert game.asked - one <= one + 20
+    maps = {"oracle": record.maps["oracle"], "random": record.maps["random"]}
+    faithfulness(maps, game, GRID, PARAMS)
+    removal(maps, game, GRID, PARAMS)
+    assert 0 < game.asked - one <= 2 * 9 + 4  # no ties
     assert len(SHARES) == 5
+
+
+class Remembers(Additive):
+    """Counts different masked records only."""
+
+    def __init__(self, effect: FloatArray) -> None:
+        super().__init__(effect)
+        self.known: set[bytes] = set()
+
+    def probabilities(self, keep: BoolArray, segmentation: Segmentation) -> FloatArray:
+        self.known |= {row.tobytes() for row in keep}
+        values = super().probabilities(keep, segmentation)
+        self.asked = len(self.known)
+        return values
+
+
+def test_chance_and_infidelity_are_those_of_the_random_orders():
+    """Everything again from the orders alone, with the formulas written out."""
+    record = planted(5)
+    effect = record.effect.reshape(-1)
+    n = len(effect)
+    game = Additive(record.effect)
+    scores = {s.metric: s for s in removal(record.maps, game, GRID, PARAMS)["random"]}
+    orders = Cells.of(record.maps, game.leads, GRID, PARAMS, "test").random
+    without, only, sets = [], [], set()
+    for order in orders:
+        for share in SHARES:
+            k = max(1, round(share * n))
+            without.append(effect[order[:k]].sum())
+            only.append(effect[order[: n - k]].sum())
+        sets |= {frozenset(order[: int(step / 10 * n + 0.5)].tolist()) for step in range(1, 10)}
+    assert scores["comprehensiveness"].random == pytest.approx(np.mean(without))
+    assert scores["sufficiency"].random == pytest.approx(np.mean(only))
+    phi = record.maps["random"].weights.reshape(-1).astype(float)
+    sums = np.array([phi[list(s)].sum() for s in sets])
+    losses = np.array([effect[list(s)].sum() for s in sets])
+    assert scores["infidelity"].value == pytest.approx(infidelity(sums, losses), abs=1e-6)
 
 
 def test_no_maps_and_maps_beyond_what_was_seen_are_refused():
