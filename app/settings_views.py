@@ -122,8 +122,8 @@ def own_panel() -> None:
     st.markdown(f"**{n} own record(s)**, kept for this session only.")
     if st.button("Forget them now", icon=":material/delete_forever:", key="forget-own"):
         folder = str(own.folder)
-        for prefix in (f"predict:{folder}", f"explain:{folder}", f"one:{folder}", f"two:{folder}"):
-            jobs.forget(prefix)
+        for kind in ("predict", "explain", "one", "two", "unit", "shake", "sweep", "card"):
+            jobs.forget(f"{kind}:{folder}")
         uploads.forget_own()
         for key in [k for k in st.session_state if str(k).startswith("checklist-")]:
             del st.session_state[key]

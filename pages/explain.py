@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import explaining, exports, frame, review, services
+from app import explaining, exports, frame, reading, review, services
 from app.frame import escaped, target_name
 from app.sheet import ask_sheet, measuring
 from ecgxai_core.errors import EcgXaiError
@@ -24,6 +24,7 @@ except EcgXaiError as error:
 
 st.caption(review.facts(record))
 st.markdown(review.verdict(view))
+reading.intervals_line(view, record)
 if view.target and not services.target(view) and services.model(view) is not None:
     st.warning(escaped(f"This model has no output for {target_name(view.target)}."))
 review.ask_method(view, maps)
@@ -59,6 +60,7 @@ event = frame.figure(
     selection_mode="box",
 )
 measuring(sheet, record, event)
+reading.median_beat_panel(view, record, overlay, sheet.style)
 explaining.parameters_panel(view, missing)
 
 left, right = st.columns([5, 6], gap="medium")
@@ -71,6 +73,7 @@ with left:
 with right:
     st.subheader("Probabilities")
     review.probabilities(view, record.name)
+    reading.intervals_panel(view, record)
 
 st.subheader("Files")
 exports.record_downloads(view)

@@ -1,10 +1,12 @@
-"""Model: how good it is, where it fails, beside another one, how it was trained, one's own."""
+"""Model: how good it is, where it fails, its report card, another one, its training, one's own."""
 
 from __future__ import annotations
 
-from app import frame, model_views, own_model, services, two_models
+from app import frame, model_views, own_model, report_card, services, two_models
 
-SECTIONS = ("How good", "Worth a look", "Two models", "Training runs", "My own model")
+SECTIONS = (
+    "How good", "Worth a look", "Report card", "Two models", "Training runs", "My own model",
+)  # fmt: skip
 
 view = frame.page("Model", SECTIONS)
 section = frame.part_of(view, SECTIONS, "model-section")
@@ -20,6 +22,9 @@ elif not usable:
         f"There is no usable model{' ' + view.model if view.model else ''}.",
         "Name a folder of models on the Settings page, or bring your own: 'My own model' above.",
     )
+elif section == "Report card":
+    frame.wait_for_predictions(view)
+    report_card.report_card(view)
 elif section == "Two models":
     frame.wait_for_predictions(view)
     two_models.two_models(view)
