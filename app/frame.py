@@ -10,7 +10,7 @@ import streamlit as st
 from app import controls, jobs, services, state, tour
 from app.jobs import escaped
 from app.state import View
-from ecgxai_core.diagnoses import find_diagnosis
+from ecgxai_core.diagnoses import find_diagnosis, term_of
 from ecgxai_core.params import PROFILES
 from ecgxai_core.pipeline.prediction import Predictions
 from ecgxai_core.plots.theme import Theme, theme
@@ -108,11 +108,12 @@ def on_phone() -> bool:
 
 
 def target_name(code: str) -> str:
-    """Name of a class for people: ``atrial fibrillation (AF)``, or the code."""
+    """Name of a class for people: ``atrial fibrillation (AF)``, or the code.
+
+    An abbreviation stands for its diagnosis.
+    """
     row = find_diagnosis(code)
-    if row is None:
-        return code
-    term = next((term for term in row.terms if term.code == code), row.terms[0])
+    term = term_of(code if row is None or code in row.aliases else row.code)
     short = f" ({term.abbreviations[0]})" if term.abbreviations else ""
     return f"{term.name}{short}"
 

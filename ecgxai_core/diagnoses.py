@@ -29,6 +29,7 @@ __all__ = [
     "diagnoses",
     "diagnosis",
     "find_diagnosis",
+    "known_codes",
     "load_table",
     "term_of",
     "terms",
@@ -127,12 +128,14 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisTable:
-    """The whole file: windows by kind, diagnoses in file order, and the rows by every code."""
+    """The whole file: windows by kind, diagnoses in file order, rows by every code, names alone."""
 
     windows: Mapping[str, Window] = field(hash=False)
     diagnoses: tuple[Diagnosis, ...]
     by_code: Mapping[str, Diagnosis] = field(hash=False)
     by_abbreviation: Mapping[str, Diagnosis] = field(hash=False)
+    names: Mapping[str, str] = field(hash=False)
+    """Names of codes that have no row."""
 
 
 def diagnoses() -> tuple[Diagnosis, ...]:
@@ -177,11 +180,17 @@ def terms() -> tuple[Term, ...]:
 
 
 def term_of(code: str) -> Term:
-    """The names of exactly this code; a code that the table lacks is named by itself."""
+    """The names of exactly this code, as the program shows them: that of its row, or the name alone
+    where it has no evidence row; a code that the table lacks is named by itself."""
     found = _table().by_code.get(code)
     if found is None:
-        return Term(code=code, name=code)
+        return Term(code=code, name=_table().names.get(code, code))
     return next(term for term in found.terms if term.code == code)
+
+
+def known_codes() -> frozenset[str]:
+    """Every code and class name that the table has a name for, with an evidence row or without."""
+    return frozenset(_table().by_code) | frozenset(_table().names)
 
 
 def window_kinds() -> tuple[str, ...]:
@@ -248,8 +257,10 @@ def load_table(path: Path) -> DiagnosisTable:
         _diagnosis(_Fields(value, path.name, f"diagnosis {number}"), references, windows)
         for number, value in enumerate(top.take("diagnosis", list), start=1)
     )
+    by_code, by_abbreviation = _indexes(rows, path.name)
+    names = _names(_Fields(top.take("names", dict, {}), path.name, "names"), by_code)
     top.done()
-    return DiagnosisTable(windows, rows, *_indexes(rows, path.name))
+    return DiagnosisTable(windows, rows, by_code, by_abbreviation, names)
 
 
 class _Fields:
@@ -375,6 +386,16 @@ def _weights(fields: _Fields) -> dict[str, float]:
     if not all(isinstance(v, float) and math.isfinite(v) and v > 0 for v in weights.values()):
         raise fields.error("method_weights", "must be numbers above 0")
     return dict(weights)
+
+
+def _names(fields: _Fields, rows: Mapping[str, Diagnosis]) -> dict[str, str]:
+    """Names of codes without a row."""
+    for code, name in fields.values.items():
+        if not _CODE.fullmatch(code) or not isinstance(name, str) or not name:
+            raise fields.error(code, "is not a code with its name")
+        if code in rows:
+            raise fields.error(code, "has a row, which names it")
+    return fields.values
 
 
 def _indexes(

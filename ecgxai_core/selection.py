@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ecgxai_core.diagnoses import aliases, diagnoses, find_diagnosis
+from ecgxai_core.diagnoses import aliases, diagnoses, find_diagnosis, term_of
 from ecgxai_core.errors import DiagnosisError
 from ecgxai_core.params import SelectionParams
 from ecgxai_core.types import Float32Array, FloatArray, content_seed, frozen_array
@@ -219,7 +219,7 @@ def _row(catalogue: Catalogue, code: str, rank: int, chosen: _Chosen) -> dict[st
     row = find_diagnosis(code)
     return {
         "target": code,
-        "target_name": row.name if row else code,
+        "target_name": row.name if row else term_of(code).name,
         "rank": rank,
         "record": candidate.record,
         "record_index": chosen.index,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ecgxai_core.diagnoses import find_diagnosis
+from ecgxai_core.diagnoses import find_diagnosis, term_of
 from ecgxai_core.errors import EcgXaiError, ExplanationError
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.metrics.base import score_columns
@@ -216,7 +216,7 @@ def _facts(record: Record, target: str, method: str, probability: float) -> Row:
     row = find_diagnosis(target)
     return {
         "target": target,
-        "target_name": row.name if row is not None else target,
+        "target_name": row.name if row is not None else term_of(target).name,
         "record": record.name,
         "method": method,
         "probability": probability,

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from ecgxai_core.diagnoses import known_codes
 
-from ecgxai_core.diagnoses import terms
-
-__all__ = ["CHALLENGE_UNSCORED", "ecg_codes"]
-
-_UNSCORED = """
-233892002 164951009 251187003 61277005 426664006 251139008 57054005 413444003 426434006 54329005
-251173003 195080001 195126007 251268003 106068003 713422000 233917008 50799005 29320008
-251166008 233897008 251170000 418818005 74615001 426749004 251199005 61721007 698247007 27885002
-204384007 53741008 413844008 251198002 82226007 428417006 13640000 164942001 84114007 368009
-251259000 251200008 195042002 426183003 425419005 251120003 704997005 49260003 426995002
-251164006 426648003 253352002 67741000119109 446813000 425623009 445211001 164873001 55827005
-370365005 164865005 164861001 54016002 428750005 164867002 282825002 251205003 67198005
-425856008 164912004 253339007 164921003 446358003 67751000119106 314208002 89792004 17366009
-65778007 5609005 60423000 49578007 77867006 55930002 429622005 164931005 164930006 251168009
-426761007 266257000 251223006 164937009 11157007 164884008 75532003 81898007 164896001 111288001
-266249003 195060002 251266004 251182009 164895002 251180001 195101003 74390002 6374002 426627000
-733534002 365413008
-"""
-CHALLENGE_UNSCORED: tuple[str, ...] = tuple(_UNSCORED.split())
-"""Codes that occur in the PhysioNet/CinC Challenge 2020 and 2021 records but were not scored in
-2020 (``dx_mapping_unscored.csv`` of evaluation-2021, and its four codes new in 2021; Reyna et al.,
-Computing in Cardiology 2021). They only tell a label that is rare from one that is mistyped."""
+__all__ = ["ecg_codes"]
 
 
-@lru_cache(maxsize=1)
 def ecg_codes() -> frozenset[str]:
-    """Codes and class names of the table of diagnoses, and those of the Challenges."""
-    return frozenset(term.code for term in terms()) | frozenset(CHALLENGE_UNSCORED)
+    """Codes and class names of the table of diagnoses, those without an evidence row included.
+
+    They are those of the PhysioNet/CinC Challenges 2020 and 2021 and of PTB-XL's superclasses, and
+    only tell a label that is rare from one that is mistyped.
+    """
+    return known_codes()
