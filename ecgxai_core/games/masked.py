@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ecgxai_core.games.engine import Engine, engine_of
 from ecgxai_core.games.events import EventGame
 from ecgxai_core.games.leads import check_limbs, follow_limbs
 from ecgxai_core.games.local import MAX_SPAN, LocalGame, Unit, layout_of
+from ecgxai_core.models.masking import Masking
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.records.leads import INDEPENDENT_LEADS
 from ecgxai_core.types import (
@@ -164,7 +166,7 @@ class MaskedModel:
     def probability(self) -> float:
         """Probability of the target on the unmasked record."""
         intact = self.model_input.values[None]
-        return float(self._look_up([INTACT], lambda _: intact)[0])
+        return float(self._look_up([INTACT], lambda _: self.classifier.predict(intact))[0])
 
     def baseline_probability(self, segmentation: Segmentation) -> float:
         """Probability of the target with every cell masked."""
@@ -288,13 +290,16 @@ class MaskedModel:
             INTACT if all_kept else prefix + row.tobytes()
             for row, all_kept in zip(packed, whole, strict=True)
         ]
-        baseline = baseline_signal(self.baseline, self.model_input, segmentation)
-        return self._look_up(keys, lambda rows: self._masked(keep[rows], baseline, segmentation))
+        in_model_order = keep[:, self._order, :]
+        return self._look_up(keys, lambda rows: self._predicted(in_model_order[rows], segmentation))
 
     def _look_up(
-        self, keys: Sequence[bytes], make: Callable[[list[int]], Float32Array]
+        self, keys: Sequence[bytes], predicted: Callable[[list[int]], Float32Array]
     ) -> FloatArray:
-        """``float64[key]``: from memory, else predicted on ``make(rows)``, each key once."""
+        """``float64[key]``: from memory, else by ``predicted(rows)``, each key once.
+
+        ``predicted`` gives ``float32[row, class]``.
+        """
         self._asked.update(keys)
         known = self._memo.probabilities
         first_row = {key: row for row, key in reversed(list(enumerate(keys))) if key not in known}
@@ -302,23 +307,22 @@ class MaskedModel:
         chunk = max(1, CHUNK_BYTES // self.model_input.values.nbytes)
         for begin in range(0, len(rows), chunk):
             part = rows[begin : begin + chunk]
-            column = self.classifier.predict(make(part))[:, self._column]
+            column = predicted(part)[:, self._column]
             known.update((keys[row], float(p)) for row, p in zip(part, column, strict=True))
             self._memo.evaluations += len(part)
         return np.array([known[key] for key in keys], dtype=np.float64)
 
-    def _masked(
-        self, keep: BoolArray, baseline: Float32Array, segmentation: Segmentation
-    ) -> Float32Array:
-        """``float32[n, sample, lead]``: the model input with masked cells from the baseline."""
+    def _predicted(self, keep: BoolArray, segmentation: Segmentation) -> Float32Array:
+        """``float32[n, class]`` of coalitions in the model's lead order, through whole passes."""
         values = self.model_input.values
-        signals = np.repeat(values[None], len(keep), axis=0)
-        in_model_order = keep[:, self._order, :]
-        for index in range(len(segmentation)):
-            start, stop = int(segmentation.edges[index]), int(segmentation.edges[index + 1])
-            kept = in_model_order[:, None, :, index]
-            signals[:, start:stop] = np.where(kept, values[start:stop], baseline[start:stop])
-        return signals if self.lead_group == "all" else self._follow(signals, values)
+        baseline = baseline_signal(self.baseline, self.model_input, segmentation)
+        masking = Masking(values, baseline, segmentation.edges)
+        if self.lead_group == "independent":
+            return self.classifier.predict(self._follow(masking.signals(keep), values))
+        on_device = getattr(self.classifier, "predict_masked", None)
+        if on_device is not None:
+            return cast(Float32Array, on_device(masking, keep))
+        return self.classifier.predict(masking.signals(keep))
 
 
 def _prefix(segmentation: Segmentation) -> bytes:

@@ -18,9 +18,10 @@ from ecgxai_core.models.keras_runtime import import_keras
 from ecgxai_core.models.local_network import LocalNetwork
 from ecgxai_core.models.locality import NotLocal, locality
 from ecgxai_core.models.manifest import Manifest, model_digest
+from ecgxai_core.models.masking import Masking
 from ecgxai_core.models.structure import Structure
 from ecgxai_core.settings import settings
-from ecgxai_core.types import Float32Array, FloatArray, content_seed
+from ecgxai_core.types import BoolArray, Float32Array, FloatArray, content_seed
 
 __all__ = ["KerasClassifier", "calibrated"]
 
@@ -70,6 +71,7 @@ class KerasClassifier:
         self._forward = self._compiled((output_index,))
         self._single: Any = None
         self._attention: Any = None
+        self._masked: dict[int, Any] = {}
         self._local: LocalNetwork | NotLocal | None = None
         self._lock = threading.Lock()
         self._probe()
@@ -102,6 +104,36 @@ class KerasClassifier:
             Another shape than the model's, or a result that is no probability.
         """
         (raw,) = self._raw(values)
+        return self._as_probabilities(raw)
+
+    def predict_masked(self, masking: Masking, keep: BoolArray) -> Float32Array:
+        """Probabilities of masked records, which are made on the device.
+
+        The same bytes as ``predict(masking.signals(keep))``: checked at first use, and done that
+        way where the check fails, and for the few rows that go singly.
+
+        Parameters
+        ----------
+        masking
+            The model input and what replaces its cells.
+        keep
+            ``bool[n, lead, segment]``, leads in the model's order; ``False`` = masked.
+
+        Returns
+        -------
+        ``float32[n, class]``, in [0, 1].
+        """
+        rest = len(keep) % self.batch_size
+        split = len(keep) - (rest if rest <= self.batch_size // SINGLY else 0)
+        forward = self._masked_graph(masking.n_segments) if split else None
+        if forward is None:
+            return self.predict(masking.signals(keep))
+        parts = [self._as_probabilities(self._run_masked(forward, masking, keep[:split]))]
+        if split < len(keep):
+            parts.append(self.predict(masking.signals(keep[split:])))
+        return np.concatenate(parts)
+
+    def _as_probabilities(self, raw: Float32Array) -> Float32Array:
         probabilities = calibrated(raw, self.manifest, self.is_softmax)
         if not np.all((probabilities >= 0) & (probabilities <= 1)):
             raise ModelError(
@@ -164,6 +196,64 @@ class KerasClassifier:
             lambda raw: calibrated(raw, self.manifest, self.is_softmax),
             (outer, self.manifest.temperature),
         )
+
+    def _masked_graph(self, n_segments: int) -> Any:
+        """A graph that masks a batch and predicts it, for up to so many segments; or ``None``."""
+        width = 1 << n_segments.bit_length()  # few shapes are compiled; one column is never masked
+        with self._lock:
+            if width not in self._masked:
+                graph = self._compiled_masked(width)
+                self._masked[width] = graph if self._same_masked(graph) else None
+            return self._masked[width]
+
+    def _compiled_masked(self, width: int) -> Any:
+        keras = import_keras()
+        import tensorflow as tf
+
+        samples, leads = self.manifest.samples, len(self.manifest.leads)
+
+        def forward(keep: Any, column: Any, values: Any, baseline: Any) -> Any:
+            by_sample = tf.gather(tf.transpose(keep, [2, 0, 1]), column)
+            batch = tf.where(tf.transpose(by_sample, [1, 0, 2]), values, baseline)
+            return keras.tree.flatten(self.keras_model(batch, training=False))[self.output_index]
+
+        signal = tf.TensorSpec((samples, leads), tf.float32)
+        signature = [
+            tf.TensorSpec((self.batch_size, leads, width), tf.bool),
+            tf.TensorSpec((samples,), tf.int32),
+            signal,
+            signal,
+        ]
+        return tf.function(forward, input_signature=signature, autograph=False)
+
+    def _run_masked(self, forward: Any, masking: Masking, keep: BoolArray) -> Float32Array:
+        """Raw outputs of all rows, a full batch at a time."""
+        import tensorflow as tf
+
+        given = [
+            tf.constant(masking.column, tf.int32),
+            tf.constant(masking.values),
+            tf.constant(masking.baseline),
+        ]
+        width = int(forward.input_signature[0].shape[2])
+        parts = []
+        for start in range(0, len(keep), self.batch_size):
+            part = keep[start : start + self.batch_size]
+            batch = np.ones((self.batch_size, keep.shape[1], width), np.bool_)
+            batch[: len(part), :, : keep.shape[2]] = part
+            parts.append(np.asarray(forward(tf.constant(batch), *given))[: len(part)])
+        return np.concatenate(parts)
+
+    def _same_masked(self, graph: Any) -> bool:
+        """Whether masking on the device gives the bytes of masking before it."""
+        values = self._probe_batch()[1]
+        edges = np.array([0, len(values) // 3, len(values)], dtype=np.int64)
+        masking = Masking(values, np.ascontiguousarray(values[::-1]), edges)
+        rng = np.random.default_rng(content_seed("masked", self.digest))
+        keep = rng.random((self.batch_size, values.shape[1], 2)) < 0.5
+        on_device = self._run_masked(graph, masking, keep)
+        (before,) = self._run(self._forward, masking.signals(keep))
+        return on_device.tobytes() == before.tobytes()
 
     def _compiled(self, outputs: tuple[int, ...], rows: int | None = None) -> Any:
         """One graph of fixed shape that returns the chosen outputs."""

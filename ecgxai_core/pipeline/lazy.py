@@ -14,7 +14,8 @@ from ecgxai_core.models.loading import load_classifier, read_model
 from ecgxai_core.models.local_network import LocalNetwork
 from ecgxai_core.models.locality import NotLocal
 from ecgxai_core.models.manifest import Manifest, model_digest
-from ecgxai_core.types import Float32Array
+from ecgxai_core.models.masking import Masking
+from ecgxai_core.types import BoolArray, Float32Array
 
 __all__ = ["LazyClassifier"]
 
@@ -57,6 +58,10 @@ class LazyClassifier:
     def predict(self, values: Float32Array) -> Float32Array:
         """Probabilities ``float32[n, class]``; loads the network at the first call."""
         return self.loaded().predict(values)
+
+    def predict_masked(self, masking: Masking, keep: BoolArray) -> Float32Array:
+        """See :meth:`ecgxai_core.models.keras_classifier.KerasClassifier.predict_masked`."""
+        return self.loaded().predict_masked(masking, keep)
 
     def local_part(self) -> LocalNetwork | NotLocal:
         """See :meth:`ecgxai_core.models.keras_classifier.KerasClassifier.local_part`."""

@@ -8,8 +8,8 @@ records (see ``--data``) only the shipped model on simulated records is measured
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,26 +19,21 @@ from typing import Any
 
 import numpy as np
 
-from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.explain import explain_many
 from ecgxai_core.games import MaskedModel, to_link
 from ecgxai_core.games.engine import engine_of
 from ecgxai_core.games.players import event_keep
 from ecgxai_core.games.sums import complete_shapley
+from ecgxai_core.models.keras_runtime import import_keras
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.params import ExplainParams, profile
 from ecgxai_core.pipeline.explanation import explained
-from ecgxai_core.pipeline.shaking import shake
-from ecgxai_core.pipeline.units import unit_entry
-from ecgxai_core.records.read import read_record
 from ecgxai_core.segments import segment
-from ecgxai_core.settings import assets_dir
-from ecgxai_core.simulate.dataset import write_set
 from ecgxai_core.store.cache import Store
 from ecgxai_core.types import Attribution, Record
+from tests.benchmarks.material import AF, first_record, model_path
 
-AF = "164889003"
 EVENTS = "event Shapley, 20 segments"
 HALF = ExplainParams(window_sec=0.5)
 FIVE = HALF.updated(top_events=5)
@@ -226,15 +221,36 @@ class Bench:
             self.add("LIME + TimeSHAP, fused", "from the cache", again)
             store.close()
 
-    def growth(self) -> None:
-        """How time grows with segments and masks."""
+    def growth(self, folder: Path) -> None:
+        """How time grows with segments, masks and the length of the record."""
         for window in (1.0, 0.5, 0.25):
-            params = HALF.updated(window_sec=window)
-            self._dense(f"all windows of {window:g} s, 100 masks", params)
+            self._dense(f"all windows of {window:g} s, 100 masks", HALF.updated(window_sec=window))
         for masks in (50, 200, 400):
             self._dense(
                 f"all windows of 0.5 s, {masks} masks", HALF.updated(n_lead_coalitions=masks)
             )
+        for factor in (1, 2, 4):
+            longer, seconds = self._longer(factor, folder / f"{self.name}{factor}")
+            longer._dense(f"all windows of 0.5 s, {seconds:.0f} s of ECG", HALF)
+            self.rows += longer.rows
+
+    def _longer(self, factor: int, folder: Path) -> tuple[Bench, float]:
+        """The same weights for records ``factor`` times as long, and such a record."""
+        keras = import_keras()
+        model, manifest = self.classifier.keras_model, self.classifier.manifest
+        config = model.get_config()
+        samples = factor * manifest.samples
+        config["layers"][0]["config"]["batch_shape"] = (None, samples, len(manifest.leads))
+        wide = keras.Model.from_config(config)
+        wide.set_weights(model.get_weights())
+        folder.mkdir()
+        wide.save(folder / "longer.keras")
+        digest = hashlib.sha256((folder / "longer.keras").read_bytes()).hexdigest()
+        said = manifest.model_copy(update={"samples": samples, "sha256": digest})
+        (folder / "longer.json").write_text(said.model_dump_json(by_alias=True))
+        record = self.record
+        tiled = replace(record, signal=np.tile(record.signal, (1, factor)))
+        return Bench(self.name, folder / "longer.keras", tiled), samples / manifest.fs
 
     def _dense(self, what: str, params: ExplainParams) -> None:
         def run() -> tuple[Any, float]:
@@ -243,53 +259,6 @@ class Bench:
 
         run()  # compiles the crops of this length
         self.add(what, "exact engine", run)
-
-    # ---- whole batches -------------------------------------------------------------------------
-
-    def batch(self, records: list[Record], generic: int) -> None:
-        """Many records through explanation, fusion, extra beat and evaluation, nothing cached."""
-        five = FIVE.updated(window_sec=None)
-        fast = profile("default").updated(explain=five, lime=five, timeshap=five)
-        whole = five.updated(engine="whole")
-        slow = profile("default").updated(explain=whole, lime=whole, timeshap=whole)
-        for what, work in (("fused + extra beat", _shaken), ("full evaluation", _evaluated)):
-            before = _memory()
-            seconds = self._many(work, records, fast)
-            grown = _memory() - before
-            self._report(
-                what, "exact engine", seconds, len(records), f", {_memory()} MB (+{grown})"
-            )
-            some = records[:generic]
-            self._report(what, "generic path", self._many(work, some, slow), len(some))
-
-    def _many(self, work: Any, records: list[Record], chosen: Any) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            store = Store(Path(folder), 10**9)
-            begun = time.perf_counter()
-            for record in records:
-                work(record, self.classifier, chosen, store)
-            seconds = time.perf_counter() - begun
-            store.close()
-        return seconds
-
-    def _report(self, what: str, how: str, seconds: float, n: int, more: str = "") -> None:
-        self.rows.append(
-            Row(self.name, f"{what}, a record (n = {n})", how, seconds / n, float("nan"))
-        )
-        print(f"{self.name:10} {what}: {how}, {n} records, {seconds / n:.2f} s each, "
-              f"{60 * n / seconds:.1f} a minute{more}")  # fmt: skip
-
-
-def _shaken(record: Record, classifier: Any, chosen: Any, store: Store) -> None:
-    found = explained(record, classifier, AF, chosen, store)
-    try:
-        shake(record, classifier, AF, found, chosen, store)
-    except EcgXaiError as error:
-        print(f"{record.name}: {error}")
-
-
-def _evaluated(record: Record, classifier: Any, chosen: Any, store: Store) -> None:
-    unit_entry(record, classifier, AF, chosen, store)
 
 
 def _map_errors(found: Attribution, exact: Attribution) -> tuple[float, tuple[float, float]]:
@@ -310,21 +279,14 @@ def _jaccard(left: Any, right: Any) -> float:
     return len(tops[0] & tops[1]) / len(tops[0] | tops[1])
 
 
-def _memory() -> int:
-    """Largest memory of this process so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def _benches(data: Path, folder: Path) -> Iterator[tuple[Bench, list[Record]]]:
-    simulated = folder / "records"
-    write_set(simulated, 50, 7)
-    records = [read_record(path) for path in sorted(simulated.rglob("*.hea"))]
-    default = assets_dir() / "models" / "ptbxl_resnet" / "ptbxl_resnet.keras"
-    real = [read_record(path) for path in sorted((data / "cinc2020_sample").rglob("*.hea"))]
-    first = next((r for r in real if r.name == "A0003"), records[0])
-    yield Bench("default", default, first), real or records
-    if real:
-        yield Bench("reference", data / "reference_model" / "cinc_resnet.keras", first), real
+def _benches(data: Path, models: list[str]) -> Iterator[Bench]:
+    record = first_record(data)
+    for name in models:
+        path = model_path(name, data)
+        if path.exists():
+            yield Bench(name, path, record)
+        else:
+            print(f"{name}: {path} is not here")
 
 
 def _table(rows: list[Row]) -> str:
@@ -343,31 +305,29 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("runs/bench_engine"))
-    parser.add_argument("--records", type=int, default=50, help="records of the batches")
-    parser.add_argument(
-        "--generic", type=int, default=2, help="of which the generic path sees these"
-    )
     parser.add_argument("--coalitions", type=int, default=2000)
+    parser.add_argument("--model", nargs="+", default=["default", "reference"])
     chosen = parser.parse_args()
     rows: list[Row] = []
     facts: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for bench, records in _benches(chosen.data, Path(folder)):
+        for bench in _benches(chosen.data, chosen.model):
             bench.events(chosen.coalitions)
             facts[f"{bench.name}: self-check error"] = bench.check
             facts[f"{bench.name}: difference to 4096 whole passes"] = bench.exhaustive()
             bench.maps()
-            bench.growth()
-            bench.batch(records[: chosen.records], chosen.generic)
+            bench.growth(Path(folder))
             rows += bench.rows
-            facts[f"{bench.name}: memory MB"] = _memory()
+            _written(chosen.out, rows, facts)
     for name, value in facts.items():
         print(f"{name}: {value}")
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "engine.md").write_text(_table(rows))
-    (chosen.out / "engine.json").write_text(
-        json.dumps({"facts": facts, "rows": [asdict(row) for row in rows]}, indent=1)
-    )
+
+
+def _written(out: Path, rows: list[Row], facts: dict[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "engine.md").write_text(_table(rows))
+    told = {"facts": facts, "rows": [asdict(row) for row in rows]}
+    (out / "engine.json").write_text(json.dumps(told, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,158 @@
+"""Many records, nothing cached: ``PYTHONPATH=. python tests/benchmarks/bench_batch.py``.
+
+Explanation by LIME and TimeSHAP, fusion and the extra-beat experiment, and all of it with the
+evaluation of a run, by the exact engine and by whole passes. Not a test: what it prints depends on
+the machine. Writes ``batch.json`` and ``batch.md`` into ``--out``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.models.loading import load_classifier
+from ecgxai_core.params import ExplainParams, Profile, profile
+from ecgxai_core.pipeline.explanation import explained
+from ecgxai_core.pipeline.shaking import shake
+from ecgxai_core.pipeline.units import unit_entry
+from ecgxai_core.store.cache import Store
+from ecgxai_core.types import Record
+from tests.benchmarks.material import AF, model_path, records_of
+
+Work = Callable[[Record, Any, Profile, Store], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. ``memory_mb``: largest memory of the process after n records."""
+
+    model: str
+    what: str
+    how: str
+    records: int
+    seconds: float
+    memory_mb: dict[int, int]
+
+    @property
+    def each(self) -> float:
+        """Seconds a record."""
+        return self.seconds / self.records
+
+
+def stability(record: Record, classifier: Any, chosen: Profile, store: Store) -> None:
+    """Fused explanation, and again with one beat doubled."""
+    found = explained(record, classifier, AF, chosen, store)
+    try:
+        shake(record, classifier, AF, found, chosen, store)
+    except EcgXaiError as error:
+        print(f"{record.name}: {error}")
+
+
+def evaluation(record: Record, classifier: Any, chosen: Profile, store: Store) -> None:
+    """The same with everything that a run computes of a record."""
+    unit_entry(record, classifier, AF, chosen, store)
+
+
+def settings(generic: int, records: int) -> dict[str, tuple[Profile, int]]:
+    """What is compared, and on how many records; the exact engine first, for its memory."""
+    usual, published = profile("default"), profile("reference")
+    five = usual.explain.updated(top_events=5)
+    as_published = usual.updated(
+        explain=published.explain, lime=published.lime, timeshap=published.timeshap
+    )
+    return {
+        "exact engine, leads of five windows": (_with(five), records),
+        "exact engine, leads of all windows": (usual, records),
+        "generic path, same masks, five windows": (_with(five.updated(engine="whole")), generic),
+        "generic path, published settings": (as_published, generic),
+    }
+
+
+def _with(params: ExplainParams) -> Profile:
+    return profile("default").updated(explain=params, lime=params, timeshap=params)
+
+
+def measured(name: str, path: Path, records: list[Record], generic: int) -> list[Row]:
+    """Every setting on one model; each compiles on the last record before it is timed."""
+    classifier = load_classifier(path)
+    rows = []
+    works: dict[str, Work] = {"fused + extra beat": stability, "full evaluation": evaluation}
+    for what, work in works.items():
+        for how, (chosen, count) in settings(generic, len(records)).items():
+            row = Row(name, what, how, count, *_timed(work, classifier, records[:count], chosen))
+            rows.append(row)
+            print(f"{name}: {what}, {how}: {count} records, {row.each:.2f} s each, "
+                  f"{60 / row.each:.1f} a minute, MB {row.memory_mb}", flush=True)  # fmt: skip
+    return rows
+
+
+def _timed(
+    work: Work, classifier: Any, records: list[Record], chosen: Profile
+) -> tuple[float, dict[int, int]]:
+    """Seconds of all records, and the largest memory after some of them."""
+    memory: dict[int, int] = {}
+    with _fresh_store() as store:  # compiles
+        work(records[-1], classifier, chosen, store)
+    with _fresh_store() as store:
+        begun = time.perf_counter()
+        for n, record in enumerate(records, start=1):
+            work(record, classifier, chosen, store)
+            if n in {1, 5, 10, 20, len(records)}:
+                memory[n] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        seconds = time.perf_counter() - begun
+    return seconds, memory
+
+
+@contextmanager
+def _fresh_store() -> Iterator[Store]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), 10**9)
+        yield store
+        store.close()
+
+
+def _table(rows: list[Row]) -> str:
+    head = ("model", "what", "how", "records", "seconds each", "times as fast as published")
+    lines = [head, ("---",) * len(head)]
+    slow = {(r.model, r.what): r.each for r in rows if r.how.endswith("published settings")}
+    for row in rows:
+        times = f"{slow[row.model, row.what] / row.each:.1f}"
+        cells = (row.model, row.what, row.how, str(row.records), f"{row.each:.2f}", times)
+        lines.append(cells)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """Measure everything, print it, and write JSON and Markdown."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, default=Path("runs/bench_batch"))
+    parser.add_argument("--records", type=int, default=50)
+    parser.add_argument("--generic", type=int, default=2, help="records of the generic path")
+    parser.add_argument("--model", nargs="+", default=["default", "reference"])
+    chosen = parser.parse_args()
+    records = records_of(chosen.data, chosen.records)
+    rows: list[Row] = []
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for name in chosen.model:
+        path = model_path(name, chosen.data)
+        if not path.exists():
+            print(f"{name}: {path} is not here")
+            continue
+        rows += measured(name, path, records, min(chosen.generic, len(records)))
+        (chosen.out / "batch.md").write_text(_table(rows))
+        (chosen.out / "batch.json").write_text(json.dumps([asdict(r) for r in rows], indent=1))
+    print(_table(rows))
+
+
+if __name__ == "__main__":
+    main()
