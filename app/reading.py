@@ -13,6 +13,7 @@ from app.frame import escaped, target_name
 from app.state import View
 from ecgxai_core.measured import QTC_FORMULA
 from ecgxai_core.pipeline.reading import (
+    IRREGULAR,
     LEAST_BEATS,
     LEAST_CONFIDENCE,
     Interval,
@@ -39,7 +40,7 @@ def intervals_line(view: View, record: Record) -> None:
         ":material/straighten: Measured: " + " · ".join(said),
         help=(
             "Medians over the beats of the whole record, measured by this program and not seen by "
-            "the model. In brackets the confidence, 0 to 1; an arrow stands for above or below the "
+            "the model. In brackets the confidence, 0 to 1, which falls where the beats differ; an arrow stands for above or below the "
             "normal range of adults, a dash for not measurable."
         ),
     )
@@ -59,7 +60,8 @@ def _said(item: Interval) -> str:
     sign = _SIGNS.get(item.reading, "")
     if sign:
         value = f":orange[{value} {sign}]"
-    return f"{name} {value} ({item.measured.confidence:.2f})"
+    irregular = f"{item.note}, " if item.note == IRREGULAR else ""
+    return f"{name} {value} ({irregular}{item.measured.confidence:.2f})"
 
 
 def _unit(item: Interval) -> str:
@@ -72,12 +74,11 @@ def intervals_panel(view: View, record: Record) -> None:
     rows = [
         {
             "interval": _TITLES.get(item.name, item.name),
-            "value": item.measured.value if item.measured.n else None,
-            "unit": item.measured.unit,
+            "value": f"{item.measured.value:.0f}{_unit(item)}" if item.measured.n else "–",
             "confidence": item.measured.confidence,
             "normal": item.normal or "–",
             "reading": item.reading or item.note,
-            "spread": item.measured.spread if item.measured.n else None,
+            "spread": f"{item.measured.spread:.0f}" if item.measured.n else "–",
             "beats": item.measured.n,
             "source": item.source,
         }
@@ -91,18 +92,17 @@ def intervals_panel(view: View, record: Record) -> None:
         f"{record.name}_intervals.csv",
         hint=f"QTc by {QTC_FORMULA}; not compared under a confidence of {LEAST_CONFIDENCE:g}.",
         column_config={
-            "interval": column.TextColumn("Interval", width=62),
-            "value": column.NumberColumn("Value", format="%.0f", width=55),
-            "unit": column.TextColumn("Unit", width=50),
+            "interval": column.TextColumn("Interval", width=58),
+            "value": column.TextColumn("Value", width=70),
             "confidence": column.ProgressColumn(
-                "Confidence", min_value=0, max_value=1, format="%.2f", width=100,
+                "Confidence", min_value=0, max_value=1, format="%.2f", width=92,
                 help="of the waves it is taken between, times the share of beats that have it, "
                 "times how steady it is from beat to beat",
             ),
-            "normal": column.TextColumn("Normal, adults", width=110),
-            "reading": column.TextColumn("Reading", width=90),
-            "spread": column.NumberColumn(
-                "Spread", format="%.0f", width=60,
+            "normal": column.TextColumn("Normal, adults", width=104),
+            "reading": column.TextColumn("Reading", width=130),
+            "spread": column.TextColumn(
+                "Spread", width=60,
                 help="median absolute deviation over the beats, in the same unit",
             ),
             "beats": column.NumberColumn("Beats", width=55),

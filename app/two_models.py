@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from app import frame, jobs, review, services
+from app import frame, jobs, reading, review, services
 from app.frame import escaped, target_name
 from app.state import View
 from ecgxai_core.errors import EcgXaiError
@@ -102,6 +102,7 @@ def _probabilities(view: View, second: View, a: Prediction, b: Prediction) -> No
 
 
 def _maps(view: View, second: View, record: Record) -> None:
+    reading.intervals_line(view, record)
     code = services.target(view)
     shared = common_classes(services.targets(view), services.targets(second))
     st.subheader(f"Maps for {escaped(target_name(code))}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import frame, lab, review, services, state, sweeping
+from app import frame, lab, reading, review, services, state, sweeping
 from app.frame import target_name
 from app.state import View
 from ecgxai_core.plots.charts import lead_bars
@@ -68,5 +68,6 @@ def map_part(view: View, record: Record, found: dict[str, Attribution]) -> None:
 
 view = frame.page("Fusion lab", PARTS)
 record = lab.needed_record(view)
+reading.intervals_line(view, record)
 lab.ask_methods(view)
 live(record, lab.needed_attributions(view))

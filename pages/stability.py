@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import frame, judging, lab, review, shaken
+from app import frame, judging, lab, reading, review, shaken
 from ecgxai_core.plots.maps import map_panels
 from ecgxai_core.plots.words import map_in_words
 
@@ -19,6 +19,7 @@ st.caption(
 )
 if source == PARTS[0]:
     record = lab.needed_record(view)
+    reading.intervals_line(view, record)
     found = shaken.experiment(view, record)
     if found is None:
         st.stop()

@@ -19,6 +19,7 @@ from ecgxai_core.types import Attribution, FusedMap, Record
 from ecgxai_core.waves import delineate
 
 __all__ = [
+    "IRREGULAR",
     "LEAST_BEATS",
     "LEAST_CONFIDENCE",
     "Interval",
@@ -29,6 +30,9 @@ __all__ = [
 
 LEAST_CONFIDENCE = 0.5
 """Measurements of less confidence are shown, but not compared with the normal range."""
+
+IRREGULAR = "irregular"
+"""Note on a heart rate whose confidence is small because the beats do not come evenly."""
 
 LEAST_BEATS = 3
 """Beats from which a median beat is shown."""
@@ -136,7 +140,7 @@ def _interval(name: str, value: Measurement, sex: str | None, child: bool) -> In
     elif child:
         note = "ranges are those of adults"
     elif value.confidence < LEAST_CONFIDENCE:
-        note = "too unsure to be compared"
+        note = IRREGULAR if name == "heart rate" else "too unsure to be compared"
     elif not reading:
         note = "the limit depends on the sex, which is unknown"
     return Interval(name, value, normal, "" if note else reading, source, note)

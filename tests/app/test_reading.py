@@ -41,7 +41,7 @@ def test_what_cannot_be_measured_is_a_dash(monkeypatch: pytest.MonkeyPatch, tmp_
     assert line.count("**–**") == 6
     assert "nan" not in line
     rows = next(d.value for d in at.dataframe if "confidence" in d.value)
-    assert rows["value"].isna().all()
+    assert (rows["value"] == "–").all()
     assert (rows["beats"] == 0).all()
 
 

@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -249,14 +250,15 @@ def _quiet(tab: Any) -> None:
 
 def _clicked(tab: Any, click: str) -> None:
     role, _, text = click.partition("=")
-    if role == "button?" and not tab.get_by_role("button", name=text, exact=True).count():
+    named = re.compile(rf"(^|\s){re.escape(text)}$")  # an icon's name comes before the text
+    if role == "button?" and not tab.get_by_role("button", name=named).count():
         return  # done by an earlier picture
     if role == "text":
         found = tab.get_by_text(text, exact=True)
     elif role == "radio":
         found = tab.get_by_role("radiogroup").get_by_text(text, exact=True)
     else:
-        found = tab.get_by_role(role.strip("?"), name=text)
+        found = tab.get_by_role(role.strip("?"), name=named)
     found.locator("visible=true").first.click(timeout=15_000)
 
 

@@ -79,6 +79,11 @@ def test_what_is_unsure_missing_or_of_a_child_is_not_compared():
         assert note in found.note
 
 
+def test_a_rate_of_uneven_beats_is_called_irregular():
+    found = intervals_of(measured(heart_rate=value(96, "1/min", 0.1)), 79.0, "female")[0]
+    assert (found.reading, found.note) == ("", "irregular")
+
+
 def record(signal: object = None) -> Record:
     values = beats(80, seed=3) if signal is None else signal
     return Record(name="R", signal=values, fs=FS, leads=STANDARD_LEADS)
