@@ -106,7 +106,8 @@ def select(
     ``min_prob`` (a seeded draw); label-positive ones of lower probability, most probable first,
     marked ``relaxed``; records without a label field that the model gives at least ``min_prob`` (a
     seeded draw), marked ``unlabelled``. Label-negative records and records longer than
-    ``max_duration_sec`` are never selected.
+    ``max_duration_sec`` are never selected. Of records with the same content one is taken, since a
+    copy is no second example.
 
     Parameters
     ----------
@@ -187,7 +188,10 @@ def _selected(catalogue: Catalogue, params: SelectionParams, code: str) -> list[
             # among relaxed records the most probable comes first; elsewhere the draw decides
             key = (stage, -p if status == "relaxed" else 0.0, drawn, candidate.record, index)
             order.append((key, _Chosen(index, status, p, classes[index])))
-    return [chosen for _, chosen in sorted(order, key=lambda item: item[0])][: params.k_per_class]
+    best: dict[str, _Chosen] = {}
+    for _, chosen in sorted(order, key=lambda item: item[0]):
+        best.setdefault(catalogue.candidates[chosen.index].digest, chosen)
+    return list(best.values())[: params.k_per_class]
 
 
 def _meta_probability(

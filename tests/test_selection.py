@@ -239,3 +239,10 @@ def test_the_real_sample_has_enough_of_both_rhythms(data_dir: Path) -> None:
     assert counts[AF] == 25
     assert counts[NSR] >= 25
     assert list(dict.fromkeys(frame.target))[:2] == [NSR, AF]
+
+
+def test_a_copy_of_a_record_is_no_second_example() -> None:
+    names = ("a", "b", "copy-of-a")
+    candidates = tuple(Candidate(name, f"digest-{name[-1]}", 10, (AF,)) for name in names)
+    catalogue = Catalogue(candidates, CLASSES, np.full((3, 4), 0.9, np.float32))
+    assert sorted(select(catalogue, DEFAULT, [AF]).record) == ["a", "b"]

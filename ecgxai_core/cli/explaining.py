@@ -14,6 +14,7 @@ from ecgxai_core.cli.options import (
     ProfileOption,
     SeedOption,
     SetOption,
+    StartOption,
 )
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.params import profile as named_profile
@@ -58,10 +59,7 @@ def explain(
         typer.Option("--fuse", help="with --method fused: a method to fuse; repeat"),
     ] = None,
     profile: ProfileOption = "default",
-    start: Annotated[
-        float | None,
-        typer.Option("--start", min=0, help="where the explained window begins, seconds"),
-    ] = None,
+    start: StartOption = None,
     settings: SetOption = None,
     seed: SeedOption = None,
     checksum: ChecksumOption = "warn",

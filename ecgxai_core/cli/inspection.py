@@ -25,10 +25,9 @@ def cache_info() -> None:
     from ecgxai_core.store.cache import info
 
     folder = settings().cache_dir
-    say(f"folder   {folder}")
     for name, value in info(folder).items():
-        say(f"{name:8} {value}")
-    say(f"limit    {settings().cache_limit_gb:g} GB (ECGXAI_CACHE_LIMIT_GB)")
+        say(f"{name:11} {value}")
+    say(f"{'limit':11} {settings().cache_limit_gb:g} GB (ECGXAI_CACHE_LIMIT_GB)")
 
 
 @cache_app.command("clear")
@@ -53,7 +52,7 @@ def doctor(
     say(f"python     {platform.python_version()} on {platform.system()} {platform.machine()}")
     for name, version in library_versions().items():
         say(f"{name:10} {version}")
-    say(f"cores      {len(os.sched_getaffinity(0))}")
+    say(f"cores      {_cores()}")
     folder = settings().cache_dir
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(nearest).free
@@ -63,6 +62,13 @@ def doctor(
     say(f"oneDNN     {'on' if onednn else 'OFF: results may differ between batch sizes'}")
     if model is not None:
         _check_model(model)
+
+
+def _cores() -> int:
+    """Processor cores that this process may use; macOS only tells how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check_model(path: Path) -> None:

@@ -63,7 +63,11 @@ def run_cli(arguments: Sequence[str] | None = None) -> int:
         say_error(str(error))
         return BAD_INPUT
     except TyperException as error:
-        say_error(f"{error.format_message()} Fix: see ecgxai --help")
+        said = error.format_message()
+        if said.startswith("Usage:"):  # a group without its verb: the help itself is the answer
+            sys.stderr.write(said + "\n")
+        else:
+            say_error(f"{said.rstrip('.')}. Fix: see ecgxai --help")
         return BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
         say_error("interrupted; the same command carries on where it stopped")
@@ -73,7 +77,8 @@ def run_cli(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return DONE
     except OSError as error:
-        say_error(f"{os.path.basename(str(error.filename or ''))}: {error.strerror or error}")
+        name = os.path.basename(str(error.filename or "")) or "file"
+        say_error(f"{name}: {error.strerror or error}. Fix: check the path and its permissions")
         return BAD_INPUT
     except Exception as error:
         if os.environ.get("ECGXAI_DEBUG"):

@@ -16,6 +16,7 @@ __all__ = [
     "ProfileOption",
     "SeedOption",
     "SetOption",
+    "StartOption",
     "TargetsOption",
 ]
 
@@ -35,6 +36,11 @@ ProfileOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="name=value, overrides one parameter; repeatable")
+]
+StartOption = Annotated[
+    float | None,
+    # The upper end also keeps infinity out.
+    typer.Option("--start", min=0, max=1e6, help="where the explained window begins, seconds"),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="user seed")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, max=64, help="worker processes")]

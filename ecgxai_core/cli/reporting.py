@@ -15,6 +15,7 @@ from ecgxai_core.cli.options import (
     ProfileOption,
     SeedOption,
     SetOption,
+    StartOption,
     TargetsOption,
 )
 from ecgxai_core.errors import ParameterError
@@ -47,9 +48,7 @@ def report(
         str | None, typer.Option("--target", help="RECORD only: SNOMED-CT code or abbreviation")
     ] = None,
     profile: ProfileOption = "default",
-    start: Annotated[
-        float | None, typer.Option("--start", min=0, help="where the explained window begins, s")
-    ] = None,
+    start: StartOption = None,
     scores: Annotated[bool, typer.Option(help="judge the maps too (not with --start)")] = True,
     checklist: Annotated[
         Path | None, typer.Option("--checklist", help="answers saved on the Guide page (JSON)")

@@ -174,7 +174,7 @@ def _choices(texts: Sequence[str]) -> dict[str, Sequence[Any]]:
         name, value = _pair(text, "--choice")
         low, dots, high = str(value).partition("..")
         if dots:
-            choices[name] = (float(_value(low)), float(_value(high)))
+            choices[name] = (_bound(low, text), _bound(high, text))
         else:
             choices[name] = [_value(part) for part in str(value).split(",")]
     return choices
@@ -185,6 +185,14 @@ def _pair(text: str, option: str) -> tuple[str, Any]:
     if not separator or not name:
         raise ParameterError(option, text, "is not name=value", f"write {option} name=value")
     return name.strip(), _value(value.strip()) if option == "--set" else value.strip()
+
+
+def _bound(text: str, choice: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        problem, fix = f"{text!r} is no number", "write --choice name=low..high, or name=v1,v2"
+        raise ParameterError("--choice", choice, problem, fix) from None
 
 
 def _value(text: str) -> Any:
@@ -214,6 +222,9 @@ def list_runs(
 
     chosen = RunFilter(model, lowest_rate, highest_rate, metric, least)
     found = find_runs(folder, chosen)
+    if not found:
+        say(f"{folder.name}: no run passes")
+        return
     _show(over_seeds(found, metric) if seeds else run_table(found))
 
 

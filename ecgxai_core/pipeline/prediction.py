@@ -173,7 +173,8 @@ def predict_data(
     Raises
     ------
     ModelError
-        The arrays are of another model (other classes), or name no record of the folder.
+        The arrays are of another model (other classes), name no record of the folder, or name one
+        that several rows or several records could be.
     """
     if arrays is None:
         return predict_paths([data], classifier, store, checksum=checksum, progress=progress)
@@ -183,8 +184,10 @@ def predict_data(
             arrays.name, "snomed_classes", "are not the classes of the model", "give its own arrays"
         )
     order = [given.classes.index(code) for code in classifier.classes]
-    row_of = {Path(name).stem: row for row, name in enumerate(given.filenames)}
+    row_of = {name: row for row, name in enumerate(given.record_names)}
     files = [path for path in find_records([data]) if path.stem in row_of]
+    _refuse_repeated(given.record_names, arrays.name, "ecg_filenames")
+    _refuse_repeated([path.stem for path in files], data.name, "--data")
     if not files:
         raise ModelError(
             arrays.name, "ecg_filenames", "name no record of --data", "give the folder they name"
@@ -206,6 +209,16 @@ def predict_data(
         values = given.probabilities[row, order]
         done.append((info, _prediction(info.name, info.digest, classifier, values)))
     return _predictions(done, classifier, failures)
+
+
+def _refuse_repeated(names: Sequence[str], where: str, field: str) -> None:
+    """Rows belong to records by name alone, so a name may stand for one thing only."""
+    if len(set(names)) == len(names):
+        return
+    twice = next(name for place, name in enumerate(names) if name in names[:place])
+    raise ModelError(
+        where, field, f"has {twice!r} in more than one folder", "give one folder at a time"
+    )
 
 
 def checksum_policy(text: str) -> Literal["warn", "error"]:

@@ -43,6 +43,10 @@ __all__ = ["RunSummary", "run_pipeline"]
 
 log = logging.getLogger(__name__)
 
+CLAIM = "request.json"
+"""Says of which request a run directory holds the results."""
+_BEFORE_CLAIM = (".run.lock", "run.log")
+
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
@@ -82,13 +86,15 @@ def run_pipeline(
     out = request.out
     with RunLock(out):
         remove_temporaries(out)
-        _claim(out, digest)
+        _refuse_another_run(out, digest)
         with _log_to(out / "run.log"):
             with open_store() as store:
                 predictions = predict_data(
                     request.data, classifier, store, request.arrays, request.checksum, progress
                 )
             selected = select_records(predictions, request.selection, request.targets)
+            # Only now: a mistyped target or folder must not keep the corrected command out.
+            write_json_atomic(out / CLAIM, {"request_digest": digest})
             write_csv_atomic(out / "predictions.csv", predictions.frame())
             write_csv_atomic(out / "sel_df.csv", selected.frame)
             units = selected.units
@@ -120,11 +126,11 @@ def run_pipeline(
     return RunSummary(out, len(units) - len(failed), len(reused), failures, seconds)
 
 
-def _claim(out: Path, digest: str) -> None:
-    """Refuse a directory that holds the results of another request."""
-    claim = out / "request.json"
+def _refuse_another_run(out: Path, digest: str) -> None:
+    """Refuse a directory that holds the results of another request, or anything else."""
+    claim = out / CLAIM
     if claim.is_file():
-        if json.loads(claim.read_text("utf-8")) != {"request_digest": digest}:
+        if _json(claim) != {"request_digest": digest}:
             raise RunError(
                 out.name,
                 "--out",
@@ -132,12 +138,19 @@ def _claim(out: Path, digest: str) -> None:
                 "give another --out, or remove this one",
             )
         return
-    foreign = [path.name for path in out.iterdir() if path.name != ".run.lock"]
+    foreign = sorted(path.name for path in out.iterdir() if path.name not in _BEFORE_CLAIM)
     if foreign:
         raise RunError(
             out.name, "--out", f"is not empty ({foreign[0]})", "give a new or empty folder"
         )
-    write_json_atomic(claim, {"request_digest": digest})
+
+
+def _json(path: Path) -> object:
+    """The content of a JSON file; nothing where it is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
 
 
 def _finished(ledger: Ledger, units: Sequence[Unit], out: Path) -> set[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgxai_core.errors import RunError
 from ecgxai_core.params import SelectionParams
-from ecgxai_core.pipeline.prediction import Predictions, RecordInfo
+from ecgxai_core.pipeline.prediction import Failure, Predictions, RecordInfo
 from ecgxai_core.pipeline.units import Unit
 from ecgxai_core.selection import Candidate, Catalogue, select
 
@@ -37,8 +37,10 @@ def select_records(
     Raises
     ------
     RunError
-        Nothing fits; the error says what to loosen.
+        No record could be read, or none fits; the error says why or what to loosen.
     """
+    if not predictions.records:
+        raise _nothing_readable(predictions.failures)
     catalogue = Catalogue(
         tuple(
             Candidate(
@@ -52,9 +54,7 @@ def select_records(
             for info in predictions.records
         ),
         predictions.classes,
-        np.stack([value.probabilities for value in predictions.values])
-        if predictions.values
-        else np.empty((0, len(predictions.classes)), np.float32),
+        np.stack([value.probabilities for value in predictions.values]),
     )
     frame = select(catalogue, params, targets)
     if frame.empty:
@@ -72,6 +72,15 @@ def select_records(
         for index, diagnosis, model_class in zip(*columns, strict=True)
     )
     return Selected(frame, units)
+
+
+def _nothing_readable(failures: Sequence[Failure]) -> RunError:
+    """What stopped the first record, in the words of its reader."""
+    first = failures[0].reason if failures else "there are none"
+    return RunError(
+        "selection", "records", f"none of {len(failures)} can be used; the first: {first}",
+        "see 'ecgxai predict' for all of them",
+    )  # fmt: skip
 
 
 def _unit(info: RecordInfo, diagnosis: str, model_class: str) -> Unit:

@@ -110,7 +110,7 @@ def read_summary(run: Path, metric: str | None = None) -> pd.DataFrame:
     Raises
     ------
     RunError
-        The folder holds no finished run.
+        The folder holds no finished run, or its summary cannot be read.
     ParameterError
         The run has no such metric.
     """
@@ -118,7 +118,12 @@ def read_summary(run: Path, metric: str | None = None) -> pd.DataFrame:
 
     if not (run / "manifest.json").is_file():
         raise RunError(run.name, "", "holds no finished run", "finish it with 'ecgxai run'")
-    table = pd.read_csv(run / SUMMARY, dtype={"target": str})
+    try:
+        table = pd.read_csv(run / SUMMARY, dtype={"target": str})
+    except (OSError, ValueError):
+        table = pd.DataFrame()
+    if "metric" not in table.columns:
+        raise RunError(run.name, SUMMARY, "is missing or no table", "repeat the run")
     if metric is None:
         return table
     known = sorted(set(table["metric"]))

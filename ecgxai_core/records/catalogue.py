@@ -110,6 +110,10 @@ def open_catalogue(folder: Path, layout: str | None = None) -> Catalogue:
     RecordError
         No such layout, or no data set of it in the folder.
     """
+    if not folder.is_dir():
+        raise RecordError(
+            folder.name or "folder", "folder", "does not exist", "give the folder of the data set"
+        )
     name = layout or _layout_of(folder)
     if name in ("ptb-xl", "ptb-xl-500"):
         from ecgxai_core.records.catalogue_ptbxl import read_ptbxl

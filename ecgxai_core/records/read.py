@@ -194,10 +194,19 @@ def find_records(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
                 "give the folder that holds the records",
             )  # fmt: skip
         for path in inside:
-            header = path.with_suffix(".hea") if path.suffix.lower() in _WFDB_DATA else path
-            path = header if os.path.lexists(header) else path
+            path = _header_of(path)
             found.setdefault(os.path.abspath(path), path)
     return sorted(found.values(), key=str)
+
+
+def _header_of(path: Path) -> Path:
+    """The header beside a data file or bare record name, so that one record has one path."""
+    suffix = path.suffix.lower()
+    if suffix == ".hea" or suffix in _DICOM or not path.name:
+        return path
+    bare = suffix not in _WFDB_DATA
+    header = path.with_name(path.name + ".hea") if bare else path.with_suffix(".hea")
+    return header if os.path.lexists(header) else path
 
 
 def _walk(folder: Path) -> list[Path]:

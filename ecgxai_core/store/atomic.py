@@ -56,6 +56,8 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
         still there.
     """
     path = Path(path)
+    if not path.name:
+        raise RunError(str(path), "", "is no file name", "name the file to write")
     temporary = path.with_name(f".writing-{secrets.token_hex(8)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecgxai_core.settings import default_model
 from ecgxai_core.types import STANDARD_LEADS
 from tests.corpus.make_corpus import make_corpus
 from tests.small import AF, SINUS, write_data
@@ -198,6 +199,16 @@ def test_cache_info_and_clear(cli, tiny_data, tiny_model, tmp_path):
         (["run", "--data", "{data}", "--model", "{model}", "--out", "r", "--set", "agg=1"], "agg"),
         (["summary", "{data}"], "no finished run"),
         (["nonsense"], "nonsense"),
+        (["predict", "{data}", "--model", "{model}", "--out", ""], "no file name"),
+        (["explain", "{data}/T000", "--model", "{model}", "--target", "AF", "--method", "lime",
+          "--start", "inf", "--out", "o.json"], "--start"),
+        (["select", "--data", "nowhere", "--model", "{model}", "--out", "s.csv"], "nowhere"),
+        (["run", "--data", "nowhere", "--model", "{model}", "--out", "r"], "nowhere"),
+        (["evaluate-model", "--data", "nowhere", "--model", "{model}", "--out", "r"], "nowhere"),
+        (["report", "{data}/T000", "--model", "{model}", "--target", "AF", "--out", "r.html",
+          "--checklist", "none.json"], "none.json"),
+        (["search", "{train}", "--data", "nowhere", "--out", "r", "--n", "2", "--choice",
+          "optimiser.learning_rate=a..b"], "no number"),
         (["model", "check", "{data}/T000.mat"], "T000"),
     ],
 )  # fmt: skip
@@ -205,10 +216,43 @@ def test_mistakes_give_one_line_and_code_2(
     cli, tiny_data, tiny_model, tmp_path, monkeypatch, arguments, says
 ):
     monkeypatch.chdir(tmp_path)
-    filled = [text.format(data=tiny_data, model=tiny_model) for text in arguments]
+    train = default_model().with_name("train.toml")
+    filled = [text.format(data=tiny_data, model=tiny_model, train=train) for text in arguments]
     code, _, err = cli(*filled)
     assert code == 2
     assert says in one_error(err)
+    assert ". Fix: " in err
+
+
+@pytest.mark.parametrize("group", ["model", "cache", "runs", "benchmark"])
+def test_a_group_without_its_verb_shows_its_verbs(cli, group):
+    code, out, err = cli(group)
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage:")
+    assert len(err.splitlines()) > 5
+
+
+def test_a_folder_without_training_runs_says_so(cli, tmp_path):
+    code, out, _ = cli("runs", "list", tmp_path)
+    assert (code, out) == (0, f"{tmp_path.name}: no run passes\n")
+
+
+def test_reasons_are_told_where_no_record_can_be_used(cli, tiny_model, tmp_path):
+    data = write_data(tmp_path / "data", 1)
+    (data / "T000.mat").write_bytes(b"no matrix")
+    code, _, err = cli("select", "--data", data, "--model", tiny_model, "--out", tmp_path / "s.csv")
+    assert code == 2
+    assert "T000.mat" in one_error(err)
+
+
+def test_the_summary_of_a_damaged_run_is_refused(cli, tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    for content in (None, "", "a,b\n1,2\n", '"'):
+        if content is not None:
+            (tmp_path / "summary_per_class.csv").write_text(content)
+        code, _, err = cli("summary", tmp_path)
+        assert code == 2
+        assert "summary_per_class.csv" in one_error(err)
 
 
 def test_the_baselines_of_a_model_are_audited(cli, tiny_data, tiny_model, tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ecgxai_core.errors import RunError
+from ecgxai_core.errors import DiagnosisError, RunError
 from ecgxai_core.params import profile, profile_with
 from ecgxai_core.pipeline.request import RunRequest, make_request
 from ecgxai_core.pipeline.run import run_pipeline
@@ -160,6 +160,22 @@ def test_a_bad_record_is_listed_and_the_others_are_done(finished, tiny_model, tm
 def test_a_folder_with_another_run_is_refused(finished, tiny_data, tiny_model):
     with pytest.raises(RunError, match="holds another run"):
         run_pipeline(request(tiny_data, tiny_model, finished, seed=5))
+
+
+def test_a_mistyped_target_does_not_claim_the_folder(tiny_data, tiny_model, tmp_path):
+    for target in ("MISTYPED", "MISTYPED AGAIN"):
+        wrong = make_request(
+            tiny_data, tiny_model, tmp_path / "run", mode="demo", targets=[target],
+            profile=profile("default"), seed=None,
+        )  # fmt: skip
+        with pytest.raises(DiagnosisError, match=target):
+            run_pipeline(wrong)
+
+
+def test_a_damaged_claim_refuses_the_folder(tiny_data, tiny_model, tmp_path):
+    (tmp_path / "request.json").write_text("{")
+    with pytest.raises(RunError, match="holds another run"):
+        run_pipeline(request(tiny_data, tiny_model, tmp_path))
 
 
 def test_a_folder_with_something_else_is_refused(tiny_data, tiny_model, tmp_path):

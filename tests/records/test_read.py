@@ -176,6 +176,7 @@ def test_find_records_lists_each_once_in_order(tmp_path: Path) -> None:
     everything = [tmp_path / "b" / "two.hea", tmp_path / "one.hea", tmp_path / "three.dcm"]
     assert find_records([tmp_path]) == everything
     assert find_records([tmp_path / "one.dat", tmp_path, tmp_path / "one.hea"]) == everything
+    assert find_records([tmp_path / "one", tmp_path]) == everything
 
 
 def test_what_the_caller_names_is_never_dropped(tmp_path: Path) -> None:
