@@ -8,6 +8,7 @@ describes every number by name: title, direction, category, chance level, cost, 
 undefined. ``references`` makes the maps that know nothing, ``testing`` compares methods.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ecgxai_core.metrics import complexity as _complexity
@@ -19,8 +20,9 @@ from ecgxai_core.metrics import road as _road
 from ecgxai_core.metrics import robustness as _robustness
 from ecgxai_core.metrics import sanity as _sanity
 from ecgxai_core.metrics import stability as _stability
-from ecgxai_core.metrics.base import Metric, by_name, score_columns
+from ecgxai_core.metrics.base import SIDES, Metric, by_name
 from ecgxai_core.metrics.summary import summarise
+from ecgxai_core.types import Score
 
 __all__ = ["METRICS", "Metric", "score_columns", "summarise"]
 
@@ -45,3 +47,18 @@ METRICS = by_name(
         *_published.METRICS,
     )
 )
+
+
+def score_columns(scores: Iterable[Score]) -> dict[str, float]:
+    """Table columns: each score beside the numbers it must be judged against.
+
+    ``attauc_strict`` gives ``attauc_strict``, ``attauc_strict_random``, ``..._empty`` and
+    ``..._ceiling``; a metric has only the columns of its :attr:`Metric.sides`.
+    """
+    columns: dict[str, float] = {}
+    for score in scores:
+        columns[score.metric] = score.value
+        known = METRICS.get(score.metric)
+        for side in SIDES if known is None else known.sides:
+            columns[f"{score.metric}_{side}"] = getattr(score, side)
+    return columns

@@ -1,4 +1,4 @@
-"""How a metric describes itself, and how scores become columns."""
+"""How a metric describes itself."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ecgxai_core.types import Attribution, FusedMap, Score
+from ecgxai_core.types import Attribution, FusedMap
 
-__all__ = ["Category", "Direction", "Map", "Metric", "by_name", "score_columns"]
+__all__ = ["SIDES", "Category", "Direction", "Map", "Metric", "Side", "by_name"]
 
 Map = Attribution | FusedMap
 """What a metric judges: anything with ``leads``, ``edges_sec``, ``weights`` and ``density()``."""
 
 Category = Literal["plausibility", "faithfulness", "stability", "sanity", "complexity"]
 Direction = Literal["higher", "lower", "none"]
+Side = Literal["random", "empty", "ceiling"]
+
+SIDES: tuple[Side, ...] = ("random", "empty", "ceiling")
+"""What a score may stand beside: fields of :class:`~ecgxai_core.types.Score`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Metric:
     cost
         What it takes beyond the map itself, in forward passes or explanations; empty = what is
         usual in its category.
+    sides
+        Which of :data:`SIDES` its scores stand beside; tables have no columns for the others.
     """
 
     name: str
@@ -48,6 +54,7 @@ class Metric:
     undefined: str
     source: str = ""
     cost: str = ""
+    sides: tuple[Side, ...] = ("random", "empty")
 
 
 def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
@@ -58,17 +65,3 @@ def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
             raise ValueError(f"two metrics are called {metric.name}")
         registry[metric.name] = metric
     return registry
-
-
-def score_columns(scores: Iterable[Score]) -> dict[str, float]:
-    """Table columns: each score beside the numbers it must be judged against.
-
-    ``attauc_strict`` gives ``attauc_strict``, ``attauc_strict_random``, ``..._empty`` and
-    ``..._ceiling``; what a metric does not have is NaN.
-    """
-    columns: dict[str, float] = {}
-    for score in scores:
-        columns[score.metric] = score.value
-        for side in ("random", "empty", "ceiling"):
-            columns[f"{score.metric}_{side}"] = getattr(score, side)
-    return columns

@@ -74,10 +74,10 @@ _BLIND = "the map is all zero; shuffled and reversed maps score alike: it is bli
 METRICS = (
     Metric(
         "gini", "Gini sparseness", "higher", "complexity", "0.414 (normal weights)", _BLIND,
-        "Chalasani et al. 2020, arXiv 1810.06583", "none",
+        "Chalasani et al. 2020, arXiv 1810.06583", "none", ("random", "ceiling"),
     ),
     Metric(
         "entropy_share", "Entropy / log n", "lower", "complexity", "1 - 0.284 / log n", _BLIND,
-        "Bhatt et al. 2020, arXiv 2005.00631", "none",
+        "Bhatt et al. 2020, arXiv 2005.00631", "none", ("random", "ceiling"),
     ),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgxai_core.metrics.base import Direction, Map, Metric
+from ecgxai_core.metrics.base import SIDES, Direction, Map, Metric
 from ecgxai_core.metrics.orders import CellGame, Cells, Removals
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.types import FloatArray, Score, Segmentation, frozen_array
@@ -159,6 +159,9 @@ _DESCRIBED: tuple[tuple[str, str, Direction, str], ...] = (
 )
 
 METRICS = tuple(
-    Metric(name, title, direction, "faithfulness", chance, _UNDEFINED, _SOURCE)
+    Metric(
+        name, title, direction, "faithfulness", chance, _UNDEFINED, _SOURCE,
+        sides=SIDES if name.endswith("_rank") else ("random", "empty"),
+    )
     for name, title, direction, chance in _DESCRIBED
-)
+)  # fmt: skip

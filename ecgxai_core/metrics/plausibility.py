@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecgxai_core.diagnoses import Diagnosis, windows_sec
-from ecgxai_core.metrics.base import Map, Metric
+from ecgxai_core.metrics.base import SIDES, Map, Metric
 from ecgxai_core.metrics.ranking import (
     auc_midranks,
     pointing_game,
@@ -250,7 +250,9 @@ def _described() -> tuple[Metric, ...]:
     ``truth`` is where evidence is known to lie: planted mechanisms, cardiologists' marks.
     """
     found = [
-        Metric("coverage", "Share explored", "none", "plausibility", "-", "never"),
+        Metric(
+            "coverage", "Share explored", "none", "plausibility", "-", "never", sides=("ceiling",)
+        ),
     ]
     for kind in ("strict", "lenient", "truth"):
         for spec in _SPECS:
@@ -266,6 +268,7 @@ def _described() -> tuple[Metric, ...]:
                         spec.chance_text,
                         _UNDEFINED + spec.extra_undefined,
                         spec.source,
+                        sides=("random", "ceiling") if spec.peak else SIDES,
                     )
                 )
         if kind == "truth":
@@ -279,6 +282,7 @@ def _described() -> tuple[Metric, ...]:
                 "the empty map's own score",
                 _UNDEFINED,
                 "published ECG-XAI",
+                sides=("empty",),
             )
         )
     return tuple(found)

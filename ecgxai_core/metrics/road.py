@@ -104,8 +104,12 @@ class _Both:
         return [plan.without(top_cells(order, plan.area, share)) for share in SHARES]
 
     def means(self, probability: FloatArray) -> tuple[float, float]:
-        """Mean probability with the most, and with the least relevant cells removed first."""
-        return float(probability[self.most].mean()), float(probability[self.least].mean())
+        """Mean probability with the most, and with the least relevant cells removed first.
+
+        Sorted, so that where both ask for the same records they are equal to the last bit.
+        """
+        most, least = (np.sort(probability[p], axis=None).mean() for p in (self.most, self.least))
+        return float(most), float(least)
 
 
 def imputed(

@@ -134,7 +134,7 @@ METRICS = (
     *(
         Metric(
             f"{name}_{kind}", f"{title} under {kind}", direction, "stability", chance,
-            _UNDEFINED, source, _COST,
+            _UNDEFINED, source, _COST, ("random", "ceiling"),
         )
         for kind in KINDS
         for name, title, direction, chance, source in _DESCRIBED
@@ -142,10 +142,10 @@ METRICS = (
     Metric(
         "max_sensitivity", "Max-sensitivity (noise)", "lower", "stability",
         "1.41 (unrelated maps of equal size)", "no prediction stayed, or the map is all zero",
-        "Yeh et al. 2019, arXiv 1901.09392", _COST,
+        "Yeh et al. 2019, arXiv 1901.09392", _COST, ("random", "ceiling"),
     ),
     Metric(
         "predictions_stayed", "Predictions that stayed", "none", "stability", "-", "no trial", "",
-        _COST,
+        _COST, ("ceiling",),
     ),
 )  # fmt: skip

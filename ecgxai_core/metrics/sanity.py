@@ -40,7 +40,8 @@ class Sanity:
         randomised model.
     scores
         ``randomisation_similarity`` (all layers randomised), ``randomisation_cascade`` (mean over
-        the stages), ``shuffled_similarity`` (model of shuffled labels).
+        the stages), ``shuffled_similarity`` (model of shuffled labels), ``self_similarity``
+        (:attr:`repeat`).
     flagged
         The map is alike under a model without knowledge, or the test cannot tell.
     reason
@@ -92,6 +93,7 @@ def sanity(
         Score("randomisation_similarity", full, 0.0),
         Score("randomisation_cascade", float(np.mean(known)) if known else _NAN, 0.0),
         Score("shuffled_similarity", other, 0.0),
+        Score("self_similarity", again, 0.0, ceiling=1.0),
     )
     reason = _reason(original, full, other, again, most_alike)
     return Sanity(stages, again, scores, bool(reason), reason)
@@ -121,14 +123,19 @@ METRICS = (
     Metric(
         "randomisation_similarity", "Similarity to the randomised model's map", "lower", "sanity",
         "0 (near 0 is right)", _UNDEFINED, _SOURCE, "one explanation of a randomised model",
+        ("random",),
     ),
     Metric(
         "randomisation_cascade", "The same, mean over layers", "lower", "sanity",
-        "0 (near 0 is right)", _UNDEFINED, _SOURCE, "one explanation a layer",
+        "0 (near 0 is right)", _UNDEFINED, _SOURCE, "one explanation a layer", ("random",),
     ),
     Metric(
         "shuffled_similarity", "Similarity to the map of shuffled labels", "lower", "sanity",
         "0 (near 0 is right)", f"{_UNDEFINED}, or no such model", _SOURCE,
-        "one trained model, one explanation",
+        "one trained model, one explanation", ("random",),
+    ),
+    Metric(
+        "self_similarity", "Similarity to the same method with another seed", "higher", "sanity",
+        "0", f"{_UNDEFINED}, or not repeated", _SOURCE, "one explanation", ("random", "ceiling"),
     ),
 )  # fmt: skip

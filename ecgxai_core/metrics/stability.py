@@ -234,6 +234,9 @@ _DESCRIBED: tuple[tuple[str, str, Direction, str, str, str], ...] = (
 )  # fmt: skip
 
 METRICS = tuple(
-    Metric(name, title, direction, "stability", chance, undefined, source)
+    Metric(
+        name, title, direction, "stability", chance, undefined, source,
+        sides=("ceiling",) if name.startswith("regions_") else ("random", "ceiling"),
+    )
     for name, title, direction, chance, undefined, source in _DESCRIBED
-)
+)  # fmt: skip

@@ -103,6 +103,12 @@ TESTS: Mapping[str, CardTest] = {
             "Does the probability rise faster than in random order when the top cells come first?",
         ),
         CardTest(
+            "road_gap", "Removal without edges (ROAD)", "faithfulness",
+            "What goes becomes a noisy line between its neighbours, at 10 to 90 % of the record: "
+            "does the probability fall more when the map's top cells go first than when its last "
+            "do? The difference is 0 for a random order.",
+        ),
+        CardTest(
             "extra_beat", "Extra beat", "stability",
             "One beat doubled: are leads and beats ranked alike (Spearman)? Only records whose "
             "prediction stayed.", undefined=_MOVED,

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.disturb import Disturbed, gained, noisy, shifted
 from ecgxai_core.errors import EcgXaiError
-from ecgxai_core.metrics.base import Map, score_columns
+from ecgxai_core.metrics import score_columns
+from ecgxai_core.metrics.base import Map
 from ecgxai_core.metrics.complexity import complexity
 from ecgxai_core.metrics.faithfulness import faithfulness
 from ecgxai_core.metrics.plausibility import localisation, plausibility
@@ -255,7 +256,6 @@ def _sane(
         told = sanity(item, stages[name], repeat=repeated[name])
         found[name] = {
             **score_columns(told.scores),
-            "self_similarity": told.repeat,
             "sanity_flagged": told.reason,
         }
     return found

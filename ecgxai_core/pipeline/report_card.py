@@ -64,8 +64,8 @@ SCHEMA = "ecgxai-report-card/1"
 REFERENCE_MAPS: tuple[str, ...] = ("random", "empty")
 """Maps without knowledge that go through the tests which can be asked of them."""
 
-DEPTH = Depth(road=False, noises=1, sanity_stages=1)
-"""Costly tests of a card: one noisy copy, a shift, two gains, and all weights randomised."""
+DEPTH = Depth(road=True, noises=1, sanity_stages=1)
+"""Costly tests of a card: ROAD, one noisy copy, a shift, two gains, all weights randomised."""
 
 _SUMS = {
     "timeshap": "efficiency_gap",

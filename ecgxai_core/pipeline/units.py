@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ecgxai_core.diagnoses import find_diagnosis, term_of
 from ecgxai_core.errors import EcgXaiError, ExplanationError
 from ecgxai_core.games.masked import MaskedModel
-from ecgxai_core.metrics.base import score_columns
+from ecgxai_core.metrics import score_columns
 from ecgxai_core.metrics.complexity import complexity
 from ecgxai_core.metrics.faithfulness import Curves, faithfulness
 from ecgxai_core.metrics.plausibility import plausibility

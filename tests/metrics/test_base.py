@@ -33,3 +33,5 @@ def test_columns_stand_beside_their_chance() -> None:
     assert list(found) == ["auc", "auc_random", "auc_empty", "auc_ceiling"]
     assert found["auc"] == 0.7
     assert math.isnan(found["auc_ceiling"])
+    known = score_columns([Score("coverage", 0.7, ceiling=1.0)])
+    assert known == {"coverage": 0.7, "coverage_ceiling": 1.0}

@@ -14,6 +14,7 @@ import pytest
 
 from ecgxai_core.augment import TimeMap
 from ecgxai_core.metrics import METRICS
+from ecgxai_core.metrics.base import SIDES
 from ecgxai_core.metrics.complexity import complexity
 from ecgxai_core.metrics.faithfulness import faithfulness
 from ecgxai_core.metrics.plausibility import localisation
@@ -38,6 +39,25 @@ Table = dict[str, dict[str, list[Score]]]
 @pytest.fixture(scope="module")
 def records() -> list[Planted]:
     return [planted(seed) for seed in range(N)]
+
+
+def test_scores_stand_beside_the_numbers_that_their_metric_says(records: list[Planted]) -> None:
+    """A table leaves out the other columns, so a number there would be lost."""
+    record = records[0]
+    item, game = record.maps["oracle"], Additive(record.effect)
+    still = TimeMap(8.0, 0.0, 8.0)
+    scores = [
+        *localisation(rasterise(item, raster_for(item, 0.02)), record.mask, 20, "strict"),
+        *faithfulness({"m": item}, game, GRID, PARAMS)["m"].scores,
+        *removal({"m": item}, game, GRID, PARAMS)["m"],
+        *stability(item, item, record.peaks, still, StabilityParams()),
+        *robustness(item, [Trial(k, item, still) for k in KINDS], record.peaks, StabilityParams()),
+        *sanity(item, [("all", item)], shuffled=item, repeat=item).scores,
+        *complexity(item, PARAMS),
+    ]
+    for score in scores:
+        given = {side for side in SIDES if np.isfinite(getattr(score, side))}
+        assert given == set(METRICS[score.metric].sides), score.metric
 
 
 def table(rows: Iterable[dict[str, tuple[Score, ...]]]) -> Table:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ecgxai_core.metrics import METRICS
+from ecgxai_core.metrics.base import SIDES
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.params import profile, profile_with
 from ecgxai_core.pipeline.evaluating import Depth, evaluate_all
@@ -45,8 +46,9 @@ def test_every_map_has_every_score_beside_its_references(case):
     ):  # fmt: skip
         assert name in said
         assert f"{name}_random" in table
-    scores = {c for c in table if c.endswith("_random")}
-    assert {c.removesuffix("_random") for c in scores} <= set(METRICS)
+    for name in said:
+        beside = [side for side in SIDES if f"{name}_{side}" in table]
+        assert beside == [side for side in SIDES if side in METRICS[name].sides]
     oracle = table.loc["oracle"]
     assert oracle["attauc_truth"] == pytest.approx(oracle["attauc_truth_ceiling"])
     assert (table["attauc_truth"] <= oracle["attauc_truth"] + 1e-9).all()

@@ -9,6 +9,7 @@ import pytest
 
 from ecgxai_core.errors import EcgXaiError, ParameterError, RunError
 from ecgxai_core.metrics.faithfulness import faithfulness
+from ecgxai_core.metrics.road import road
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.params import EvaluationParams, SelectionParams, profile, profile_with
 from ecgxai_core.pipeline import report_card
@@ -29,11 +30,12 @@ from ecgxai_core.pipeline.stores import open_store
 from ecgxai_core.records.read import read_record
 from ecgxai_core.types import Attribution, Provenance
 from tests.metrics.planted import GRID, Additive, planted
+from tests.metrics.test_road import GIVEN, energy_of
 from tests.pipeline.conftest import QUICK
 from tests.small import AF, FS, SAMPLES, SINUS
 
 PARAMS = EvaluationParams(deletion_steps=8)
-CHEAP = Depth(road=False, noises=0, sanity_stages=1)
+CHEAP = Depth(noises=0, sanity_stages=1)
 
 
 def rows(test: str, values, chance=0.0, method: str = "lime") -> list[Measured]:
@@ -68,6 +70,22 @@ def test_an_exact_map_passes_and_maps_that_know_nothing_fail(faithful, test):
     assert found["oracle"].low > 0
     assert found["oracle"].n == 8
     assert found["empty"].mean == pytest.approx(0, abs=0.05)
+
+
+def test_road_is_passed_by_an_exact_map_only():
+    found = []
+    for seed in range(8):
+        case = planted(seed)
+        maps = {name: case.maps[name] for name in ("oracle", "random", "empty")}
+        judged = road(maps, energy_of(case.effect), GIVEN, GRID, PARAMS)
+        found += [
+            Measured("road_gap", name, f"r{seed}", AF, gap.value, gap.random)
+            for name, (_, _, gap) in judged.items()
+        ]
+    verdicts = verdicts_of(found, ("oracle", "random", "empty"), PARAMS)
+    said = {v.method: v for v in verdicts if v.test == "road_gap"}
+    assert [said[name].verdict for name in ("oracle", "random", "empty")] == [PASS, FAIL, FAIL]
+    assert said["oracle"].chance == 0
 
 
 def test_an_interval_that_covers_the_border_does_not_pass():
@@ -266,7 +284,7 @@ def test_the_card_of_a_model_is_resumed_from_the_cache(request_of, tiny_model, m
     assert card.failures == ()
     together = {(v.test, v.method): v for v in card.verdicts if not v.target}
     assert {v.verdict for v in together.values()} <= {FEW, UNDEFINED}
-    assert together["deletion_gain", "occlusion"].n == 4
+    assert together["deletion_gain", "occlusion"].n == together["road_gap", "random"].n == 4
     assert together["repeats", "occlusion"].mean == pytest.approx(1.0)
     assert together["sanity", "input_x_gradient"].n == 4
     assert together["complete", "occlusion"].verdict == UNDEFINED
