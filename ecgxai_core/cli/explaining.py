@@ -87,7 +87,7 @@ def explain(
             ecg, classifier, code, params, store, start_sec=start, progress=report
         )
     answer = fused_map(maps, chosen) if method == "fused" else maps[method]
-    write_json_atomic(out, explanation_json(answer, profile, ecg.synthetic))
+    write_json_atomic(out, explanation_json(answer, profile, ecg.synthetic, maps))
     say(f"{ecg.name}, {code}: p = {answer.probability:.4f}; {method} written to {out}")
     if family_warning(methods):
         say(f"note: {family_warning(methods)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,17 @@ SCHEMA = "ecgxai-explanation/1"
 
 
 def explanation_json(
-    result: Attribution | FusedMap, profile: str, synthetic: bool
+    result: Attribution | FusedMap,
+    profile: str,
+    synthetic: bool,
+    parts: Mapping[str, Attribution] | None = None,
 ) -> dict[str, Any]:
     """Plain values; cells that were not explored are ``null``, never zero.
 
     ``weights`` and ``explored`` are lists of rows, one a lead in ``leads`` order;
-    ``event_values`` is ``null`` for a fused map, which has no event game of its own.
+    ``event_values`` is ``null`` for a fused map, which has no event game of its own. What each
+    method says of itself (convergence, engine, the fully masked record) stands in ``diagnostics``,
+    and for the attributions ``parts`` of a fused map in ``parts``, by method.
     """
     values: dict[str, Any] = {
         "schema": SCHEMA,
@@ -51,6 +57,7 @@ def explanation_json(
         values["agreement"] = result.agreement.tolist()
         values["lead_scores"] = dict(result.lead_scores)
         values["top_leads"] = list(result.top_leads)
+        values["parts"] = {name: dict(part.diagnostics) for name, part in (parts or {}).items()}
     return values
 
 

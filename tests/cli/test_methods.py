@@ -55,6 +55,9 @@ def test_any_methods_are_fused_and_kin_are_told(cli, tiny_data, tiny_model, tmp_
     found = json.loads(out.read_text("utf-8"))
     assert found["methods"] == ["integrated_gradients", "occlusion"]
     assert found["diagnostics"]["same_family"] == []
+    assert set(found["parts"]) == {"integrated_gradients", "occlusion"}
+    for said_of_itself in found["parts"].values():
+        assert {"engine", "engine_reason", "sight"} <= set(said_of_itself)
     code, said, _ = cli(*call, "fused")
     assert "note: lime and timeshap (perturbation)" in said
     code, _, err = cli(*call, "lime", "--fuse", "occlusion")
