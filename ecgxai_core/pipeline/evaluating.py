@@ -2,13 +2,14 @@
 
 The tables of a run hold what is cheap. This adds what needs more explanations or another masking
 (ROAD, robustness, sanity), the reference maps, and a known truth where there is one. Explanations
-go through the cache, so a second call, or one that was interrupted, computes nothing twice.
+and what was judged go through the cache, so a second call, or one that was interrupted, computes
+nothing twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,9 +36,11 @@ from ecgxai_core.models.randomised import randomised
 from ecgxai_core.params import Profile
 from ecgxai_core.pipeline.explanation import Explained, explained
 from ecgxai_core.pipeline.judging import beats_of, expected, game_of
+from ecgxai_core.pipeline.keys import cache_key
 from ecgxai_core.pipeline.lazy import LazyClassifier
 from ecgxai_core.pipeline.prediction import Progress, no_progress
 from ecgxai_core.store.cache import Store
+from ecgxai_core.store.values import json_safe
 from ecgxai_core.types import Float32Array, FloatArray, Record, Score
 
 if TYPE_CHECKING:
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["Depth", "evaluate_all"]
 
 _SHOWN_REFERENCES = ("random", "empty", "lead_shuffled")
+_FACTS = ("record", "target", "method", "reference", "sanity_flagged")
+"""Columns that are no numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +113,56 @@ def evaluate_all(
     score beside ``_random``, ``_empty`` and ``_ceiling``. What cannot be asked of a reference map,
     such as its robustness, is NaN.
     """
+    depth = depth or Depth()
+    key = cache_key(
+        "evaluation",
+        record=record.digest,
+        name=record.name,
+        warnings=[[w.code, w.message, list(w.leads)] for w in record.warnings],
+        model=classifier.digest,
+        target=target,
+        profile=profile.as_key(),
+        methods=list(methods),
+        truth=truth and {lead: np.asarray(spans).tolist() for lead, spans in truth.items()},
+        depth=asdict(depth),
+        start_sec=start_sec,
+    )
+
+    def computed() -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        rows = _rows(
+            record, classifier, target, profile, store, methods, truth, depth, start_sec, progress
+        )
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        return {}, {
+            "columns": columns,
+            "rows": json_safe([[row.get(name) for name in columns] for row in rows]),
+        }
+
+    return _frame(store.get_or_compute(key, computed).meta)
+
+
+def _frame(meta: Mapping[str, Any]) -> pd.DataFrame:
+    """The table that was kept; what is undefined is ``null`` there."""
     import pandas as pd
 
-    depth = depth or Depth()
+    frame = pd.DataFrame(meta["rows"], columns=meta["columns"])
+    numbers = [name for name in frame if name not in _FACTS]
+    return frame.astype(dict.fromkeys(numbers, np.float64))
+
+
+def _rows(
+    record: Record,
+    classifier: Classifier,
+    target: str,
+    profile: Profile,
+    store: Store,
+    methods: Sequence[str],
+    truth: Mapping[str, npt.ArrayLike] | None,
+    depth: Depth,
+    start_sec: float | None,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """What :func:`evaluate_all` returns, a row a map."""
     found = explained(
         record, classifier, target, profile, store,
         methods=methods, start_sec=start_sec, progress=progress,
@@ -147,7 +199,7 @@ def evaluate_all(
     if depth.sanity_stages and isinstance(inner, KerasClassifier):
         for name, values in _sane(record, inner, own, profile, depth, again).items():
             rows[name] |= values
-    return pd.DataFrame(list(rows.values()))
+    return list(rows.values())
 
 
 def _maps(found: Explained) -> dict[str, Map]:

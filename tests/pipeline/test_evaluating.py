@@ -9,6 +9,7 @@ from ecgxai_core.metrics import METRICS
 from ecgxai_core.metrics.base import SIDES
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.params import profile, profile_with
+from ecgxai_core.pipeline import evaluating
 from ecgxai_core.pipeline.evaluating import Depth, evaluate_all
 from ecgxai_core.pipeline.stores import open_store
 from ecgxai_core.records.read import read_record
@@ -25,13 +26,14 @@ def case(tiny_data, tiny_model):
     return read_record(tiny_data / "T001.hea"), load_classifier(tiny_model), chosen
 
 
-def test_every_map_has_every_score_beside_its_references(case):
+def test_every_map_has_every_score_beside_its_references(case, monkeypatch):
     record, classifier, chosen = case
     depth = Depth(noises=1)
     with open_store() as store:
         frame = evaluate_all(
             record, classifier, AF, chosen, store, methods=["lime"], truth=TRUTH, depth=depth
         )
+        monkeypatch.setattr(evaluating, "explained", None)  # nothing is computed again
         again = evaluate_all(
             record, classifier, AF, chosen, store, methods=["lime"], truth=TRUTH, depth=depth
         )
