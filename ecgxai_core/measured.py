@@ -97,16 +97,19 @@ def measure(
     -------
     Intervals in ms. The axis is the direction of the net QRS area in the frontal plane,
     ``atan2(2 aVF / sqrt 3, I)`` in degrees: lead aVF is weaker than lead I by that factor
-    (Malmivuo and Plonsey 1995, chapter 15); NaN without I and either aVF or II.
+    (Malmivuo and Plonsey 1995, chapter 15); NaN without I and either aVF or II, and where one of
+    them is flat.
 
     Notes
     -----
     A PR interval is measured only in beats with a P wave; in fibrillation there is none. The QTc
-    takes the RR interval before the beat.
+    takes the RR interval before the beat. What a border of the record cuts is not measured.
     """
+    values = np.asarray(values, np.float64)
     rr = np.diff(waves.r_peak, prepend=np.nan)
-    qrs = waves.qrs_offset - waves.qrs_onset
-    qt = waves.t_offset - waves.qrs_onset
+    onset, offset = _uncut(waves, values.shape[1], fs)
+    qrs = offset - onset
+    qt = waves.t_offset - onset
     both = np.minimum(waves.qrs_confidence, waves.t_confidence)
     with_p = np.minimum(waves.qrs_confidence, np.nan_to_num(waves.p_confidence))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -114,11 +117,21 @@ def measure(
         corrected = np.asarray(qtc_fridericia(qt, rr))
     return Measured(
         heart_rate=_median(rate, "1/min", waves.qrs_confidence, possible=len(rr) - 1),
-        pr=_median(1e3 * (waves.qrs_onset - waves.p_onset), "ms", with_p),
+        pr=_median(1e3 * (onset - waves.p_onset), "ms", with_p),
         qrs=_median(1e3 * qrs, "ms", waves.qrs_confidence),
         qt=_median(1e3 * qt, "ms", both),
         qtc=_median(1e3 * corrected, "ms", both, possible=len(rr) - 1),
-        axis=_axis(waves, np.asarray(values, np.float64), fs, leads),
+        axis=_axis(onset, offset, waves.qrs_confidence, values, fs, leads),
+    )
+
+
+def _uncut(waves: Delineation, n_samples: int, fs: float) -> tuple[FloatArray, FloatArray]:
+    """QRS onsets and offsets (s); NaN on the first and last sample, where the record cuts them."""
+    onset, offset = waves.qrs_onset, waves.qrs_offset
+    last = (n_samples - 1) / fs
+    return (
+        np.where(onset < 0.5 / fs, np.nan, onset),
+        np.where(offset > last - 0.5 / fs, np.nan, offset),
     )
 
 
@@ -138,33 +151,40 @@ def _median(
     return Measurement(middle, unit, sure * min(1.0, n / beats) * steady, spread, n)
 
 
-def _axis(waves: Delineation, values: FloatArray, fs: float, leads: Sequence[str]) -> Measurement:
+def _axis(
+    onset: FloatArray,
+    offset: FloatArray,
+    confidence: FloatArray,
+    values: FloatArray,
+    fs: float,
+    leads: Sequence[str],
+) -> Measurement:
     """Frontal axis of the QRS; deviations of single beats are taken around the circle."""
-    areas = _net_areas(waves, values, fs, leads)
-    if areas is None or not np.isfinite(areas).any():
+    areas = _net_areas(onset, offset, values, fs, leads)
+    known = np.zeros(0, np.bool_) if areas is None else np.isfinite(areas).all(axis=0)
+    if areas is None or not known.any():
         return Measurement(_NAN, "deg", 0.0, _NAN, 0)
-    one, foot = areas
-    whole = float(np.arctan2(2 / np.sqrt(3) * np.nanmedian(foot), np.nanmedian(one)))
+    one, foot = np.where(known, areas, np.nan)
+    whole = float(np.arctan2(2 / np.sqrt(3) * np.median(foot[known]), np.median(one[known])))
     each = np.arctan2(2 / np.sqrt(3) * foot, one)
     turned = np.degrees(np.angle(np.exp(1j * (each - whole))))
-    around = _median(turned, "deg", waves.qrs_confidence)
+    around = _median(turned, "deg", confidence)
     return Measurement(float(np.degrees(whole)), "deg", around.confidence, around.spread, around.n)
 
 
 def _net_areas(
-    waves: Delineation, values: FloatArray, fs: float, leads: Sequence[str]
-) -> tuple[FloatArray, FloatArray] | None:
-    """``float64[beat]`` net QRS areas of leads I and aVF over the level at the QRS onset."""
+    onset: FloatArray, offset: FloatArray, values: FloatArray, fs: float, leads: Sequence[str]
+) -> FloatArray | None:
+    """``float64[2, beat]``: net QRS areas of leads I and aVF over the level at the QRS onset."""
     row = {lead: values[i] for i, lead in enumerate(leads)}
     if "I" not in row or not {"aVF", "II"} & set(row):
         return None
     foot = row["aVF"] if "aVF" in row else row["II"] - row["I"] / 2
-    found = []
-    for lead in (row["I"], foot):
-        areas = []
-        for start, stop in zip(waves.qrs_onset, waves.qrs_offset, strict=True):
-            first, last = round(float(start) * fs), round(float(stop) * fs)
-            part = lead[first : last + 1]
-            areas.append(float((part - part[0]).sum()) if len(part) else _NAN)
-        found.append(np.array(areas))
-    return found[0], found[1]
+    found = np.full((2, len(onset)), _NAN)
+    for place, lead in enumerate((row["I"], foot)):
+        if not np.nan_to_num(lead - lead[:1]).any():
+            return None  # an electrode is off: any angle would be made up
+        for beat in np.flatnonzero(np.isfinite(onset) & np.isfinite(offset)):
+            part = lead[round(float(onset[beat]) * fs) : round(float(offset[beat]) * fs) + 1]
+            found[place, beat] = (part - part[0]).sum() if len(part) else _NAN
+    return found

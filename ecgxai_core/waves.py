@@ -94,7 +94,7 @@ def delineate(
     leads
         Names of the rows, for the R peaks.
     peaks
-        R peaks in samples; found where they are not given.
+        R peaks in samples; found where they are not given. Those outside the record are left out.
 
     Returns
     -------
@@ -105,6 +105,7 @@ def delineate(
         swing = float(np.median(np.ptp(clean, axis=1))) if clean.size else 0.0
         peaks = r_peaks(clean / (swing or 1.0), fs, leads)
     places: IntArray = np.unique(np.asarray(peaks, np.int64))
+    places = places[(places >= 0) & (places < clean.shape[-1])]
     clean = clean[np.ptp(clean, axis=1) > 0] if clean.size else clean
     if places.size == 0 or clean.size == 0 or clean.shape[1] < fs / 2:
         return Delineation(

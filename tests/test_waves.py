@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -145,6 +147,42 @@ def test_the_axis_is_the_direction_of_the_net_area():
     assert measured.qrs.value == pytest.approx(100)
     assert np.isnan(measured.pr.value)
     assert np.isnan(measure(waves, signal, 500, ("I", "V1")).axis.value)
+
+
+def test_a_lead_that_is_off_gives_no_axis_and_no_warning():
+    record = simulate("sinus_rhythm", seed=3).record
+    for bad in (0.0, np.nan):
+        for lead in ("I", "aVF"):
+            signal = record.signal.copy()
+            signal[record.leads.index(lead)] = bad
+            with np.errstate(all="raise"), warnings.catch_warnings():
+                warnings.simplefilter("error")
+                found = measure(delineate(signal, 500, record.leads), signal, 500, record.leads)
+            assert np.isnan(found.axis.value)
+            assert found.axis.confidence == 0
+            assert found.qrs.n > 5
+    signal = record.signal.copy()
+    signal[:, 1000:2500] = np.nan  # some beats only
+    found = measure(delineate(signal, 500, record.leads), signal, 500, record.leads)
+    assert np.isfinite(found.axis.value)
+
+
+@pytest.mark.parametrize("side", ["start", "end"])
+def test_a_complex_that_the_record_cuts_is_not_measured(side):
+    simulated = simulate("sinus_rhythm", seed=3)
+    peak, leads = round(float(simulated.r_peaks_sec[3]) * 500), simulated.record.leads
+    part = slice(peak - 2, peak + 300) if side == "start" else slice(peak - 260, peak + 2)
+    signal = simulated.record.signal[:, part]
+    found = measure(delineate(signal, 500, leads), signal, 500, leads)
+    assert np.isnan(found.qrs.value)
+    assert np.isnan(found.axis.value)
+    assert np.isnan(found.qt.value)
+
+
+def test_r_peaks_outside_the_record_are_left_out():
+    record = simulate("sinus_rhythm", seed=3).record
+    assert len(delineate(record.signal, 500, record.leads, [-5, 6000])) == 0
+    assert len(delineate(record.signal, 500, record.leads, [-5, 1000, 6000])) == 1
 
 
 def test_qtc():
