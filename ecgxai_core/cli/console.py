@@ -22,6 +22,8 @@ def set_up_logging() -> None:
     handler.setLevel(logging.WARNING)  # a run lowers the level of its loggers for its own log file
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logging.getLogger("ecgxai_core").addHandler(handler)
+    # A log file on a full disk must print no traceback; what a run itself cannot write, it says.
+    logging.raiseExceptions = False
 
 
 def say(text: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -230,6 +232,15 @@ def test_a_group_without_its_verb_shows_its_verbs(cli, group):
     assert (code, out) == (2, "")
     assert err.startswith("Usage:")
     assert len(err.splitlines()) > 5
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_a_log_on_a_full_disk_prints_no_traceback(cli, capsys, monkeypatch):
+    monkeypatch.setattr(logging, "raiseExceptions", True)  # as it is when a command starts
+    cli("cache", "info")
+    handler = logging.FileHandler("/dev/full", encoding="utf-8")
+    handler.emit(logging.makeLogRecord({"msg": "unit done"}))
+    assert capsys.readouterr().err == ""
 
 
 def test_a_folder_without_training_runs_says_so(cli, tmp_path):
