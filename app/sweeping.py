@@ -162,14 +162,9 @@ def first_measures(found: Sweep) -> list[str]:
 
 def in_force(found: Sweep, view: View) -> tuple[Any, Any]:
     """The view's values of the two swept parameters."""
-    weights = view.fusion.method_weights
-
-    def value(name: str) -> Any:
-        if name == "method_weights":
-            return weights[0] if weights else None
-        return getattr(view.fusion, name)
-
-    return value(found.x.name), value(found.y.name)
+    return found.x.value_in(view.fusion, found.methods), found.y.value_in(
+        view.fusion, found.methods
+    )
 
 
 def sweep_words(found: Sweep, measure: str) -> str:
