@@ -8,8 +8,10 @@ for Electrocardiogram Delineation Algorithms, IEEE Access 8:186181 (2020).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +20,25 @@ import numpy as np
 from ecgxai_core.benchmark.tables import summary_table
 from ecgxai_core.diagnoses import Diagnosis, find_diagnosis
 from ecgxai_core.errors import ExplanationError, RecordError
-from ecgxai_core.explain import explain_many
 from ecgxai_core.metrics.base import Map
 from ecgxai_core.metrics.ranking import auc_midranks
 from ecgxai_core.metrics.raster import Raster, mask_from_intervals, raster_for, rasterise
-from ecgxai_core.metrics.references import lead_shuffled, random_map
+from ecgxai_core.metrics.references import REFERENCES, oracle_map
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.params import ExplainParams
+from ecgxai_core.pipeline.explanation import explain_record
+from ecgxai_core.pipeline.lazy import LazyClassifier
+from ecgxai_core.pipeline.stores import open_store
+from ecgxai_core.pipeline.workers import map_units
 from ecgxai_core.records.catalogue_ludb import read_ludb
 from ecgxai_core.records.read import read_record
-from ecgxai_core.types import STANDARD_LEADS, BoolArray, Record
+from ecgxai_core.types import STANDARD_LEADS, BoolArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["METRICS", "MarkedWaves", "ludb_benchmark", "marked_waves"]
+__all__ = ["METRICS", "MarkedWaves", "Unit", "ludb_benchmark", "marked_waves"]
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +53,9 @@ EXPECTED = {"qrs": "qrs", "qrs_term": "qrs", "stt": "t", "tlate": "t"}
 """Window of a diagnosis -> kind of wave. Evidence in an absent wave (AF) has no wave to lie on."""
 
 _SYMBOLS = {"p": "p", "N": "qrs", "t": "t"}
+
+_NAN = float("nan")
+_classifiers: dict[Path, LazyClassifier] = {}
 
 Say = Callable[[str], None]
 
@@ -98,91 +106,111 @@ def marked_waves(header: Path, fs: float = 500.0) -> MarkedWaves:
     return MarkedWaves(waves, (min(times), max(times)))
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A record that the model rightly finds a diagnosis in; ``row`` says where evidence lies."""
+
+    header: Path
+    target: str
+    row: Diagnosis
+
+
 def ludb_benchmark(
     data: Path,
-    classifier: Classifier,
+    model: Path,
     methods: Sequence[str],
     *,
     per_diagnosis: int = 5,
     min_prob: float = 0.5,
+    jobs: int = 1,
     say: Say = lambda _: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Explain what a model rightly finds in LUDB, and see on which waves the evidence lies.
+
+    Explanations go through the cache, so a benchmark that was stopped goes on.
 
     Parameters
     ----------
     data
         Folder of LUDB.
-    classifier, methods
-        The model, and names of methods; those that the model does not allow are left out.
+    model, methods
+        The model's file, and names of methods; those that the model does not allow are left out.
     per_diagnosis
         Records a diagnosis at most, in the order of their names.
     min_prob
         Least probability of the diagnosis.
+    jobs
+        Processes.
     say
         Told how far the work is.
 
     Returns
     -------
     A row a record, diagnosis and map; and the summary by diagnosis and method, with rows that pool
-    all diagnoses.
+    all diagnoses (a record explained for several counts once there).
     """
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    for record, marks, row, target in _found(data, classifier, per_diagnosis, min_prob):
-        say(f"{record.name}: {row.name}")
-        rows += _judged(record, marks, row, target, classifier, methods)
-    if not rows:
+    units = _found(data, LazyClassifier(model), per_diagnosis, min_prob)
+    work = partial(_judged, model=model, methods=tuple(methods))
+    made: dict[tuple[Path, str], list[dict[str, Any]]] = {}
+    for unit, rows in map_units(work, units, jobs):
+        made[unit.header, unit.target] = rows
+        say(f"{len(made)} of {len(units)}: {unit.header.stem}, {unit.row.name}")
+    scores = pd.DataFrame([row for unit in units for row in made[unit.header, unit.target]])
+    if scores.empty:
         raise RecordError(data.name, "", "the model finds no diagnosis in it", "use another model")
-    scores = pd.DataFrame(rows)
-    pooled = scores.assign(diagnosis=POOLED)
+    by_record = scores.groupby(["record", "method"], sort=False)[list(METRICS)].mean()
+    pooled = by_record.reset_index().assign(diagnosis=POOLED)
     both = pd.concat([pooled, scores], ignore_index=True)
     return scores, summary_table(both, ("diagnosis", "method"), METRICS)
 
 
-def _found(
-    data: Path, classifier: Classifier, per_diagnosis: int, min_prob: float
-) -> Iterator[tuple[Record, MarkedWaves, Diagnosis, str]]:
+def _found(data: Path, classifier: Classifier, per_diagnosis: int, min_prob: float) -> list[Unit]:
     """Records whose label the model shares, where the table says where evidence is expected."""
-    taken: dict[str, int] = {}
+    wanted = []
     for entry in read_ludb(data).entries:
         targets = [code for code in entry.labels or () if code in classifier.classes]
-        wanted = [(code, row) for code in targets if (row := find_diagnosis(code)) and row.windows]
-        if not wanted:
-            continue
-        record = read_record(entry.path)
-        values = prepare(record, classifier.manifest, None).values
-        probability = classifier.predict(values[None])[0]
-        for code, row in wanted:
-            if taken.get(row.code, 0) >= per_diagnosis:
-                continue
-            if probability[classifier.classes.index(code)] >= min_prob:
-                taken[row.code] = taken.get(row.code, 0) + 1
-                yield record, marked_waves(entry.path), row, code
+        rows = [(code, row) for code in targets if (row := find_diagnosis(code)) and row.windows]
+        wanted += [Unit(entry.path, code, row) for code, row in rows]
+    headers = list(dict.fromkeys(unit.header for unit in wanted))
+    if not headers:
+        return []
+    given = [prepare(read_record(path), classifier.manifest, None).values for path in headers]
+    probability = dict(zip(headers, classifier.predict(np.stack(given)), strict=True))
+    taken: Counter[str] = Counter()
+    units = []
+    for unit in wanted:
+        sure = probability[unit.header][classifier.classes.index(unit.target)] >= min_prob
+        if sure and taken[unit.row.code] < per_diagnosis:
+            taken[unit.row.code] += 1
+            units.append(unit)
+    return units
 
 
-def _judged(
-    record: Record,
-    marks: MarkedWaves,
-    row: Diagnosis,
-    target: str,
-    classifier: Classifier,
-    methods: Sequence[str],
-) -> list[dict[str, Any]]:
+def _judged(unit: Unit, model: Path, methods: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of one record and diagnosis: methods, and maps that know nothing or everything."""
+    classifier = _classifiers.setdefault(model, LazyClassifier(model))
+    record, marks = read_record(unit.header), marked_waves(unit.header)
     params = ExplainParams(window_sec=WINDOW_SEC)
     maps: dict[str, Map] = {}
-    for name in methods:
-        try:
-            maps |= explain_many(record, classifier, target, {name: params})
-        except ExplanationError as error:
-            log.info("%s: %s", name, error)
+    with open_store() as store:
+        for name in methods:
+            try:
+                maps |= explain_record(record, classifier, unit.target, {name: params}, store)
+            except ExplanationError as error:
+                log.info("%s: %s", name, error)
     if not maps:
         return []
     first = next(iter(maps.values()))
-    maps |= {"random": random_map(first), "lead_shuffled": lead_shuffled(first)}
-    facts = {"record": record.name, "diagnosis": row.name}
-    return [{**facts, "method": name, **_scores(item, marks, row)} for name, item in maps.items()]
+    maps |= {name: REFERENCES[name](first, 0) for name in ("random", "lead_shuffled", "empty")}
+    truth = _truth(_masks(raster_for(first, BIN_SEC), marks), unit.row, first.leads)
+    if truth is not None:
+        maps["oracle"] = oracle_map(first, truth, BIN_SEC)
+    facts = {"record": record.name, "diagnosis": unit.row.name}
+    return [
+        {**facts, "method": name, **_scores(item, marks, unit.row)} for name, item in maps.items()
+    ]
 
 
 def _scores(item: Map, marks: MarkedWaves, row: Diagnosis) -> dict[str, float]:
@@ -190,7 +218,8 @@ def _scores(item: Map, marks: MarkedWaves, row: Diagnosis) -> dict[str, float]:
     raster = raster_for(item, BIN_SEC)
     known = (raster.intervals[:, 0] >= marks.span[0]) & (raster.intervals[:, 1] <= marks.span[1])
     scores = rasterise(item, raster).scores[:, known]
-    masks = {kind: _mask(raster, marks, kind)[:, known] for kind in ("p", "qrs", "t")}
+    masks = {kind: mask[:, known] for kind, mask in _masks(raster, marks).items()}
+    truth = _truth(masks, row, item.leads)
     masks["between"] = ~np.logical_or.reduce(list(masks.values()))
     positive = np.maximum(scores, 0.0)
     total = float(positive.sum())
@@ -198,25 +227,27 @@ def _scores(item: Map, marks: MarkedWaves, row: Diagnosis) -> dict[str, float]:
         kind: _ratio(float(positive[mask].sum()), total * float(mask.mean()))
         for kind, mask in masks.items()
     }
-    return {"attauc": _attauc(item, scores, masks, row), **found}
+    told = _NAN if truth is None else auc_midranks(scores.ravel(), truth.ravel())
+    return {"attauc": told, **found}
 
 
-def _attauc(item: Map, scores: Any, masks: Mapping[str, BoolArray], row: Diagnosis) -> float:
-    """AttAUC of the expected waves in the strict leads; NaN where no wave is expected."""
+def _masks(raster: Raster, marks: MarkedWaves) -> dict[str, BoolArray]:
+    """``bool[lead, bin]`` of each kind of wave."""
+    return {kind: mask_from_intervals(raster, own) for kind, own in marks.waves.items()}
+
+
+def _truth(
+    masks: Mapping[str, BoolArray], row: Diagnosis, leads: Sequence[str]
+) -> BoolArray | None:
+    """Bins of the expected waves in the strict leads; ``None`` where no wave is expected."""
     kinds = {EXPECTED.get(window) for window in row.windows}
-    if None in kinds:
-        return float("nan")
-    truth = np.logical_or.reduce([masks[kind] for kind in sorted(k for k in kinds if k)])
-    strict = np.array([lead in row.strict_leads for lead in item.leads])
-    truth = truth & strict[:, None]
-    if not truth.any() or truth.all():
-        return float("nan")
-    return float(auc_midranks(scores.ravel(), truth.ravel()))
-
-
-def _mask(raster: Raster, marks: MarkedWaves, kind: str) -> BoolArray:
-    return mask_from_intervals(raster, marks.waves[kind])
+    known = sorted(kind for kind in kinds if kind is not None)
+    if len(known) < len(kinds):
+        return None
+    waves: BoolArray = np.logical_or.reduce([masks[kind] for kind in known])
+    truth = waves & np.array([lead in row.strict_leads for lead in leads])[:, None]
+    return truth if truth.any() and not truth.all() else None
 
 
 def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else float("nan")
+    return part / whole if whole > 0 else _NAN

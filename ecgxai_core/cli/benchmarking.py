@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ecgxai_core.cli.console import say
+from ecgxai_core.cli.options import JobsOption
 
 __all__ = ["app"]
 
@@ -56,6 +57,7 @@ def ludb(
     ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="records a diagnosis at most")] = 5,
     method: MethodsOption = None,
+    jobs: JobsOption = 1,
 ) -> None:
     """Real records: does the evidence lie on the waves that cardiologists marked?
 
@@ -63,13 +65,13 @@ def ludb(
     """
     from ecgxai_core.benchmark.ludb import METRICS, ludb_benchmark
     from ecgxai_core.benchmark.tables import markdown
-    from ecgxai_core.models.loading import load_classifier
     from ecgxai_core.settings import default_model
 
-    classifier = load_classifier(model or default_model())
     chosen = method or list(LUDB_METHODS)
     out.mkdir(parents=True, exist_ok=True)
-    scores, summary = ludb_benchmark(data, classifier, chosen, per_diagnosis=n, say=say)
+    scores, summary = ludb_benchmark(
+        data, model or default_model(), chosen, per_diagnosis=n, jobs=jobs, say=say
+    )
     scores.to_csv(out / "ludb_scores.csv", index=False)
     summary.to_csv(out / "ludb.csv", index=False)
     table = markdown(summary, ("diagnosis", "method"), METRICS)
