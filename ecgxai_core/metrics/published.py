@@ -249,6 +249,7 @@ METRICS = tuple(
         chance,
         _NO_TOKENS,
         "published ECG-XAI",
+        "none" if category == "plausibility" else f"4 ({N_ORDERS} + 1) forward passes, 4 a map",
         sides=("random", "empty") if chance == "0.5" else ("empty",),
     )
     for name, title, direction, category, chance in _DESCRIBED
