@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import script_runner
 
 from ecgxai_core.errors import EcgXaiError
 
@@ -27,6 +28,17 @@ Work = Callable[[Progress], Any]
 
 _AT_ONCE = 2
 _KEPT = 128
+
+
+def _keep_keras() -> None:
+    """Streamlit ends every run of a page, and every look at a job, with keras' ``clear_session``:
+    a full garbage collection that holds all threads up, without TensorFlow's compiled kernels
+    afterwards, and with the names of layers counted anew while a job may be building a network.
+    Nothing here grows from run to run, so that is left out."""
+    script_runner._clean_problem_modules = lambda: None
+
+
+_keep_keras()
 
 
 class _Cancelled(BaseException):

@@ -40,8 +40,8 @@ def intervals_line(view: View, record: Record) -> None:
         ":material/straighten: Measured: " + " · ".join(said),
         help=(
             "Medians over the beats of the whole record, measured by this program and not seen by "
-            "the model. In brackets the confidence, 0 to 1, which falls where the beats differ; an arrow stands for above or below the "
-            "normal range of adults, a dash for not measurable."
+            "the model. In brackets the confidence, 0 to 1, which falls where the beats differ; an "
+            "arrow stands for above or below the normal range of adults, a dash for not measurable."
         ),
     )
 

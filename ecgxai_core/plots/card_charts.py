@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ecgxai_core.plots.charts import broken, styled
@@ -33,7 +34,7 @@ def verdict_grid(rows: pd.DataFrame, theme: Theme, *, narrow: bool = False) -> g
     import plotly.graph_objects as go
 
     tests, maps = list(dict.fromkeys(rows["test"])), list(dict.fromkeys(rows["map"]))
-    found = {(row.test, row.map): row for row in rows.itertuples()}
+    found: dict[tuple[str, str], Any] = {(row.test, row.map): row for row in _rows(rows)}
     text = [[_cell(found[t, m], narrow) for m in maps] for t in tests]
     colours = (theme.paper, theme.overlay_grid_small, "#e69f00", "#2b87c8")
     stops: list[list[Any]] = []
@@ -64,6 +65,11 @@ def verdict_grid(rows: pd.DataFrame, theme: Theme, *, narrow: bool = False) -> g
     return figure
 
 
+def _rows(rows: pd.DataFrame) -> Iterator[Any]:
+    """Rows by the names of their columns."""
+    return iter(rows.itertuples(index=False))
+
+
 def _cell(row: Any, narrow: bool) -> str:
     sign = _SIGNS[row.verdict]
     return sign if narrow or row.mean != row.mean else f"{sign} {row.mean:.2f}"
@@ -82,7 +88,7 @@ def evidence_map(rows: pd.DataFrame, theme: Theme, *, title: str) -> go.Figure:
     import plotly.graph_objects as go
 
     names, places = list(dict.fromkeys(rows["diagnosis"])), list(dict.fromkeys(rows["place"]))
-    found = {(row.diagnosis, row.place): row for row in rows.itertuples()}
+    found: dict[tuple[str, str], Any] = {(row.diagnosis, row.place): row for row in _rows(rows)}
     cells = [[found[name, place] for place in places] for name in names]
     figure = go.Figure(
         go.Heatmap(
