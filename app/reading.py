@@ -146,8 +146,9 @@ def _median_beat(
     st.caption(
         escaped(
             f"{beat.n_beats} beats, aligned at their R peaks, not stretched; premature and other "
-            "odd beats are among them. The band shows how far the map is alike from beat to beat "
-            "of this record (bootstrap over beats), and nothing of other records."
+            "odd beats are among them. Moments that fewer than half of them have are left out. The "
+            "band shows how far the map is alike from beat to beat of this record (bootstrap over "
+            "beats), and nothing of other records."
         )
     )
     name = target_name(services.target(view))

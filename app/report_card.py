@@ -208,8 +208,12 @@ def _sight(card: ReportCard) -> None:
 def _baselines(card: ReportCard) -> None:
     used, loud = loud_baselines(card)
     if loud:
-        text = f"The baseline in use ({used}) already gets: {'; '.join(loud)}. Little is left to "
-        st.warning(escaped(text + "explain for it, and other diagnoses get evidence against them."))
+        text = (
+            f"With everything masked (baseline {used}) the model already finds, at or over the "
+            f"thresholds on most records: {'; '.join(loud)}, mean probability. Little is left to "
+            "explain for these, and other diagnoses get evidence against them."
+        )
+        st.warning(escaped(text))
     else:
         st.markdown(escaped(f"The baseline in use ({used}) gets no diagnosis on most records."))
     rows = baseline_table(card)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -155,7 +155,8 @@ def _normal(name: str, sex: str | None) -> tuple[str, str]:
     if name not in _NORMAL:
         return "", ""
     low, high, source = _NORMAL[name]
-    return (f"{low:g} to {high:g}" if low else f"up to {high:g}"), source
+    words = f"{low:g} to {high:g}" if low else f"up to {high:g}"
+    return words.replace("-", "−"), source
 
 
 def _reading(name: str, value: float, sex: str | None) -> Reading:
@@ -174,6 +175,13 @@ def _reading(name: str, value: float, sex: str | None) -> Reading:
 def typical_beat(item: Attribution | FusedMap, record: Record) -> MedianBeat:
     """The record's beats aligned at their R peaks: median trace, and mean of the map with its band.
 
-    Fewer than :data:`LEAST_BEATS` beats (``n_beats``) are too few to be called typical.
+    Moments in which fewer than half of the beats take part (at a fast or uneven rate the others are
+    in the next beat by then) are left out, NaN: one beat is not typical. Fewer than
+    :data:`LEAST_BEATS` beats (``n_beats``) are too few to be called typical at all.
     """
-    return median_beat(item, record, beats_of(record).seconds)
+    beat = median_beat(item, record, beats_of(record).seconds)
+    few = beat.n.max(axis=0, initial=0) < beat.n_beats / 2
+    kept = {
+        name: np.where(few, _NAN, getattr(beat, name)) for name in ("signal", "mean", "low", "high")
+    }
+    return replace(beat, **kept)

@@ -81,7 +81,8 @@ def evidence_map(rows: pd.DataFrame, theme: Theme, *, title: str) -> go.Figure:
     Parameters
     ----------
     rows
-        Columns ``diagnosis``, ``place``, ``mass``, ``enrichment``; a row a diagnosis and place.
+        Columns ``diagnosis``, ``place``, ``mass``, ``enrichment``, ``n``; a row a diagnosis and
+        place.
     theme, title
         Colours, and what the columns are.
     """
@@ -90,10 +91,11 @@ def evidence_map(rows: pd.DataFrame, theme: Theme, *, title: str) -> go.Figure:
     names, places = list(dict.fromkeys(rows["diagnosis"])), list(dict.fromkeys(rows["place"]))
     found: dict[tuple[str, str], Any] = {(row.diagnosis, row.place): row for row in _rows(rows)}
     cells = [[found[name, place] for place in places] for name in names]
+    titles = [f"{line[0].diagnosis} (n = {line[0].n})" for line in cells]
     figure = go.Figure(
         go.Heatmap(
             x=places,
-            y=[broken(name) for name in names],
+            y=[broken(title) for title in titles],
             z=[[cell.enrichment for cell in line] for line in cells],
             text=[[_percent(cell.mass) for cell in line] for line in cells],
             texttemplate="%{text}",

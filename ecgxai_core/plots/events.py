@@ -74,12 +74,12 @@ def event_traces(
     traces.append(
         {
             "type": "scatter",
-            "x": [span[0]],
-            "y": [top - 0.04],
+            "x": [span[0] - 0.04],  # beside the bars, under the names of the leads
+            "y": [middle],
             "mode": "text",
-            "text": [f"moments ({name})"],
-            "textposition": "bottom right",
-            "textfont": {"size": 10, "color": theme.muted},
+            "text": ["moments<br>" + name.replace(" ", "<br>", 1)],
+            "textposition": "middle left",
+            "textfont": {"size": 9, "color": theme.muted},
             "hoverinfo": "skip",
             "showlegend": False,
         }

@@ -108,5 +108,10 @@ def test_a_typical_beat_counts_its_beats():
         explored=np.ones((12, 60), bool), provenance=Provenance("r", "m", {}, 0, "0"),
         diagnostics={}, warnings=(),
     )  # fmt: skip
-    assert typical_beat(item, record()).n_beats == 8
+    found = typical_beat(item, record())
+    assert found.n_beats == 8
+    many = found.n.max(axis=0) >= 4
+    assert many.any()
+    assert np.isfinite(found.mean[:, many]).all()
+    assert np.isnan(found.mean[:, ~many]).all()
     assert typical_beat(item, record(np.zeros((12, 700), np.float32))).n_beats == 0
