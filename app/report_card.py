@@ -29,7 +29,7 @@ from ecgxai_core.report.card_tables import (
 __all__ = ["report_card"]
 
 _KEPT: dict[str, Any] = {"persist_state": "session"}
-_SHARE = {"min_value": 0.0, "max_value": 1.0, "format": "%.2f"}
+_SHARE: dict[str, Any] = {"min_value": 0.0, "max_value": 1.0, "format": "%.2f"}
 
 
 def report_card(view: View) -> None:

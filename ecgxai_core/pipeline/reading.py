@@ -181,7 +181,7 @@ def typical_beat(item: Attribution | FusedMap, record: Record) -> MedianBeat:
     """
     beat = median_beat(item, record, beats_of(record).seconds)
     few = beat.n.max(axis=0, initial=0) < beat.n_beats / 2
-    kept = {
+    kept: dict[str, Any] = {
         name: np.where(few, _NAN, getattr(beat, name)) for name in ("signal", "mean", "low", "high")
     }
     return replace(beat, **kept)

@@ -55,7 +55,11 @@ def serving(
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:  # busy with a network; nobody waits for its result
+                process.kill()
+                process.wait(60)
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
