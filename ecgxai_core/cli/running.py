@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from ecgxai_core.cli.options import (
 )
 from ecgxai_core.params import SelectionParams, checked, profile_with
 from ecgxai_core.params import profile as named_profile
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["HEADLINE", "run", "select", "summary"]
 
@@ -131,6 +134,10 @@ def summary(
     everything: Annotated[
         bool, typer.Option("--all", help="every metric, not only the main")
     ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="maps against each other: paired tests, Holm's correction"),
+    ] = False,
 ) -> None:
     """Per-class summary of a finished run, with chance level and confidence intervals."""
     from ecgxai_core.pipeline.tables import read_summary
@@ -138,4 +145,19 @@ def summary(
     table = read_summary(run_dir, metric)
     if metric is None and not everything:
         table = table[table["metric"].isin(HEADLINE)]
-    show_table(table)
+    show_table(_compared(run_dir, list(table["metric"].unique())) if compare else table)
+
+
+def _compared(run_dir: Path, metrics: list[str]) -> pd.DataFrame:
+    """Every pair of maps on these metrics, by record and target; one correction for all."""
+    from ecgxai_core.metrics.testing import compare_methods
+    from ecgxai_core.pipeline.finished import read_finished_run
+    from ecgxai_core.pipeline.tables import EVALUATION, STABILITY
+
+    tables = read_finished_run(run_dir).tables
+    keys = ["target", "record", "method"]
+    judged, shaken = (
+        tables[name][[*keys, *(m for m in metrics if m in tables[name])]]
+        for name in (EVALUATION, STABILITY)
+    )
+    return compare_methods(judged.merge(shaken, on=keys, how="left"), metrics)

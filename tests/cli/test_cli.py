@@ -143,6 +143,9 @@ def test_run_and_summary(cli, tiny_data, tiny_model, tmp_path):
     code, out, _ = cli("summary", tmp_path / "run")
     assert code == 0
     assert "attauc_strict" in out
+    code, out, _ = cli("summary", tmp_path / "run", "--compare")
+    assert code == 0
+    assert {"p_holm", "deletion_gain", "spearman", "fused"} <= set(out.split())
     code, _, err = cli("summary", tmp_path / "run", "--metric", "nonsense")
     assert code == 2
     assert "attauc_strict" in one_error(err)
