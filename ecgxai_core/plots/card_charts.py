@@ -25,7 +25,7 @@ def verdict_grid(rows: pd.DataFrame, theme: Theme, *, narrow: bool = False) -> g
     Parameters
     ----------
     rows
-        Columns ``test``, ``judges``, ``map``, ``verdict``, ``mean``, ``why``; a row a test and map.
+        Columns ``test``, ``map``, ``verdict``, ``mean``, ``why``; a row a test and map.
     theme
         Colours.
     narrow
@@ -42,14 +42,14 @@ def verdict_grid(rows: pd.DataFrame, theme: Theme, *, narrow: bool = False) -> g
         stops += [[place / 4, colour], [(place + 1) / 4, colour]]
     figure = go.Figure(
         go.Heatmap(
-            x=[broken(name, 10) for name in maps],
+            x=[broken(name, 6 if narrow else 12) for name in maps],
             y=tests,
             z=[[_PLACES[found[t, m].verdict] for m in maps] for t in tests],
             text=text,
             customdata=[[f"{found[t, m].verdict}: {found[t, m].why}" for m in maps] for t in tests],
             texttemplate="%{text}",
             hovertemplate="%{y}, %{x}<br>%{customdata}<extra></extra>",
-            textfont={"size": 12},
+            textfont={"size": 12, "color": theme.text},
             colorscale=stops,
             zmin=-0.5,
             zmax=3.5,
@@ -72,7 +72,9 @@ def _rows(rows: pd.DataFrame) -> Iterator[Any]:
 
 def _cell(row: Any, narrow: bool) -> str:
     sign = _SIGNS[row.verdict]
-    return sign if narrow or row.mean != row.mean else f"{sign} {row.mean:.2f}"
+    if narrow or row.mean != row.mean:
+        return sign
+    return f"{sign} {round(row.mean, 2) + 0.0:.2f}"  # + 0: no "-0.00"
 
 
 def evidence_map(rows: pd.DataFrame, theme: Theme, *, title: str) -> go.Figure:
@@ -99,6 +101,7 @@ def evidence_map(rows: pd.DataFrame, theme: Theme, *, title: str) -> go.Figure:
             z=[[cell.enrichment for cell in line] for line in cells],
             text=[[_percent(cell.mass) for cell in line] for line in cells],
             texttemplate="%{text}",
+            textfont={"color": theme.text},
             hovertemplate="%{y}, %{x}: %{text} of the mass, %{z:.2f} times its time"
             "<extra></extra>",
             colorscale=[[0, theme.paper], [0.5, theme.paper], [1, theme.in_favour]],

@@ -52,9 +52,9 @@ def card_words(card: ReportCard, target: str = "") -> str:
 def verdict_table(card: ReportCard, target: str = "") -> pd.DataFrame:
     """A row a test and map, with what the verdict rests on.
 
-    Columns: ``test``, ``judges``, ``map``, ``verdict``, ``mean``, ``chance`` (NaN where the test
-    has a border instead), ``low`` and ``high`` of the interval that ``interval of`` names, ``n``,
-    ``undefined``, ``why`` and ``rule``.
+    Columns: ``test``, ``map``, ``verdict``, ``why``, ``mean``, ``chance`` (NaN where the test has a
+    border instead), ``low`` and ``high`` of the interval that ``interval of`` names, ``n``,
+    ``undefined``, ``judges`` and ``rule``.
     """
     import pandas as pd
 
@@ -66,9 +66,9 @@ def verdict_table(card: ReportCard, target: str = "") -> pd.DataFrame:
             rows.append(
                 {
                     "test": test.title,
-                    "judges": test.category,
                     "map": map_title(method),
                     "verdict": verdict.verdict,
+                    "why": _why(verdict),
                     "mean": verdict.mean,
                     "chance": verdict.chance,
                     "low": verdict.low,
@@ -76,7 +76,7 @@ def verdict_table(card: ReportCard, target: str = "") -> pd.DataFrame:
                     "interval of": ("mean less chance" if test.kind == "above_chance" else "mean"),
                     "n": verdict.n,
                     "undefined": verdict.n_undefined,
-                    "why": _why(verdict),
+                    "judges": test.category,
                     "rule": test.rule,
                 }
             )
