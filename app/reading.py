@@ -154,7 +154,7 @@ def _median_beat(
     name = target_name(services.target(view))
     words = beat_in_words(beat, name, record.name)
     frame.figure(
-        beat_figure(beat, replace(style, layout="12x1")),
+        beat_figure(beat, replace(style, width_px=style.width_px * 9 // 10)),  # in a box
         f"beat-{record.digest[:8]}",
         words,
         beat_table(beat),
