@@ -30,7 +30,6 @@ class Settings(BaseSettings):
     )
     max_model_mb: float = Field(500.0, gt=0, description="largest model file")
     max_model_params: int = Field(200_000_000, gt=0, description="most parameters of a model")
-    batch_size: int = Field(16, ge=1, le=4096, description="records per forward pass")
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# As import_keras sets it: some tests import keras first, and their processes must do the same sums.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 REPO = Path(__file__).resolve().parent.parent
 DATA_HINT = "real ECG data is not here: set ECGXAI_TEST_DATA or put it in ../shared/data"
 

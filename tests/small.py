@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecgxai_core.models.keras_runtime import import_keras
 from ecgxai_core.records.write import write_record
 from ecgxai_core.types import STANDARD_LEADS, Float32Array
 
@@ -57,8 +58,7 @@ def write_data(folder: Path, n: int = 6) -> Path:
 
 def write_model(folder: Path, seed: int = 0) -> Path:
     """A network of two convolutions, average pooling and one dense layer, with its manifest."""
-    import keras
-
+    keras = import_keras()
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     layers = keras.layers

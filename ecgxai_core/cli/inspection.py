@@ -59,7 +59,7 @@ def doctor(
     writable = os.access(nearest, os.W_OK)
     say(f"cache      {folder} ({free / 1e9:.1f} GB free{'' if writable else ', READ-ONLY'})")
     onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
-    say(f"oneDNN     {'on' if onednn else 'OFF: results may differ between batch sizes'}")
+    say(f"oneDNN     {'on' if onednn else 'OFF: predictions are slow'}")
     if model is not None:
         _check_model(model)
 
@@ -82,7 +82,7 @@ def _check_model(path: Path) -> None:
     classifier = load_classifier(path)
     manifest = classifier.manifest
     loaded = time.perf_counter()
-    batch = np.zeros((settings().batch_size, manifest.samples, len(manifest.leads)), np.float32)
+    batch = np.zeros((classifier.batch_size, manifest.samples, len(manifest.leads)), np.float32)
     flat = classifier.predict(batch)[0]
     compiled = time.perf_counter()
     classifier.predict(batch)

@@ -20,7 +20,6 @@ from ecgxai_core.models.locality import NotLocal, locality
 from ecgxai_core.models.manifest import Manifest, model_digest
 from ecgxai_core.models.masking import Masking
 from ecgxai_core.models.structure import Structure
-from ecgxai_core.settings import settings
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, content_seed
 
 __all__ = ["KerasClassifier", "calibrated"]
@@ -29,6 +28,9 @@ log = logging.getLogger(__name__)
 
 TYPICAL_SIZE = {"mV": 1.0, "uV": 1000.0, "adc": 1000.0}
 ROUNDING = 1e-5
+BATCH = 16
+"""Records of one forward pass. Another number may choose other kernels, and change last digits."""
+
 SINGLY = 4
 """Up to this part of a batch goes row by row rather than filled up with zeros."""
 
@@ -67,7 +69,7 @@ class KerasClassifier:
         self.digest = model_digest(manifest)
         self.output_index = output_index
         fixed = structure.inputs[0][0]  # some models are saved for one batch size only
-        self.batch_size = settings().batch_size if fixed is None else fixed
+        self.batch_size = BATCH if fixed is None else fixed
         self._forward = self._compiled((output_index,))
         self._single: Any = None
         self._attention: Any = None
@@ -179,7 +181,7 @@ class KerasClassifier:
     def _same_singly(self) -> Any:
         """A graph for one row, if it gives the bytes of a full batch; else ``False``."""
         single = self._compiled((self.output_index,), rows=1)
-        noise = self._probe_batch()[-2:]
+        noise = self._probe_batch()[: (self.batch_size + 1) // 2]  # the rest is the same mirrored
         (alone,) = self._run(single, noise, rows=1)
         (together,) = self._run(self._forward, noise)
         return single if alone.tobytes() == together.tobytes() else False
@@ -246,7 +248,7 @@ class KerasClassifier:
 
     def _same_masked(self, graph: Any) -> bool:
         """Whether masking on the device gives the bytes of masking before it."""
-        values = self._probe_batch()[1]
+        values = self._probe_batch()[(self.batch_size - 1) // 2]
         edges = np.array([0, len(values) // 3, len(values)], dtype=np.int64)
         masking = Masking(values, np.ascontiguousarray(values[::-1]), edges)
         rng = np.random.default_rng(content_seed("masked", self.digest))
@@ -297,12 +299,13 @@ class KerasClassifier:
     def _probe(self) -> None:
         """Run the model on a flat line and on noise, and look at what comes out.
 
-        The noise stands in several rows. Rows that differ mean a model that is random, which is
+        Each row stands in two places. Rows that differ mean a model that is random, which is
         refused, or results that depend on the place in the batch: then records go one by one.
         """
         batch = self._probe_batch()
         first = self._predict_probe(batch)
-        if self.batch_size > 2 and _same_rows(first[1:]):
+        differ = first.tobytes() != first[::-1].tobytes()
+        if not differ and self.batch_size > 2:
             return
         if self._predict_probe(batch).tobytes() != first.tobytes():
             raise ModelError(
@@ -311,22 +314,38 @@ class KerasClassifier:
                 "gives another result each time for one record",
                 "remove what is random at prediction",
             )
-        if not _same_rows(first[1:]):
-            log.warning("%s: results depend on the place in a batch; records go singly", self.name)
-            self.batch_size = 1
-            self._forward = self._compiled((self.output_index,))
+        if differ:
+            self._go_singly()
+
+    def _go_singly(self) -> None:
+        fixed = self.structure.inputs[0][0]
+        if fixed is not None:
+            raise ModelError(
+                self.name,
+                "input",
+                f"the results depend on the place in its batch of {fixed} records",
+                "save the model for any number of records",
+            )
+        log.warning("%s: results depend on the place in a batch; records go singly", self.name)
+        self.batch_size = 1
+        self._forward = self._compiled((self.output_index,))
 
     def _probe_batch(self) -> Float32Array:
-        """A full batch: a flat line, and noise of the size of an ECG in every other row."""
+        """A full batch that reads the same from both ends: a flat line, then noise of many sizes.
+
+        Different rows, because one may round alike in every place by chance.
+        """
         size = TYPICAL_SIZE[self.manifest.units]
         if self.manifest.normalisation.kind != "none":
             size = 1.0
-        shape = (self.manifest.samples, len(self.manifest.leads))
+        half = (self.batch_size + 1) // 2
+        shape = (half, self.manifest.samples, len(self.manifest.leads))
         rng = np.random.default_rng(content_seed("probe", self.digest))
-        noise = (size * rng.standard_normal(shape)).astype(np.float32)
-        batch = np.repeat(noise[None], self.batch_size, axis=0)
-        batch[0] = 0
-        return batch
+        sizes = size * np.geomspace(0.1, 2.0, half)[:, None, None]
+        rows = (sizes * rng.standard_normal(shape)).astype(np.float32)
+        if half > 1:
+            rows[0] = 0
+        return np.concatenate([rows, rows[: self.batch_size // 2][::-1]])
 
     def _predict_probe(self, batch: Float32Array) -> Float32Array:
         try:
@@ -386,7 +405,3 @@ def _sigmoid(logit: FloatArray) -> FloatArray:
     small = np.exp(-np.abs(logit))
     result: FloatArray = np.where(logit >= 0, 1 / (1 + small), small / (1 + small))
     return result
-
-
-def _same_rows(rows: Float32Array) -> bool:
-    return len({row.tobytes() for row in rows}) <= 1

@@ -71,6 +71,8 @@ def _check_environment() -> None:
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
         log.warning("TF_ENABLE_ONEDNN_OPTS=0: predictions are slow and differ in the last digits")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # TensorFlow's own default depends on the processor: the same kernels everywhere
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

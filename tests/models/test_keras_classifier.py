@@ -7,7 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecgxai_core import settings
 from ecgxai_core.errors import ModelError
 from ecgxai_core.models import keras_runtime
 from ecgxai_core.models.keras_classifier import KerasClassifier, calibrated
@@ -37,20 +36,6 @@ def classifier(saved: Save) -> KerasClassifier:
     return load_classifier(saved(residual_network()))
 
 
-@pytest.fixture
-def batch_size() -> Iterator[Callable[[int], None]]:
-    def use(size: int) -> None:
-        os.environ["ECGXAI_BATCH_SIZE"] = str(size)
-        settings.settings.cache_clear()
-
-    before = os.environ.get("ECGXAI_BATCH_SIZE")
-    yield use
-    os.environ.pop("ECGXAI_BATCH_SIZE")
-    if before is not None:
-        os.environ["ECGXAI_BATCH_SIZE"] = before
-    settings.settings.cache_clear()
-
-
 # ---- repeatable ------------------------------------------------------------------------------
 
 
@@ -65,28 +50,32 @@ def test_a_row_gives_the_same_bytes_in_any_company(classifier: KerasClassifier) 
     assert classifier.predict(values[:0]).shape == (0, 3)
 
 
-def test_batch_size_changes_no_byte(
-    keras: Any, saved: Save, batch_size: Callable[[int], None]
+def test_a_network_whose_sums_depend_on_the_place_gives_the_same_bytes_too(
+    keras: Any, saved: Save
 ) -> None:
+    """Wide products and recurrent layers, which some processors compute by blocks of rows."""
     layers = keras.layers
     given_ = keras.Input((SAMPLES, len(LEADS)))
     wide = layers.Dense(40, activation="relu")(layers.Flatten()(given_))
     turning = layers.GRU(8)(layers.Conv1D(4, 5)(given_))
     joined = layers.Concatenate()([wide, turning])
     path = saved(keras.Model(given_, layers.Dense(3, activation="sigmoid")(joined)))
-    found = []
-    for size in (4, 32, 64):
-        batch_size(size)
-        loaded = load_classifier(path)
-        assert loaded.batch_size == size
-        found.append(loaded.predict(rows(40)))
-    assert all(np.allclose(found[0], other, atol=1e-6) for other in found)
-    residual = saved(residual_network(), "residual.keras")
-    digests = set()
-    for size in (1, 7, 32):
-        batch_size(size)
-        digests.add(load_classifier(residual).predict(rows(40)).tobytes())
-    assert len(digests) == 1
+    values = rows(40)
+    whole = load_classifier(path).predict(values)
+    other = load_classifier(path)
+    for part in (slice(0, 1), slice(3, 5), slice(7, 20), slice(0, 17), slice(39, 40)):
+        assert other.predict(values[part]).tobytes() == whole[part].tobytes()
+    assert np.allclose(whole, other.keras_model.predict(values, verbose=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_few_rows_give_the_bytes_of_many(saved: Save, seed: int) -> None:
+    """Whether few rows go singly is decided by bytes; another file asks with other noise."""
+    loaded = load_classifier(saved(residual_network(), source=f"model {seed}"))
+    values = rows(48, seed)
+    whole = loaded.predict(values)
+    alone = np.concatenate([loaded.predict(values[row : row + 1]) for row in range(48)])
+    assert alone.tobytes() == whole.tobytes()
 
 
 CHILD = """
