@@ -82,7 +82,7 @@ def test_box_measures(page: Any, server: str) -> None:
     page.mouse.down()
     page.mouse.move(x + 60, y + 30, steps=5)
     page.mouse.up()
-    page.get_by_text("/min").wait_for()
+    page.locator("p", has_text="/min").filter(has_text="mV in lead").wait_for()
     page.get_by_test_id("stBaseButton-secondary").filter(has_text="Zoom in").click()
     page.get_by_role("button", name="Whole record").wait_for()
     settled(page)
