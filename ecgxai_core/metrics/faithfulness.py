@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgxai_core.metrics.base import SIDES, Direction, Map, Metric
-from ecgxai_core.metrics.orders import CellGame, Cells, Removals
+from ecgxai_core.metrics.orders import CellGame, Cells, Removals, player_rows
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.types import FloatArray, Score, Segmentation, frozen_array
 
@@ -90,7 +90,8 @@ def faithfulness(
     that without ties), 290 for three maps and default parameters. The random orders serve twice:
     inserting in one order shows the records that deleting in the reversed order leaves.
     """
-    plan = Removals(Cells.of(maps, game.leads, segmentation, params, "faithfulness"))
+    players = player_rows(game)
+    plan = Removals(Cells.of(maps, game.leads, segmentation, params, "faithfulness", players))
     random, asked = plan.curves(maps, params.deletion_steps)
     values = game.probabilities(plan.keep(), plan.cells.grid)
     chance = [curve.values(values) for curve in random]

@@ -1,8 +1,10 @@
 """In which orders the cells of a record leave, and the masked records that this asks for.
 
 All maps of one record and target are judged on one grid, the union of their edges, by the same
-random orders: these depend on no map. Deletion curves, comprehensiveness, infidelity and ROAD all
-take their sets of removed cells from here, so that a masked record is predicted once for all.
+random orders: these depend on no map. Only what the game masks by itself is a cell: where III, aVR,
+aVL and aVF follow I and II, they would be inert places of every order. Deletion curves,
+comprehensiveness, infidelity and ROAD all take their sets of removed cells from here, so that a
+masked record is predicted once for all.
 
 Ties (cells not explored, or of equal weight) leave in a seeded random order and, in a second
 draw, in its reverse: every tied cell has the same mean place, so position has no say. Where
@@ -29,13 +31,17 @@ __all__ = [
     "Cells",
     "Curve",
     "Removals",
+    "player_rows",
     "removal_curve",
     "top_cells",
 ]
 
 
 class CellGame(Protocol):
-    """What is asked of :class:`ecgxai_core.games.masked.MaskedModel`."""
+    """What is asked of :class:`ecgxai_core.games.masked.MaskedModel`.
+
+    One with ``player_rows`` reads only these rows of ``keep`` (:func:`player_rows`).
+    """
 
     @property
     def leads(self) -> tuple[str, ...]:
@@ -53,6 +59,8 @@ class Cells:
     ----------
     leads, grid
         Rows, and the segments that are the columns; cells are counted row by row.
+    rows, n_rows
+        ``int64[lead]``: where these leads stand among the ``n_rows`` that the game has.
     random
         ``int64[cell]`` each: random orders, first removed first.
     ties
@@ -63,6 +71,8 @@ class Cells:
 
     leads: tuple[str, ...]
     grid: Segmentation
+    rows: IntArray
+    n_rows: int
     random: tuple[IntArray, ...]
     ties: IntArray
     seed: int
@@ -75,6 +85,7 @@ class Cells:
         segmentation: Segmentation,
         params: EvaluationParams,
         metric: str,
+        players: IntArray | None = None,
     ) -> Cells:
         """The cells of several maps of one record and target.
 
@@ -90,6 +101,8 @@ class Cells:
             ``n_random``, ``seed``.
         metric
             Who asks, for errors.
+        players
+            Rows of ``leads`` that have cells (:func:`player_rows`); all by default.
 
         Raises
         ------
@@ -105,9 +118,12 @@ class Cells:
             first.target, [int(edge) for edge in grid.edges], params.seed,
         )  # fmt: skip
         rng = np.random.default_rng(seed)
-        n_cells = len(leads) * len(grid)
+        rows = np.arange(len(leads)) if players is None else players
+        n_cells = len(rows) * len(grid)
         random = tuple(rng.permutation(n_cells) for _ in range(params.n_random))
-        return cls(tuple(leads), grid, random, np.argsort(rng.permutation(n_cells)), seed)
+        ties = np.argsort(rng.permutation(n_cells))
+        own = tuple(leads[row] for row in rows)
+        return cls(own, grid, rows, len(leads), random, ties, seed)
 
     @property
     def area(self) -> FloatArray:
@@ -182,8 +198,17 @@ class Removals:
         return np.stack(self._removed)
 
     def keep(self) -> BoolArray:
-        """``bool[n, lead, segment]``: what is left."""
-        return ~self.removed.reshape(-1, len(self.cells.leads), len(self.cells.grid))
+        """``bool[n, lead, segment]``: what is left, of all rows of the game."""
+        cells, removed = self.cells, self.removed
+        keep = np.ones((len(removed), cells.n_rows, len(cells.grid)), dtype=np.bool_)
+        keep[:, cells.rows] = ~removed.reshape(-1, len(cells.leads), len(cells.grid))
+        return keep
+
+
+def player_rows(game: CellGame) -> IntArray:
+    """``int64[player]``: rows of the lead axis that a game masks by themselves; all if unsaid."""
+    rows = getattr(game, "player_rows", None)
+    return np.arange(len(game.leads)) if rows is None else np.asarray(rows, dtype=np.int64)
 
 
 def removal_curve(order: IntArray, area: FloatArray, steps: int) -> tuple[IntArray, FloatArray]:

@@ -1,7 +1,8 @@
 """Plausibility: does a map fall where cardiology expects the evidence?
 
 The truth G is every bin in the diagnosis's leads and windows around the R peaks; everything else
-that the model saw is its opposite, so both leads and times are tested. What was not explored
+that the model saw is its opposite, so both leads and times are tested. Where only independent leads
+are masked, the derived leads are neither: nobody could have explored them. What was not explored
 counts as zero, because that is what the map claims; beside it stand the share that was explored
 and the same score over explored bins only. No prior enters a score, except those named ``_priors``.
 """

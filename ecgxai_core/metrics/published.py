@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ecgxai_core.diagnoses import Diagnosis, windows_sec
 from ecgxai_core.metrics.base import Direction, Map, Metric
-from ecgxai_core.metrics.orders import CellGame
+from ecgxai_core.metrics.orders import CellGame, player_rows
 from ecgxai_core.metrics.plausibility import with_prior
 from ecgxai_core.metrics.ranking import auc_midranks
 from ecgxai_core.metrics.raster import overlap_sec
@@ -157,7 +157,7 @@ def targeted_deletion(
     plausible or no implausible tokens.
     """
     names = ("targeted_deletion_auc", "faithfulness_gain")
-    shown = _shown(tokens, segmentation, game.leads)
+    shown = _shown(tokens, segmentation, [game.leads[row] for row in player_rows(game)])
     plausible = np.flatnonzero(tokens.lenient & shown)
     implausible = np.flatnonzero(~tokens.lenient & shown)
     if len(plausible) == 0 or len(implausible) == 0:
@@ -205,7 +205,7 @@ def _columns(tokens: Tokens, segmentation: Segmentation) -> IntArray:
 
 
 def _shown(tokens: Tokens, segmentation: Segmentation, leads: Sequence[str]) -> BoolArray:
-    """Tokens of which the model saw at least one sample."""
+    """Tokens in ``leads`` of which the model saw at least one sample."""
     seen: BoolArray = np.diff(_columns(tokens, segmentation), axis=1)[:, 0] > 0
     has_lead = np.array([lead in leads for lead in tokens.leads], dtype=np.bool_)
     return seen & has_lead[tokens.lead]

@@ -14,12 +14,15 @@ import numpy.typing as npt
 
 from ecgxai_core.metrics.base import Map
 from ecgxai_core.metrics.ranking import settled
+from ecgxai_core.records.leads import DERIVED_LEADS
 from ecgxai_core.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "Raster",
     "RasterMap",
     "beat_windows",
+    "independent",
+    "judged_leads",
     "mask_from_intervals",
     "merged",
     "overlap_sec",
@@ -62,11 +65,42 @@ class RasterMap:
     cell: IntArray
 
 
+def independent(item: Map) -> bool:
+    """Whether a map, or one fused into it, was made with III, aVR, aVL and aVF following I and II.
+
+    The parameters that made a map say so; maps without knowledge keep those of the map that they
+    were made from.
+    """
+    params = item.provenance.params
+    parts = [params, *(part["params"] for part in params.get("methods", ()))]
+    said = [item.diagnostics.get("lead_group"), *(part.get("lead_group") for part in parts)]
+    return "independent" in said
+
+
+def judged_leads(item: Map) -> tuple[str, ...]:
+    """The leads that a map could explore, in its order.
+
+    With independent leads as players a derived lead of which no cell was explored is not among
+    them: nobody could have found anything there, so its zeros say nothing.
+    """
+    if not independent(item):
+        return item.leads
+    seen = item.explored.any(axis=1)
+    return tuple(
+        lead
+        for lead, known in zip(item.leads, seen, strict=True)
+        if known or lead not in DERIVED_LEADS
+    )
+
+
 def raster_for(item: Map, bin_sec: float) -> Raster:
-    """The raster over the part of the record that the map covers: what the model saw."""
+    """The raster over the part of the record that the map covers: what the model saw.
+
+    Its leads are those that could be explored (:func:`judged_leads`).
+    """
     start, stop = float(item.edges_sec[0]), float(item.edges_sec[-1])
     n_bins = int((stop - start) / bin_sec + 1e-6)
-    return Raster(start, bin_sec, n_bins, item.leads)
+    return Raster(start, bin_sec, n_bins, judged_leads(item))
 
 
 def overlap_sec(intervals: FloatArray, others: FloatArray) -> FloatArray:
@@ -114,7 +148,7 @@ def mask_from_intervals(raster: Raster, intervals: Mapping[str, npt.ArrayLike]) 
 
 
 def rasterise(item: Map, raster: Raster) -> RasterMap:
-    """A map on a raster with the same leads.
+    """A map on a raster of some or all of its leads.
 
     Where two segments share a bin evenly, the earlier one has it. Where three or more do,
     segments of equal density count as one, so cutting a segment in two changes nothing. Densities

@@ -1,4 +1,7 @@
-"""Maps that every metric is shown beside: they know nothing, or everything, and all say so."""
+"""Maps that every metric is shown beside: they know nothing, or everything, and all say so.
+
+They cover the leads that the map could explore (:func:`ecgxai_core.metrics.raster.judged_leads`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ecgxai_core.metrics.base import Map
-from ecgxai_core.metrics.raster import raster_for, rasterise
+from ecgxai_core.metrics.raster import independent, judged_leads, raster_for, rasterise
 from ecgxai_core.types import Attribution, BoolArray, FloatArray, content_seed
 
 __all__ = [
@@ -46,11 +49,14 @@ def lead_shuffled(item: Map, seed: int = 0) -> Attribution:
     The permutation leaves no lead where it was (a random cycle, Sattolo 1986).
     """
     rng = np.random.default_rng(_seed(item, "lead shuffled", seed))
-    order = np.arange(len(item.leads))
+    rows = _rows(item)
+    order = np.array(rows)
     for last in range(len(order) - 1, 0, -1):
         other = int(rng.integers(last))
         order[[last, other]] = order[[other, last]]
-    return _like(item, "lead_shuffled", item.density()[order])
+    density = item.density()
+    density[rows] = density[order]
+    return _like(item, "lead_shuffled", density)
 
 
 def time_reversed(item: Map, seed: int = 0) -> Attribution:
@@ -73,14 +79,14 @@ def oracle_map(item: Map, mask: BoolArray, bin_sec: float = 0.02) -> Attribution
         Width of its bins.
     """
     raster = raster_for(item, bin_sec)
-    if mask.shape != (len(item.leads), raster.n_bins):
-        raise ValueError(f"a mask {mask.shape} does not fit {len(item.leads)} x {raster.n_bins}")
+    if mask.shape != (len(raster.leads), raster.n_bins):
+        raise ValueError(f"a mask {mask.shape} does not fit {len(raster.leads)} x {raster.n_bins}")
     cell = rasterise(_like(item, "grid", np.ones(item.weights.shape)), raster).cell
     n = item.weights.shape[1]
     shares = np.zeros(item.weights.shape)
-    for row in range(len(mask)):
-        count = np.bincount(cell[row], minlength=n)
-        hits = np.bincount(cell[row], weights=mask[row].astype(np.float64), minlength=n)
+    for place, row in enumerate(_rows(item)):
+        count = np.bincount(cell[place], minlength=n)
+        hits = np.bincount(cell[place], weights=mask[place].astype(np.float64), minlength=n)
         shares[row] = hits / np.maximum(count, 1)
     return _like(item, "oracle", shares)
 
@@ -101,12 +107,18 @@ def _seed(item: Map, kind: str, seed: int) -> int:
     return content_seed("reference map", kind, item.provenance.record_digest, item.target, seed)
 
 
+def _rows(item: Map) -> list[int]:
+    """Rows of the leads that the map could explore."""
+    return [item.leads.index(lead) for lead in judged_leads(item)]
+
+
 def _like(
     item: Map, name: str, density: FloatArray, edges: FloatArray | None = None
 ) -> Attribution:
     """A map of the same record and target with another density."""
     edges = item.edges_sec if edges is None else edges
     explored: BoolArray = np.isfinite(density)
+    explored[np.setdiff1d(np.arange(len(item.leads)), _rows(item))] = False
     return Attribution(
         record=item.record,
         target=item.target,
@@ -117,4 +129,5 @@ def _like(
         weights=(np.nan_to_num(density) * np.diff(edges)).astype(np.float32),
         explored=explored,
         provenance=item.provenance,
+        diagnostics={"lead_group": "independent"} if independent(item) else {},
     )

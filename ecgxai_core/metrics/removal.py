@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ecgxai_core.metrics.base import Map, Metric
-from ecgxai_core.metrics.orders import CellGame, Cells, Removals, top_cells
+from ecgxai_core.metrics.orders import CellGame, Cells, Removals, player_rows, top_cells
 from ecgxai_core.metrics.ranking import spearman
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.types import BoolArray, FloatArray, IntArray, Score, Segmentation, content_seed
@@ -65,7 +65,8 @@ def removal(
     other end is what is left when the order is removed to that point, so both chance levels come
     from the same orders. Shares that the deletion curves do not pass are asked of half of them.
     """
-    plan = Removals(Cells.of(maps, game.leads, segmentation, params, "removal"))
+    players = player_rows(game)
+    plan = Removals(Cells.of(maps, game.leads, segmentation, params, "removal", players))
     cells = plan.cells
     steps, _ = plan.curves(maps, params.deletion_steps)
     sets = np.unique(np.concatenate([curve.places[1:-1] for curve in steps]))

@@ -6,6 +6,9 @@ mean of its neighbours; along time that system of equations has the straight lin
 and leads have no neighbours (their order is a convention), so a removed stretch of a lead becomes
 the line between the samples that border it, plus noise. At an end of the record the line is
 level; a lead that is gone whole becomes its value at 0 mV.
+
+Where a map was made with independent leads, III, aVR, aVL and aVF are not imputed by themselves,
+which would make an ECG that cannot exist: they follow what was imputed in I and II.
 """
 
 from __future__ import annotations
@@ -14,9 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from ecgxai_core.errors import ExplanationError
+from ecgxai_core.games.leads import check_limbs, follow_limbs
 from ecgxai_core.metrics.base import Map, Metric
 from ecgxai_core.metrics.orders import Cells, Removals, top_cells
+from ecgxai_core.metrics.raster import independent
 from ecgxai_core.params import EvaluationParams
+from ecgxai_core.records.leads import DERIVED_LEADS
 from ecgxai_core.types import (
     BoolArray,
     Float32Array,
@@ -66,20 +73,31 @@ def road(
     -------
     For every map ``road_morf``, the mean probability over :data:`SHARES` with the most relevant
     cells removed first (lower is better), ``road_lerf``, with the least relevant first (higher is
-    better), and ``road_gap``, the second minus the first: 0 for a random order.
+    better), and ``road_gap``, the second minus the first: 0 for a random order. With independent
+    leads (where one map of them was made so, all are judged so) all NaN if the limb leads, as the
+    model sees them, do not obey Einthoven's law.
     """
-    plan = Removals(Cells.of(maps, model_input.leads, segmentation, params, "road"))
+    follow = any(independent(item) for item in maps.values())
+    if follow and not _obeys(model_input):
+        names = ("road_morf", "road_lerf", "road_gap")
+        return {name: tuple(Score(metric, float("nan")) for metric in names) for name in maps}
+    leads = model_input.leads
+    players = np.array(
+        [row for row, lead in enumerate(leads) if not (follow and lead in DERIVED_LEADS)], np.int64
+    )
+    plan = Removals(Cells.of(maps, leads, segmentation, params, "road", players))
     cells = plan.cells
     random = [_Both(plan, [order]) for order in cells.random[: max(1, params.n_random // 2)]]
     asked = {name: _Both(plan, cells.falling(cells.density(item))) for name, item in maps.items()}
     noise = _noise(model_input, np.random.default_rng(content_seed("road", cells.seed)))
     removed = ~plan.keep()
-    probability = np.concatenate(
-        [
-            predict(imputed(model_input, cells.grid, removed[begin : begin + _CHUNK], noise))
-            for begin in range(0, len(removed), _CHUNK)
-        ]
-    )
+    parts = []
+    for begin in range(0, len(removed), _CHUNK):
+        records = imputed(model_input, cells.grid, removed[begin : begin + _CHUNK], noise)
+        if follow:
+            records = follow_limbs(records, model_input.values, leads)
+        parts.append(predict(records))
+    probability = np.concatenate(parts)
     chance = float(np.mean([both.means(probability) for both in random]))
     found: dict[str, tuple[Score, ...]] = {}
     for name, both in asked.items():
@@ -90,6 +108,15 @@ def road(
             Score("road_gap", least - most, 0.0, 0.0),
         )
     return found
+
+
+def _obeys(model_input: ModelInput) -> bool:
+    """Whether III, aVR, aVL and aVF can follow I and II in what the model sees."""
+    try:
+        check_limbs(model_input)
+    except ExplanationError:
+        return False
+    return True
 
 
 class _Both:
@@ -155,19 +182,20 @@ def _noise(model_input: ModelInput, rng: np.random.Generator) -> FloatArray:
 
 
 _SOURCE = "Rong et al. 2022 (ROAD), arXiv 2202.00449"
+_UNDEFINED = "independent leads, and limb leads that do not obey Einthoven's law"
 _COST = "6 n_random forward passes a record, 12 a map (24 with ties); not shared with other metrics"
 
 METRICS = (
     Metric(
         "road_morf", "ROAD, most relevant first", "lower", "faithfulness",
-        "mean of the random orders", "never", _SOURCE, _COST,
+        "mean of the random orders", _UNDEFINED, _SOURCE, _COST,
     ),
     Metric(
         "road_lerf", "ROAD, least relevant first", "higher", "faithfulness",
-        "mean of the random orders", "never", _SOURCE, _COST,
+        "mean of the random orders", _UNDEFINED, _SOURCE, _COST,
     ),
     Metric(
-        "road_gap", "ROAD, least minus most", "higher", "faithfulness", "0", "never", _SOURCE,
+        "road_gap", "ROAD, least minus most", "higher", "faithfulness", "0", _UNDEFINED, _SOURCE,
         _COST,
     ),
 )  # fmt: skip

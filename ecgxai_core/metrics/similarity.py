@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,8 @@ def map_spearman(one: Map, other: Map, bin_sec: float = 0.02) -> float:
     ):
         raise ValueError("maps of different leads or parts of a record cannot be compared")
     raster = raster_for(one, bin_sec)
+    leads = {*raster.leads, *raster_for(other, bin_sec).leads}
+    raster = replace(raster, leads=tuple(lead for lead in one.leads if lead in leads))
     first, second = rasterise(one, raster), rasterise(other, raster)
     where = first.explored | second.explored
     if not where.any():
