@@ -40,8 +40,12 @@ __all__ = ["METRICS", "NOISE", "SHARES", "imputed", "road"]
 SHARES: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 """Shares of the record that are removed, most relevant first and least relevant first."""
 
-NOISE = 0.1
-"""Standard deviation of the noise over that of the lead, as in the published code's 0.1."""
+NOISE = 0.01
+"""Standard deviation of the noise over that of the lead.
+
+The published code (``NoisyLinearImputer`` of road_evaluation) adds noise of standard deviation 0.01
+to images on a scale of about 1; a lead's own spread stands for that scale here.
+"""
 
 _CHUNK = 64  # records imputed and predicted at a time
 

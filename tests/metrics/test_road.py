@@ -49,7 +49,33 @@ def test_noise_lies_on_what_was_imputed_only():
     (out,) = imputed(GIVEN, GRID, removed, SILENT + 7)
     assert np.abs(out[250:275, 5] - 7).max() < 5
     assert (out != SIGNAL).sum() == 25
-    assert NOISE == 0.1
+
+
+def test_noise_is_the_published_share_of_each_leads_spread():
+    """Imputed samples scatter around the line by 1 % of the lead's own spread."""
+    spread = np.linspace(0.5, 6, 12)
+    loud = ModelInput(
+        (SIGNAL * spread).astype(np.float32), np.zeros(12), FS, 0.0, (0, 800), STANDARD_LEADS, "d"
+    )
+    blank = planted(0).maps["empty"]
+    seen = []
+
+    def predict(values):
+        seen.append(values)
+        return np.full(len(values), 0.5)
+
+    road({"empty": blank}, predict, loud, GRID, EvaluationParams())
+    records = np.concatenate(seen)
+    inner = np.arange(2, 798)
+    for lead in (0, 11):
+        column = records[:, :, lead].astype(np.float64)
+        gone = column != loud.values[:, lead]
+        curved = column[:, inner] * 2 - column[:, inner - 1] - column[:, inner + 1]
+        whole = gone[:, inner] & gone[:, inner - 1] & gone[:, inner + 1]
+        within = np.abs(curved[whole]) < 0.5 * loud.values[:, lead].std()  # no border of a hole
+        scatter = curved[whole][within].std() / np.sqrt(6)  # of 2a - b - c, lines drop out
+        assert scatter / loud.values[:, lead].std() == pytest.approx(0.01, rel=0.1)
+    assert NOISE == 0.01
 
 
 def energy_of(effect):
