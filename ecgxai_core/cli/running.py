@@ -136,7 +136,9 @@ def summary(
     ] = False,
     compare: Annotated[
         bool,
-        typer.Option("--compare", help="maps against each other: paired tests, Holm's correction"),
+        typer.Option(
+            "--compare", help="maps against each other: paired tests by record, Holm's correction"
+        ),
     ] = False,
 ) -> None:
     """Per-class summary of a finished run, with chance level and confidence intervals."""
@@ -149,7 +151,7 @@ def summary(
 
 
 def _compared(run_dir: Path, metrics: list[str]) -> pd.DataFrame:
-    """Every pair of maps on these metrics, by record and target; one correction for all."""
+    """Every pair of maps on these metrics, averaged by record; one correction for all."""
     from ecgxai_core.metrics.testing import compare_methods
     from ecgxai_core.pipeline.finished import read_finished_run
     from ecgxai_core.pipeline.tables import EVALUATION, STABILITY

@@ -30,7 +30,7 @@ def paired_p(differences: npt.ArrayLike, test: Test = "permutation", seed: int =
     Parameters
     ----------
     differences
-        ``float64[record]``; NaN (one of the two undefined) is left out.
+        ``float64[record]``; NaN is left out.
     test
         ``"permutation"``: signs are flipped at random and means compared (Fisher 1935), all sign
         patterns with up to 16 records, else 20,000 seeded ones with the observed counted in.
@@ -90,10 +90,14 @@ def compare_methods(
     metrics: Sequence[str],
     methods: Sequence[str] | None = None,
     *,
+    by: str = "record",
     test: Test = "permutation",
     seed: int = 0,
 ) -> pd.DataFrame:
     """Every pair of methods on every metric, record by record.
+
+    What several targets of one record say is not independent: differences are averaged within the
+    record first, so that the test counts records and not predictions.
 
     Parameters
     ----------
@@ -103,43 +107,66 @@ def compare_methods(
         Columns that are compared.
     methods
         Which; by default all in the table, in its order.
+    by
+        Column of what is independent of each other: the record, or for instance the patient.
     test, seed
         As in :func:`paired_p`.
 
     Returns
     -------
-    ``metric``, ``one``, ``other``, ``n`` (records with both values), ``difference`` (mean of other
-    minus one), ``p`` and ``p_holm``, corrected over all rows of the table.
+    ``metric``, ``one``, ``other``, ``n`` (records with a difference), ``pairs`` (predictions that
+    went into it), ``undefined`` (predictions left out, as one of the two values is NaN or
+    missing), ``difference`` (mean over records of other minus one), ``p`` and ``p_holm``, corrected
+    over all rows of the table.
 
     Raises
     ------
     ParameterError
-        No such metric or method.
+        No such metric, method or column; a method twice for one record and target; or a record
+        that belongs to two of ``by``.
     """
     import pandas as pd
 
     known = list(dict.fromkeys(frame["method"])) if "method" in frame else []
     chosen = list(methods) if methods is not None else known
-    unknown = [m for m in metrics if m not in frame] + [m for m in chosen if m not in known]
+    unknown = [m for m in (*metrics, by) if m not in frame]
+    unknown += [m for m in chosen if m not in known]
     if unknown:
         raise ParameterError("comparison", unknown[0], "is not in the table", "choose another")
+    keys = ["target", "record", "method"]
+    _refuse_repeated(frame, keys, "is in the table twice")
+    owners = frame[["record", by]].drop_duplicates() if by != "record" else frame[["record"]]
+    if by != "record":
+        _refuse_repeated(owners, ["record"], f"has more than one {by}")
+    owner = owners.drop_duplicates().set_index("record", drop=False)[by]
     rows: list[dict[str, Any]] = []
     for metric in metrics:
-        wide = frame.pivot_table(
-            index=["target", "record"], columns="method", values=metric, aggfunc="first"
-        ).reindex(columns=chosen)
+        wide = frame.set_index(keys)[metric].unstack("method").reindex(columns=chosen)
+        groups = owner.loc[wide.index.get_level_values("record")].to_numpy()
         for one, other in itertools.combinations(chosen, 2):
-            values = (wide[other] - wide[one]).dropna().to_numpy(np.float64)
+            pairs = wide[other] - wide[one]
+            known_pairs = pairs.notna().to_numpy()
+            values = pairs[known_pairs].groupby(groups[known_pairs]).mean().to_numpy(np.float64)
             rows.append(
                 {
                     "metric": metric,
                     "one": one,
                     "other": other,
                     "n": len(values),
+                    "pairs": int(known_pairs.sum()),
+                    "undefined": int((~known_pairs).sum()),
                     "difference": float(values.mean()) if len(values) else _NAN,
                     "p": paired_p(values, test, seed),
                 }
             )
-    table = pd.DataFrame(rows, columns=["metric", "one", "other", "n", "difference", "p"])
+    columns = ["metric", "one", "other", "n", "pairs", "undefined", "difference", "p"]
+    table = pd.DataFrame(rows, columns=columns)
     table["p_holm"] = holm(table["p"].to_numpy(np.float64))
     return table
+
+
+def _refuse_repeated(frame: pd.DataFrame, keys: list[str], problem: str) -> None:
+    twice = frame[frame.duplicated(keys)]
+    if len(twice):
+        named = ", ".join(str(value) for value in twice[keys].iloc[0])
+        raise ParameterError("comparison", named, problem, "name each once")

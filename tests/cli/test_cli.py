@@ -145,7 +145,7 @@ def test_run_and_summary(cli, tiny_data, tiny_model, tmp_path):
     assert "attauc_strict" in out
     code, out, _ = cli("summary", tmp_path / "run", "--compare")
     assert code == 0
-    assert {"p_holm", "deletion_gain", "spearman", "fused"} <= set(out.split())
+    assert {"p_holm", "undefined", "deletion_gain", "spearman", "fused"} <= set(out.split())
     code, _, err = cli("summary", tmp_path / "run", "--metric", "nonsense")
     assert code == 2
     assert "attauc_strict" in one_error(err)

@@ -72,3 +72,52 @@ def test_methods_are_compared_record_by_record():
     assert (found["p_holm"] >= found["p"]).all()
     with pytest.raises(ParameterError, match="not in the table"):
         compare_methods(pd.DataFrame(rows), ["m"], ["good", "best"])
+
+
+def several_targets(n_records=6, n_targets=5):
+    """Each record has one difference, said again for every target, with a little scatter."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for record, gain in enumerate(rng.normal(0.3, 1, n_records)):
+        for target in range(n_targets):
+            value = rng.normal()
+            extra = gain + 0.01 * rng.normal()
+            facts = {"target": str(target), "record": f"R{record}", "patient": f"P{record // 2}"}
+            rows.append({**facts, "method": "a", "m": value})
+            rows.append({**facts, "method": "b", "m": value + extra})
+    return pd.DataFrame(rows)
+
+
+def test_targets_of_one_record_are_no_independent_pairs():
+    """Averaged by hand: n is the number of records, and p is that of their means."""
+    frame = several_targets()
+    (row,) = compare_methods(frame, ["m"]).itertuples()
+    a, b = (frame[frame["method"] == name].reset_index() for name in "ab")
+    means = [(b["m"] - a["m"])[a["record"] == f"R{i}"].mean() for i in range(6)]
+    assert (row.n, row.pairs, row.undefined) == (6, 30, 0)
+    assert row.difference == pytest.approx(np.mean(means))
+    assert row.p == paired_p(means)
+    assert row.p > 100 * paired_p((b["m"] - a["m"]).to_numpy())  # what 30 "pairs" would claim
+    (by_patient,) = compare_methods(frame, ["m"], by="patient").itertuples()
+    assert by_patient.n == 3
+    assert by_patient.p == paired_p(np.reshape(means, (3, 2)).mean(axis=1))
+
+
+def test_undefined_pairs_are_counted():
+    frame = several_targets()
+    frame.loc[0, "m"] = np.nan  # one target of R0
+    frame.loc[(frame["record"] == "R1") & (frame["method"] == "b"), "m"] = np.nan  # all of R1
+    frame = frame.drop(index=frame[frame["record"] == "R2"].index[0])  # a row that is missing
+    (row,) = compare_methods(frame, ["m"]).itertuples()
+    assert (row.n, row.pairs, row.undefined) == (5, 23, 7)
+
+
+def test_what_is_told_twice_is_refused():
+    frame = several_targets()
+    with pytest.raises(ParameterError, match=r"0, R0, a.*twice"):
+        compare_methods(pd.concat([frame, frame.iloc[:1]]), ["m"])
+    with pytest.raises(ParameterError, match=r"patient.*not in the table"):
+        compare_methods(frame.drop(columns="patient"), ["m"], by="patient")
+    frame.loc[0, "patient"] = "P9"
+    with pytest.raises(ParameterError, match=r"R0.*more than one patient"):
+        compare_methods(frame, ["m"], by="patient")
