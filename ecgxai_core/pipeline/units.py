@@ -268,12 +268,13 @@ def _evaluation(
 
 
 def _converged(item: Map, maps: Mapping[str, Map]) -> bool | None:
-    """Whether a map, or every map fused into it, says that it converged."""
+    """Whether a map, or every map fused into it, says that it converged; ``None`` if none says."""
     if isinstance(item, Attribution):
         said = item.diagnostics.get("converged")
         return None if said is None else bool(said)
     parts = [_converged(maps[name], maps) for name in item.methods if name in maps]
-    return all(part is not False for part in parts)
+    known = [part for part in parts if part is not None]
+    return all(known) if known else None
 
 
 def _stability(
