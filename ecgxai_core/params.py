@@ -175,7 +175,11 @@ class ExplainParams(Params):
         0.25, ge=0, le=1_000, description="LRP: how far evidence for is raised"
     )
     lrp_epsilon: float = Field(
-        1e-3, ge=0, le=1, description="LRP: stabiliser, over the layer's mean magnitude"
+        1e-3,
+        ge=0,
+        le=1,
+        description="LRP: stabiliser, over the layer's mean magnitude; with the epsilon rule 0 is "
+        "input x gradient, if 0 mV is the model's 0",
     )
     occlusion_level: Literal["cell", "window", "lead"] = Field(
         "cell", description="occlusion: what is masked at a time"

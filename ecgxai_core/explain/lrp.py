@@ -2,9 +2,12 @@
 
 The logit is handed back from layer to layer. Dense layers take the epsilon rule, convolutions the
 gamma rule (or epsilon throughout, ``lrp_rule``): Montavon et al. 2019, section 10.3. A batch
-normalisation right after a convolution or dense layer is folded into it first. The epsilon rule
-throughout with epsilon = 0 is exactly input x gradient for these layers (Ancona et al., ICLR 2018,
-proposition 1), so that setting is no second opinion.
+normalisation right after a convolution or dense layer is folded into it first. Relevance is counted
+from 0 as the model sees it, whatever that is in mV: with a normalisation of each lead, from the
+lead's mean. The epsilon rule throughout with epsilon = 0 is exactly input x gradient for these
+layers (Ancona et al., ICLR 2018, proposition 1), so that setting is no second opinion; only that
+method counts from 0 mV, so the two maps are the same where 0 mV is the model's 0, and otherwise
+differ by what the step between the two is worth.
 """
 
 from __future__ import annotations
@@ -49,7 +52,8 @@ def explain_lrp(task: Task) -> Explanation:
 
     For softmax outputs the logit is the class's own z. With ``against`` it is the difference of two
     logits, which for softmax is the log of the ratio of the two probabilities. ``link`` is not
-    used: relevance starts from a logit.
+    used: relevance starts from a logit. The diagnostics say what 0 mV is in each lead of the model
+    input (``zero_mv``), since relevance is counted from 0 there.
 
     Raises
     ------
@@ -63,6 +67,7 @@ def explain_lrp(task: Task) -> Explanation:
     outside = float(relevance.sum()) - inside
     lost = ledger.biases + ledger.stabiliser
     worth = pass_.value
+    given = task.model_input
     return dense(
         weights,
         rule=task.params.lrp_rule,
@@ -72,6 +77,8 @@ def explain_lrp(task: Task) -> Explanation:
         relevance_outside=outside,
         relevance_of_biases=ledger.biases,
         relevance_of_stabiliser=ledger.stabiliser,
+        reference="0 of the model input",
+        zero_mv=dict(zip(given.leads, given.zero.astype(float).tolist(), strict=True)),
         conservation_gap=abs(inside + outside + lost - worth) / max(abs(worth), 1e-9),
     )
 
@@ -334,6 +341,6 @@ LRP = Method(
     family="gradient",
     signed=True,
     uses=("segments", "window_sec", "lrp_rule", "lrp_gamma", "lrp_epsilon"),
-    description="the logit handed back from layer to layer to the samples that made it",
+    description="the logit handed back from layer to layer to the samples, from the model's own 0",
     run=explain_lrp,
 )

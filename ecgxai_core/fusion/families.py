@@ -7,7 +7,8 @@ values have a Jaccard index of 0.98), so a second one adds a vote and no evidenc
 with the masking is wrong in both. Gradients ask what an infinitely small change does, occlusion
 what one part alone is worth, attention where the network says that it looks. Maps that agree across
 such questions support each other. Occlusion shares its baseline with the perturbation methods, and
-relevance propagation with epsilon = 0 is input x gradient.
+relevance propagation with epsilon = 0 is input x gradient where 0 mV is the 0 of the model's input
+(normalised leads are propagated from their means).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from tests.explain.networks import (
     SAMPLES,
     TARGET,
     attentive,
+    linear,
     loaded,
     residual,
     smooth,
@@ -110,6 +111,27 @@ def test_epsilon_rule_without_epsilon_is_input_x_gradient(network, against):
     two = explain(RECORD, network, TARGET, "input_x_gradient", params)
     assert np.abs(two.weights).max() > 1e-4
     assert np.allclose(one.weights, two.weights, rtol=1e-3, atol=1e-3 * np.abs(two.weights).max())
+
+
+def test_normalised_leads_are_counted_from_the_models_own_zero(tmp_path):
+    """Of one dense layer: x times weight, in model units; 0 mV lies at -mean / scale there."""
+    mean, scale = 0.2, 0.5
+    given = {"kind": "given", "mean": mean, "scale": scale}
+    classifier = loaded(linear(), tmp_path, normalisation=given)
+    params = PARAMS.updated(lrp_rule="epsilon", lrp_epsilon=0.0)
+    found = explain(RECORD, classifier, TARGET, "lrp", params)
+    product = explain(RECORD, classifier, TARGET, "input_x_gradient", PARAMS)
+    kernel, _ = classifier.keras_model.layers[-1].get_weights()
+    weight = kernel[:, CLASSES.index(TARGET)].reshape(SAMPLES, len(LEADS))
+    shown = prepare(RECORD, classifier.manifest).values
+    own = (shown * weight).reshape(-1, round(0.25 * 100), len(LEADS)).sum(axis=1).T
+    step = (mean / scale * weight).reshape(-1, round(0.25 * 100), len(LEADS)).sum(axis=1).T
+    order = [LEADS.index(lead) for lead in found.leads]
+    assert np.allclose(found.weights, own[order], atol=1e-4)
+    assert np.allclose(product.weights - found.weights, step[order], atol=1e-4)
+    assert found.diagnostics["reference"] == "0 of the model input"
+    assert set(found.diagnostics["zero_mv"]) == set(LEADS)
+    assert list(found.diagnostics["zero_mv"].values()) == pytest.approx([-0.4] * len(LEADS))
 
 
 @pytest.mark.parametrize("rule", ["epsilon", "gamma"])
