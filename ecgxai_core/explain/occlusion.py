@@ -19,7 +19,8 @@ def explain_occlusion(task: Task) -> Explanation:
     ``occlusion_level`` says what a part is. ``cell``: one lead in one segment, the map's own grid.
     ``window``: a segment in all leads, shared evenly among them. ``lead``: a lead over the whole
     record, shared among its segments by duration. Windows and leads are measured at every level:
-    the event values are those of the windows, and ``lead_values`` stand in the diagnostics.
+    the event values are those of the windows, and ``lead_values`` stand in the diagnostics, of the
+    leads that are masked by themselves.
 
     One part is masked while all others are there, so evidence that the record holds twice (every
     beat, every derived lead) may show nowhere; Shapley values share it.
@@ -53,7 +54,7 @@ def explain_occlusion(task: Task) -> Explanation:
         diagnostics={
             "level": level,
             "value": float(value[0]),
-            "lead_values": dict(zip(task.leads, leads.tolist(), strict=True)),
+            "lead_values": {task.leads[row]: float(leads[row]) for row in task.model.player_rows},
             "lead_axis": level != "window",
             "time_axis": level != "lead",
         },

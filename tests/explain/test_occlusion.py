@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,25 @@ def test_every_level_is_what_masking_by_hand_gives(baseline):
     assert np.ptp(found["window"].weights, axis=0).max() == 0
     assert np.allclose(found["lead"].weights.sum(axis=1), leads, atol=1e-4)
     assert np.allclose(found["lead"].density() * 5, leads[:, None], atol=1e-4)
+
+
+@pytest.mark.parametrize("level", ["cell", "window", "lead"])
+def test_leads_that_follow_have_no_value_of_their_own(level):
+    """III, aVR, aVL and aVF are never masked by themselves: nothing is said of them, not even 0."""
+    of = record()
+    one, two = of.signal[0], of.signal[1]
+    signal = of.signal.copy()
+    signal[2:6] = two - one, -(one + two) / 2, one - two / 2, two - one / 2
+    of = replace(of, signal=signal)
+    params = PARAMS.updated(lead_group="independent", occlusion_level=level)
+    found = explain(of, Analytic(score), TARGET, "occlusion", params)
+    values = found.diagnostics["lead_values"]
+    assert list(values) == ["I", "II", "V1", "V2", "V3", "V4", "V5", "V6"]
+    changed = signal.copy()
+    changed[6] = 0
+    p = Analytic(score).predict(np.stack([signal.T, changed.T]))[:, 1].astype(np.float64)
+    odds = np.log(p) - np.log1p(-p)
+    assert values["V1"] == pytest.approx(odds[0] - odds[1], abs=1e-4)
 
 
 def test_probability_link_loses_probability():
