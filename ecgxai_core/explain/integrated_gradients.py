@@ -16,7 +16,7 @@ COMPLETE = 0.01
 """Completeness gap up to which a map counts as complete."""
 
 MAX_STEPS = 1024
-"""Points at which doubling stops."""
+"""Doubling never goes beyond so many points."""
 
 TINY = 1e-9
 
@@ -36,8 +36,8 @@ def explain_integrated_gradients(task: Task) -> Explanation:
     """(x - b) times the mean gradient on the straight path from the masked record b to x.
 
     Equation 1 of the paper by Gauss-Legendre quadrature. The number of points doubles until the
-    weights add up to value(x) - value(b) within 1 % (completeness, proposition 1), or 1024 are
-    reached; ``converged`` says which.
+    weights add up to value(x) - value(b) within 1 % (completeness, proposition 1), or twice as many
+    would be more than 1024 (from 50 on it ends at 800); ``converged`` says which.
     """
     values = differentiable(task)
     start = masked_record(task, task.params.baseline)
