@@ -57,7 +57,8 @@ def robustness(
     original
         The map of the record as it is.
     trials
-        Changed records, explained as the original was. Several of a kind are averaged.
+        Changed records, explained as the original was. Several of a kind are averaged; one of them
+        undefined makes the mean so.
     r_peaks_sec
         R peaks of the original, seconds.
     params
@@ -66,8 +67,8 @@ def robustness(
     Returns
     -------
     For each of :data:`KINDS` ``spearman_<kind>`` and ``weighted_jaccard_<kind>`` over lead x beat,
-    NaN where no prediction stayed; ``max_sensitivity`` over the noisy records; and
-    ``predictions_stayed``, the share of all trials that could be compared.
+    NaN where no prediction stayed or a trial that stayed has no value; ``max_sensitivity`` over
+    the noisy records; and ``predictions_stayed``, the share of all trials that could be compared.
     """
     kept = [t for t in trials if stayed(original.probability, t.changed.probability)]
     scores = []
@@ -114,13 +115,14 @@ def max_sensitivity(original: Map, changed: Sequence[Map], bin_sec: float = 0.02
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Mean of what is defined; NaN where nothing is."""
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else _NAN
+    """NaN without any, or where one of them is undefined: it is not averaged away."""
+    return float(np.mean(values)) if values else _NAN
 
 
 _COST = "one explanation a trial"
-_UNDEFINED = "no prediction stayed, no beat compared, or a map without any order"
+_UNDEFINED = (
+    "no prediction stayed; or in one trial that stayed no beat compared, or a map without any order"
+)
 
 _DESCRIBED: tuple[tuple[str, str, Direction, str, str], ...] = (
     ("spearman", "Spearman", "higher", "0", "midranks"),

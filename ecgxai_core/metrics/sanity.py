@@ -40,8 +40,8 @@ class Sanity:
         randomised model.
     scores
         ``randomisation_similarity`` (all layers randomised), ``randomisation_cascade`` (mean over
-        the stages), ``shuffled_similarity`` (model of shuffled labels), ``self_similarity``
-        (:attr:`repeat`).
+        the stages, NaN where one of them is undefined), ``shuffled_similarity`` (model of shuffled
+        labels), ``self_similarity`` (:attr:`repeat`).
     flagged
         The map is alike under a model without knowledge, or the test cannot tell.
     reason
@@ -86,12 +86,12 @@ def sanity(
     """
     stages = tuple((name, _alike(original, item)) for name, item in cascade)
     full = stages[-1][1] if stages else _NAN
-    known = [value for _, value in stages if np.isfinite(value)]
+    along = [value for _, value in stages]
     other = _alike(original, shuffled) if shuffled is not None else _NAN
     again = _alike(original, repeat) if repeat is not None else _NAN
     scores = (
         Score("randomisation_similarity", full, 0.0),
-        Score("randomisation_cascade", float(np.mean(known)) if known else _NAN, 0.0),
+        Score("randomisation_cascade", float(np.mean(along)) if along else _NAN, 0.0),
         Score("shuffled_similarity", other, 0.0),
         Score("self_similarity", again, 0.0, ceiling=1.0),
     )
