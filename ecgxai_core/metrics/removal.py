@@ -58,6 +58,11 @@ def removal(
     ``random`` is the mean over ``n_random`` orders, or over permuted weights; ``empty`` the
     all-zero map, whose order is random.
 
+    Comprehensiveness and sufficiency are plain means over the five shares. ERASER's AOPC divides
+    the sum by one more than the number of shares and counts a term for nothing removed (kept), so
+    published figures are on another scale: that term is 0 for comprehensiveness, whose AOPC is 5/6
+    of ours, and f(x) - f(nothing) for sufficiency.
+
     Notes
     -----
     Forward passes beyond those of the deletion curves, with ten steps: ``2 n_random`` and
