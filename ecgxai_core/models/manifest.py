@@ -130,7 +130,10 @@ class Manifest(_Part):
     crop: Literal["start", "center", "end"] = Field(
         description="which part of a longer record the model sees"
     )
-    output: Literal["probability", "logit"] = Field(description="what the output holds")
+    output: Literal["probability", "logit"] = Field(
+        description="what the output holds; logit: each class becomes a probability by its own "
+        "sigmoid, so a model whose classes share a softmax must end in it and say probability"
+    )
     temperature: float = Field(
         1.0, gt=0, le=1000, allow_inf_nan=False, description="divides the logit (calibration)"
     )
