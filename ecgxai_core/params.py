@@ -127,7 +127,9 @@ class ExplainParams(Params):
         description="TimeSHAP only: one game per event over its leads, or one game over all cells",
     )
     p_on: float = Field(0.5, gt=0, lt=1, description="LIME: chance that a player stays unmasked")
-    kernel_width: float = Field(0.25, gt=0, le=10, description="LIME: width of the cosine kernel")
+    kernel_width: float = Field(
+        0.25, ge=0.01, le=10, description="LIME: width of the cosine kernel"
+    )
     ridge_lime: float = Field(0.01, ge=0, le=100, description="LIME: ridge penalty")
     ridge_timeshap: float = Field(0.0, ge=0, le=100, description="TimeSHAP: ridge penalty")
     sampling: Literal["paired", "published"] = Field(

@@ -60,6 +60,7 @@ def test_an_unknown_profile_is_refused():
         (["agg=median"], "Input should be"),
         (["n_coalitions=3"], "greater than or equal to 16"),
         (["window_sec=abc"], "valid number"),
+        (["kernel_width=1e-9"], r"greater than or equal to 0\.01"),
         (["tau=nan"], "greater than or equal|finite|less than"),
     ],
 )
