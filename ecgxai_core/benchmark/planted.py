@@ -25,7 +25,7 @@ from ecgxai_core.benchmark.planted_models import (
     train_network,
 )
 from ecgxai_core.benchmark.tables import summary_table
-from ecgxai_core.errors import ExplanationError
+from ecgxai_core.errors import ExplanationError, ParameterError
 from ecgxai_core.explain import explain
 from ecgxai_core.metrics.base import Map
 from ecgxai_core.metrics.plausibility import localisation
@@ -114,15 +114,27 @@ def planted_benchmark(
     n, seed
         Records a mechanism and model, and the seed of models and records.
     only
-        Names of :func:`methods`; ``None`` = all.
+        Names of :func:`methods`; none = all.
     models
         Which of :data:`MODELS`.
     say
         Told how far the work is.
+
+    Raises
+    ------
+    ParameterError
+        A method that is not among :func:`methods`.
     """
     import pandas as pd
 
-    chosen = {name: how for name, how in methods().items() if only is None or name in only}
+    known = methods()
+    unknown = [name for name in only or () if name not in known]
+    if unknown:
+        raise ParameterError(
+            "planted benchmark", "method", f"there is no {unknown[0]}",
+            f"choose from {', '.join(known)}",
+        )  # fmt: skip
+    chosen = {name: how for name, how in known.items() if not only or name in only}
     rows: list[dict[str, Any]] = []
     for case in _cases(folder, models, n, seed, say):
         rows += _scored(case, chosen)

@@ -8,6 +8,7 @@ import pytest
 from ecgxai_core.benchmark.planted import planted_benchmark, unmasked
 from ecgxai_core.benchmark.planted_models import MARK, SAMPLES, detector, simulated
 from ecgxai_core.benchmark.tables import markdown, summary_table
+from ecgxai_core.errors import ParameterError
 from ecgxai_core.explain import explain
 from ecgxai_core.params import ExplainParams
 
@@ -61,6 +62,14 @@ def test_truth_is_ranked_first_and_the_cheat_is_unmasked(tmp_path):
     assert not caught["random"]
     cheat = result.scores[result.scores["model"] == "cheat"]
     assert set(cheat["mechanism"]) == {MARK}
+
+
+def test_a_method_that_is_not_there_is_named(tmp_path):
+    says = r"there is no bogus.*choose from shapley_exact"
+    with pytest.raises(ParameterError, match=says) as told:
+        planted_benchmark(tmp_path, n=1, only=["occlusion", "bogus"], models=("detector",))
+    assert "\n" not in str(told.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_tables_count_and_bound():
