@@ -10,10 +10,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
+from ecgxai_core import __version__
 from ecgxai_core.cli import (
     benchmarking,
     datasets,
@@ -24,7 +26,7 @@ from ecgxai_core.cli import (
     running,
     training,
 )
-from ecgxai_core.cli.console import say_error, set_up_logging
+from ecgxai_core.cli.console import say, say_error, set_up_logging
 from ecgxai_core.errors import EcgXaiError
 
 __all__ = ["app", "main", "run_cli"]
@@ -39,6 +41,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"ecgxai {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="show the version", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Make, see and judge explanations of 12-lead ECG classifiers. For research use only."""
+
+
 app.command("predict")(explaining.predict)
 app.command("select")(running.select)
 app.command("explain")(explaining.explain)

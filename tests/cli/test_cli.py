@@ -27,6 +27,12 @@ def one_error(err: str) -> str:
     return lines[0]
 
 
+def test_version_is_told(cli):
+    from ecgxai_core import __version__
+
+    assert cli("--version") == (0, f"ecgxai {__version__}\n", "")
+
+
 def test_predict_writes_a_column_per_class(cli, tiny_data, tiny_model, tmp_path):
     code, out, err = cli("predict", tiny_data, "--model", tiny_model, "--out", tmp_path / "p.csv")
     assert (code, err) == (0, "")
