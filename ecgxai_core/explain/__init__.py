@@ -28,14 +28,22 @@ from ecgxai_core.explain.saliency import SALIENCY
 from ecgxai_core.explain.shap_adapters import SHAP_GRADIENT, SHAP_PERMUTATION
 from ecgxai_core.explain.smoothgrad import SMOOTHGRAD
 from ecgxai_core.explain.timeshap import TIMESHAP
-from ecgxai_core.games.contrast import ContrastModel
+from ecgxai_core.games.contrast import ContrastModel, game_for
 from ecgxai_core.games.engine import sight
+from ecgxai_core.games.links import LOGIT_EPS
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.segments import segment
-from ecgxai_core.types import Attribution, ModelInput, Provenance, Record, Segmentation
+from ecgxai_core.types import (
+    Attribution,
+    ModelInput,
+    Provenance,
+    QualityWarning,
+    Record,
+    Segmentation,
+)
 from ecgxai_core.version import code_version
 
 __all__ = [
@@ -48,6 +56,7 @@ __all__ = [
     "explain",
     "explain_many",
     "find_method",
+    "segmentation_of",
 ]
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -169,12 +178,12 @@ def explain_many(
         group = params.lead_group if "lead_group" in method.uses else "all"
         game = (params.baseline, params.engine, group, params.against)
         if game not in models:
-            models[game] = _model(classifier, model_input, target, params, group)
+            models[game] = game_for(classifier, model_input, target, params, group)
         task = Task(
             record=record,
             target=target,
             model=models[game].shared(),
-            segmentation=_segmentation(record, model_input, params, diagnosis),
+            segmentation=segmentation_of(record, model_input, params, diagnosis),
             params=params,
             diagnosis=diagnosis,
             progress=progress,
@@ -183,32 +192,10 @@ def explain_many(
     return done
 
 
-def _model(
-    classifier: Classifier,
-    model_input: ModelInput,
-    target: str,
-    params: ExplainParams,
-    lead_group: str,
-) -> MaskedModel | ContrastModel:
-    """The target as a game, alone or against another class."""
-
-    def game(code: str) -> MaskedModel:
-        return MaskedModel(
-            classifier, model_input, code, params.baseline, params.engine, lead_group
-        )
-
-    if params.against is None:
-        return game(target)
-    if params.against == target:
-        raise ParameterError(
-            "against", params.against, "is the target itself", "name another class"
-        )
-    return ContrastModel(game(target), game(params.against))
-
-
-def _segmentation(
+def segmentation_of(
     record: Record, model_input: ModelInput, params: ExplainParams, diagnosis: Diagnosis | None
 ) -> Segmentation:
+    """How an explanation with these parameters cuts what the model sees of a record."""
     peaks = None
     if params.segments == "beat":
         peaks = r_peaks(record.signal, record.fs, record.leads) / record.fs
@@ -227,6 +214,7 @@ def _attribution(task: Task, method: Method, start_sec: float | None) -> Attribu
             "check the model",
         )
     found = method.run(task)
+    share_cut = _share_cut(task, method)
     params = task.params.as_key()
     used = method.uses if task.params.against is None else (*method.uses, "against")
     return Attribution(
@@ -250,13 +238,32 @@ def _attribution(task: Task, method: Method, start_sec: float | None) -> Attribu
         standard_errors=None
         if found.standard_errors is None
         else found.standard_errors.astype(np.float32),
-        diagnostics=_diagnostics(task, method, found, start_sec),
-        warnings=(*task.record.warnings, *task.model_input.warnings),
+        diagnostics=_diagnostics(task, method, found, share_cut, start_sec),
+        warnings=(
+            *task.record.warnings,
+            *task.model_input.warnings,
+            *((_value_cut(share_cut),) if share_cut else ()),
+        ),
+    )
+
+
+def _share_cut(task: Task, method: Method) -> float:
+    """Share of the values played for that the logit cuts; gradients are taken where nothing is."""
+    played = method.family in {"perturbation", "occlusion"} and task.params.link == "logit"
+    return task.model.share_cut if played else 0.0
+
+
+def _value_cut(share: float) -> QualityWarning:
+    return QualityWarning(
+        "value_cut",
+        f"the model is too sure for the logit on {share:.2g} of the masked records (p within"
+        f" {LOGIT_EPS:g} of 0 or 1): differences between them are lost; link=probability or a"
+        " gradient method shows what they are",
     )
 
 
 def _diagnostics(
-    task: Task, method: Method, found: Explanation, start_sec: float | None
+    task: Task, method: Method, found: Explanation, share_cut: float, start_sec: float | None
 ) -> dict[str, Any]:
     first, stop = task.model_input.valid
     seen = task.model_input.seen_sec
@@ -266,7 +273,7 @@ def _diagnostics(
         "segments": task.segmentation.kind,
         "sampling": task.params.sampling if "sampling" in method.uses else None,
         "link": task.params.link if "link" in method.uses else None,
-        "baseline": task.params.baseline,
+        "baseline": task.params.baseline if "baseline" in method.uses else None,
         "lead_group": task.model.lead_group,
         "baseline_probability": task.model.baseline_probability(task.segmentation),
         "forward_passes": task.model.forward_passes,
@@ -277,7 +284,14 @@ def _diagnostics(
         "share_padding": 1.0 - (stop - first) / len(task.model_input.values),
         **({} if task.params.against is None else {"against": task.params.against}),
     }
-    return {**general, **found.diagnostics}
+    # What was cut is neither exact nor settled, however many coalitions were played.
+    honest = {name: False for name in ("exact", "converged") if name in found.diagnostics}
+    return {
+        **general,
+        **found.diagnostics,
+        "share_cut": share_cut,
+        **(honest if share_cut else {}),
+    }
 
 
 def _engine(task: Task) -> dict[str, Any]:

@@ -17,7 +17,10 @@ from ecgxai_core.errors import ParameterError
 from ecgxai_core.games.record_baselines import isoelectric, median_beat, noise
 from ecgxai_core.types import Float32Array, ModelInput, Segmentation, array_digest
 
-__all__ = ["BASELINES", "baseline_signal"]
+__all__ = ["BASELINES", "BY_SEGMENT", "baseline_signal"]
+
+BY_SEGMENT = frozenset({"linear"})
+"""Baselines that depend on how time is cut: a finer cut fills cells with another signal."""
 
 _REMEMBERED = 8
 

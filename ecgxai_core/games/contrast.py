@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from ecgxai_core.errors import ParameterError
 from ecgxai_core.games.engine import Engine
-from ecgxai_core.games.links import to_link
+from ecgxai_core.games.links import beyond_logit, to_link
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.params import ExplainParams
 from ecgxai_core.types import BoolArray, FloatArray, IntArray, ModelInput, Segmentation
 
-__all__ = ["ContrastModel"]
+__all__ = ["ContrastModel", "game_for"]
 
 
 class ContrastModel:
@@ -33,6 +35,7 @@ class ContrastModel:
 
     def __init__(self, target: MaskedModel, against: MaskedModel) -> None:
         self.for_target, self.for_other = target, against
+        self._valued = self._cut = 0
 
     def shared(self) -> ContrastModel:
         """The same games and memory with a count of their own."""
@@ -62,6 +65,12 @@ class ContrastModel:
     def baseline(self) -> str:
         """What replaces a masked cell."""
         return self.for_target.baseline
+
+    @property
+    def share_cut(self) -> float:
+        """Share of the values asked for where a logit of A or B, or their difference, is cut."""
+        own = self._cut / self._valued if self._valued else 0.0
+        return max(own, self.for_target.share_cut, self.for_other.share_cut)
 
     @property
     def leads(self) -> tuple[str, ...]:
@@ -109,4 +118,44 @@ class ContrastModel:
         """``float64[n]``: sigmoid(logit(A) - logit(B)); ``keep`` is ``bool[n, lead, segment]``."""
         first = to_link(self.for_target.probabilities(keep, segmentation), "logit")
         second = to_link(self.for_other.probabilities(keep, segmentation), "logit")
-        return np.asarray(1.0 / (1.0 + np.exp(second - first)), dtype=np.float64)
+        found = np.asarray(1.0 / (1.0 + np.exp(second - first)), dtype=np.float64)
+        self._valued += len(found)
+        self._cut += int(beyond_logit(found).sum())
+        return found
+
+
+def game_for(
+    classifier: Classifier,
+    model_input: ModelInput,
+    target: str,
+    params: ExplainParams,
+    lead_group: str = "all",
+    filled_by: Segmentation | None = None,
+) -> MaskedModel | ContrastModel:
+    """The game of a target, alone or against another class: what is explained, and judged.
+
+    Parameters
+    ----------
+    params
+        ``baseline``, ``engine`` and ``against`` are read.
+    lead_group, filled_by
+        As for :class:`MaskedModel`.
+
+    Raises
+    ------
+    ParameterError
+        The class to stand against is the target itself.
+    """
+
+    def game(code: str) -> MaskedModel:
+        return MaskedModel(
+            classifier, model_input, code, params.baseline, params.engine, lead_group, filled_by
+        )
+
+    if params.against is None:
+        return game(target)
+    if params.against == target:
+        raise ParameterError(
+            "against", params.against, "is the target itself", "name another class"
+        )
+    return ContrastModel(game(target), game(params.against))

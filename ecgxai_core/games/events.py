@@ -70,6 +70,13 @@ class EventGame:
             return self.classes[self.column].ridge_moments(weight)
         return complete_ridge_moments(self._complete, weight) if self._is_small else None
 
+    @property
+    def share_cut(self) -> float:
+        """Share of all coalitions whose logit is cut; 0 where nothing is, or nothing enumerated."""
+        if self.link != "logit" or self._is_sum or not self._is_small:
+            return 0.0
+        return float(np.mean(np.abs(self._complete) >= LOGIT_LIMIT))
+
     @cached_property
     def _complete(self) -> FloatArray:
         return self._linked([game.complete() for game in self._needed()])

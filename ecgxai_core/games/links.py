@@ -8,9 +8,9 @@ from types import MappingProxyType
 import numpy as np
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.types import FloatArray
+from ecgxai_core.types import BoolArray, FloatArray
 
-__all__ = ["LINKS", "LOGIT_EPS", "to_link"]
+__all__ = ["LINKS", "LOGIT_EPS", "beyond_logit", "to_link"]
 
 LOGIT_EPS = 1e-6
 """Probabilities are kept this far from 0 and 1 before their logit is taken."""
@@ -28,6 +28,11 @@ def _logit(probability: FloatArray) -> FloatArray:
 LINKS: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProxyType(
     {"probability": _identity, "logit": _logit}
 )
+
+
+def beyond_logit(probability: FloatArray) -> BoolArray:
+    """Which probabilities are nearer to 0 or 1 than the logit follows; it is cut there."""
+    return np.asarray((probability < LOGIT_EPS) | (probability > 1.0 - LOGIT_EPS), dtype=np.bool_)
 
 
 def to_link(probability: FloatArray, link: str) -> FloatArray:

@@ -14,6 +14,7 @@ from ecgxai_core.games.baselines import baseline_signal
 from ecgxai_core.games.engine import Engine, engine_of
 from ecgxai_core.games.events import EventGame
 from ecgxai_core.games.leads import check_limbs, follow_limbs
+from ecgxai_core.games.links import beyond_logit
 from ecgxai_core.games.local import MAX_SPAN, LocalGame, Unit, layout_of
 from ecgxai_core.models.masking import Masking
 from ecgxai_core.models.protocol import Classifier
@@ -73,6 +74,9 @@ class MaskedModel:
         What replaces a masked cell (see :func:`ecgxai_core.games.baselines.baseline_signal`).
     engine
         ``auto``: the local engine where it is exact; ``whole``: never.
+    filled_by
+        The segmentation that ``baseline`` fills cells by; ``None`` = that of each call. Maps are
+        judged on finer grids than they were made on, and must meet the same baseline there.
     lead_group
         ``all``: every lead is masked by itself. ``independent``: III, aVR, aVL and aVF follow I and
         II (:mod:`ecgxai_core.games.leads`); what ``keep`` says of them is not read.
@@ -91,6 +95,7 @@ class MaskedModel:
         baseline: str,
         engine: str = "auto",
         lead_group: str = "all",
+        filled_by: Segmentation | None = None,
     ) -> None:
         if target not in classifier.classes:
             known = ", ".join(classifier.classes)
@@ -113,12 +118,15 @@ class MaskedModel:
         self._order = [self.leads.index(lead) for lead in model_input.leads]
         self._wanted = engine
         self.lead_group = lead_group
+        self._filled_by = filled_by
         if lead_group == "independent":
             check_limbs(model_input)
         self._memo = _Memo()
         self._asked: set[bytes] = set()
         self._asked_units: dict[tuple[bytes, Unit], float] = {}
         self._asked_tables: dict[bytes, int] = {}
+        self._valued = self._cut = 0
+        self._cut_in_closed_form = 0.0
 
     def shared(self) -> MaskedModel:
         """The same model and memory with a count of its own.
@@ -133,6 +141,7 @@ class MaskedModel:
             self.baseline,
             self._wanted,
             self.lead_group,
+            self._filled_by,
         )
         other._memo = self._memo
         return other
@@ -145,6 +154,12 @@ class MaskedModel:
         """
         crops = sum(sorted(self._asked_units.values()))
         return len(self._asked) + sum(self._asked_tables.values()) + round(crops, 6)
+
+    @property
+    def share_cut(self) -> float:
+        """Share of the values asked for that are too near 0 or 1 for the logit, and cut there."""
+        played = self._cut / self._valued if self._valued else 0.0
+        return max(played, self._cut_in_closed_form)
 
     @property
     def engine(self) -> Engine:
@@ -194,12 +209,16 @@ class MaskedModel:
         keep = self._of_players(keep)
         game = self._game(segmentation)
         if game is None:
-            return self._whole(keep, segmentation)
-        found = [
-            self._local(game, keep[begin : begin + LOCAL_ROWS], segmentation)
-            for begin in range(0, max(1, len(keep)), LOCAL_ROWS)
-        ]
-        return np.concatenate(found)
+            found = self._whole(keep, segmentation)
+        else:
+            parts = [
+                self._local(game, keep[begin : begin + LOCAL_ROWS], segmentation)
+                for begin in range(0, max(1, len(keep)), LOCAL_ROWS)
+            ]
+            found = np.concatenate(parts)
+        self._valued += len(found)
+        self._cut += int(beyond_logit(found).sum())
+        return found
 
     def event_game(self, segmentation: Segmentation, link: str) -> EventGame | None:
         """The event game in closed form; ``None`` where the model does not allow it."""
@@ -213,7 +232,10 @@ class MaskedModel:
                 None if found is None else EventGame(tuple(found[0]), self._column, found[1], link)
             )
         self._asked_tables[key[0]] = game.table_passes
-        return self._memo.events[key]
+        closed = self._memo.events[key]
+        if closed is not None:
+            self._cut_in_closed_form = max(self._cut_in_closed_form, closed.share_cut)
+        return closed
 
     @property
     def player_rows(self) -> IntArray:
@@ -238,6 +260,10 @@ class MaskedModel:
     def _follow(self, signals: Float32Array, values: Float32Array) -> Float32Array:
         return follow_limbs(signals, values, self.model_input.leads)
 
+    def _filler(self, segmentation: Segmentation) -> Float32Array:
+        """What masked cells are copied from, ``float32[sample, lead]``."""
+        return baseline_signal(self.baseline, self.model_input, self._filled_by or segmentation)
+
     def _game(self, segmentation: Segmentation) -> LocalGame | None:
         """The local engine on this segmentation, where it can be used."""
         part = self.engine.part
@@ -246,7 +272,7 @@ class MaskedModel:
         prefix = _prefix(segmentation)
         if prefix not in self._memo.games:
             short = layout_of(part.local, segmentation.edges).span > MAX_SPAN
-            baseline = baseline_signal(self.baseline, self.model_input, segmentation)
+            baseline = self._filler(segmentation)
             self._memo.games[prefix] = (
                 None
                 if short
@@ -315,7 +341,7 @@ class MaskedModel:
     def _predicted(self, keep: BoolArray, segmentation: Segmentation) -> Float32Array:
         """``float32[n, class]`` of coalitions in the model's lead order, through whole passes."""
         values = self.model_input.values
-        baseline = baseline_signal(self.baseline, self.model_input, segmentation)
+        baseline = self._filler(segmentation)
         masking = Masking(values, baseline, segmentation.edges)
         if self.lead_group == "independent":
             return self.classifier.predict(self._follow(masking.signals(keep), values))

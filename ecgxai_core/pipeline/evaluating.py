@@ -8,7 +8,7 @@ nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.disturb import Disturbed, gained, noisy, shifted
 from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.games.links import to_link
 from ecgxai_core.metrics import score_columns
 from ecgxai_core.metrics.base import Map
 from ecgxai_core.metrics.complexity import complexity
@@ -33,8 +34,8 @@ from ecgxai_core.models.keras_classifier import KerasClassifier
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.models.randomised import randomised
-from ecgxai_core.params import Profile
-from ecgxai_core.pipeline.explanation import Explained, explained
+from ecgxai_core.params import ExplainParams, Profile
+from ecgxai_core.pipeline.explanation import Explained, explained, target_of
 from ecgxai_core.pipeline.judging import beats_of, expected, game_of
 from ecgxai_core.pipeline.keys import cache_key
 from ecgxai_core.pipeline.lazy import LazyClassifier
@@ -236,11 +237,7 @@ def _scores(
     curves, more = faithfulness(maps, game, whole, params), removal(maps, game, whole, params)
     imputing: dict[str, tuple[Score, ...]] = {}
     if depth.road:
-        column = classifier.classes.index(target)
-
-        def predict(values: Float32Array) -> FloatArray:
-            return classifier.predict(values)[:, column].astype(np.float64)
-
+        predict = _value(classifier, target, profile.explain)
         given = prepare(record, classifier.manifest, start_sec)
         imputing = road(maps, predict, given, whole, params)
     found = {}
@@ -258,6 +255,23 @@ def _scores(
             scores += localisation(rasterise(item, raster), mask, params.precision_k, "truth")
         found[name] = scores
     return found
+
+
+def _value(
+    classifier: Classifier, target: str, params: ExplainParams
+) -> Callable[[Float32Array], FloatArray]:
+    """What was explained, of model inputs: the probability, or that against another class."""
+    column = classifier.classes.index(target)
+    if params.against is None:
+        return lambda values: classifier.predict(values)[:, column].astype(np.float64)
+    other = classifier.classes.index(target_of(params.against, classifier))
+
+    def against(values: Float32Array) -> FloatArray:
+        both = classifier.predict(values)[:, [column, other]].astype(np.float64)
+        logits = to_link(both, "logit")
+        return np.asarray(1.0 / (1.0 + np.exp(logits[:, 1] - logits[:, 0])), dtype=np.float64)
+
+    return against
 
 
 def _disturbed(record: Record, depth: Depth, seed: int) -> list[Disturbed]:

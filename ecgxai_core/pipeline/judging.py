@@ -13,7 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ecgxai_core.beats import heart_rate, r_peaks
-from ecgxai_core.diagnoses import Diagnosis
+from ecgxai_core.diagnoses import Diagnosis, find_diagnosis
+from ecgxai_core.explain import segmentation_of
+from ecgxai_core.games.baselines import BY_SEGMENT
+from ecgxai_core.games.contrast import ContrastModel, game_for
 from ecgxai_core.games.leads import evidence_leads
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.metrics.faithfulness import Curves
@@ -21,6 +24,7 @@ from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.params import EvaluationParams, ExplainParams
+from ecgxai_core.pipeline.explanation import target_of
 from ecgxai_core.segments import segment
 from ecgxai_core.store.envelope import Entry
 from ecgxai_core.store.values import value_of
@@ -89,15 +93,20 @@ def game_of(
     target: str,
     params: ExplainParams,
     start_sec: float | None = None,
-) -> tuple[MaskedModel, Segmentation]:
-    """The model with cells masked, and one segment over all that it saw of the record.
+) -> tuple[MaskedModel | ContrastModel, Segmentation]:
+    """The game that maps are judged by, and one segment over all that the model saw of the record.
 
-    ``params`` say what replaces a masked cell, and by which engine games are played.
+    It is the one that explanations with these parameters play: the same value (of the target, or
+    of the target against another class), baseline, engine and leads. A baseline that depends on
+    how time is cut fills cells as the explanation did, whatever grid a metric asks on.
     """
     model_input = prepare(record, classifier.manifest, start_sec)
-    model = MaskedModel(
-        classifier, model_input, target, params.baseline, params.engine, params.lead_group
-    )
+    if params.against is not None:
+        params = params.updated(against=target_of(params.against, classifier))
+    filled_by = None
+    if params.baseline in BY_SEGMENT:
+        filled_by = segmentation_of(record, model_input, params, find_diagnosis(target))
+    model = game_for(classifier, model_input, target, params, params.lead_group, filled_by)
     whole = segment(model_input, ExplainParams(), model_input.values.shape[0] / model_input.fs)
     return model, whole
 

@@ -17,7 +17,6 @@ import numpy as np
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import ExplanationError, ParameterError
 from ecgxai_core.fusion import view
-from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.metrics.faithfulness import faithfulness
 from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.metrics.stability import stability
@@ -28,7 +27,7 @@ from ecgxai_core.pipeline.judging import Beats, beats_of, game_of
 from ecgxai_core.pipeline.prediction import Progress, no_progress
 from ecgxai_core.pipeline.shaking import Shaken, cached_shaken
 from ecgxai_core.store.cache import Store
-from ecgxai_core.types import Attribution, FloatArray, FusedMap, Record, Score, Segmentation
+from ecgxai_core.types import Attribution, FloatArray, FusedMap, Record, Score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -333,8 +332,6 @@ def _gains(
     case: Case, maps: Mapping[str, Map], profile: Profile, classifier: Classifier
 ) -> Iterator[tuple[int, float]]:
     """Deletion gain of every map; all maps share the random orders."""
-    model: MaskedModel
-    whole: Segmentation
     model, whole = game_of(case.record, classifier, case.target, profile.explain, case.start_sec)
     judged = faithfulness(maps, model, whole, profile.evaluation)
     for place, result in judged.items():

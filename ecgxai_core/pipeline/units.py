@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ecgxai_core.diagnoses import find_diagnosis, term_of
 from ecgxai_core.errors import EcgXaiError, ExplanationError
+from ecgxai_core.games.contrast import ContrastModel
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.metrics import score_columns
 from ecgxai_core.metrics.complexity import complexity
@@ -230,7 +231,7 @@ def _evaluation(
     target: str,
     maps: Mapping[str, Map],
     beats: Beats,
-    model: MaskedModel,
+    model: MaskedModel | ContrastModel,
     whole: Segmentation,
     profile: Profile,
 ) -> tuple[list[Row], dict[str, Curves]]:
