@@ -85,7 +85,7 @@ def judged_leads(item: Map) -> tuple[str, ...]:
     """
     if not independent(item):
         return item.leads
-    seen = item.explored.any(axis=1)
+    seen = np.any(item.explored, axis=1).tolist()
     return tuple(
         lead
         for lead, known in zip(item.leads, seen, strict=True)
