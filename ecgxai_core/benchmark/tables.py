@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ def summary_table(scores: pd.DataFrame, by: Sequence[str], metrics: Sequence[str
     """A row a group: how many records, and mean with 95 % interval (BCa) of every metric.
 
     Groups stand in the order of falling mean of the first metric. Undefined values are left out of
-    a mean and counted in ``n``.
+    a mean and counted in ``n``; ``<metric>_n`` are the records with a value.
     """
     import pandas as pd
 
@@ -40,6 +40,7 @@ def summary_table(scores: pd.DataFrame, by: Sequence[str], metrics: Sequence[str
                 metric: float(values.mean()) if len(values) else float("nan"),
                 f"{metric}_low": interval.low,
                 f"{metric}_high": interval.high,
+                f"{metric}_n": len(values),
             }
         rows.append({**row, "n": len(group)})
     table = pd.DataFrame(rows)
@@ -54,13 +55,15 @@ def markdown(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> 
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in table.to_dict("records"):
         cells = [str(row[name]) for name in by]
-        cells += [_cell(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in metrics]
+        cells += [_cell(row, metric) for metric in metrics]
         lines.append(f"| {' | '.join([*cells, str(row['n'])])} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(mean: float, low: float, high: float) -> str:
-    """Mean and interval; nothing where it is undefined, no interval where there is but one."""
-    if not np.isfinite(mean):
+def _cell(row: Mapping[Any, Any], metric: str) -> str:
+    """Mean, interval, and n where some records have no value; nothing where none has."""
+    mean, low, high, n = (row[f"{metric}{tail}"] for tail in ("", "_low", "_high", "_n"))
+    if n == 0:
         return ""
-    return f"{mean:.3f} ({low:.3f} to {high:.3f})" if np.isfinite(low) else f"{mean:.3f}"
+    shown = f"{mean:.3f} ({low:.3f} to {high:.3f})" if np.isfinite(low) else f"{mean:.3f}"
+    return shown if n == row["n"] else f"{shown}, n = {n}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import wfdb
 
 from ecgxai_core.benchmark.ludb import _scores, ludb_benchmark, marked_waves
+from ecgxai_core.benchmark.tables import markdown, summary_table
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import RecordError
 from ecgxai_core.settings import default_model
@@ -69,6 +71,18 @@ def test_evidence_on_a_wave_is_told_from_evidence_elsewhere(header):
     assert late["t"] > 4
     assert late["attauc"] < 0.5 == level["attauc"]
     assert all(level[kind] == pytest.approx(1) for kind in ("p", "qrs", "t", "between"))
+
+
+def test_a_mean_of_fewer_records_says_so():
+    scores = pd.DataFrame(
+        {"diagnosis": "all", "method": ["a", "a", "b", "b"], "m": [0.2, 0.4, 0.5, np.nan]}
+    )
+    table = summary_table(scores, ("diagnosis", "method"), ["m"])
+    assert table["m_n"].tolist() == [1, 2]
+    rows = markdown(table, ("diagnosis", "method"), ["m"]).splitlines()[2:]
+    assert rows[0] == "| all | b | 0.500, n = 1 | 2 |"
+    assert rows[1].startswith("| all | a | 0.300 (")
+    assert rows[1].endswith(") | 2 |")
 
 
 @pytest.mark.data
