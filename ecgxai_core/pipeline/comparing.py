@@ -62,8 +62,9 @@ class Paired:
     """Two methods on the same records.
 
     ``frame`` has ``target_name``, ``record``, a column named like each method and ``difference``
-    (other minus one). ``n`` records have both values; ``mean`` and ``interval`` are of the
-    difference; ``higher``, ``lower``, ``equal`` count records.
+    (other minus one), a row a target and record. ``n`` records have both values; ``mean`` and
+    ``interval`` are of the records' differences, each averaged over its targets, which are not
+    independent; ``higher``, ``lower``, ``equal`` count records.
     """
 
     frame: pd.DataFrame
@@ -112,7 +113,7 @@ def paired(
         .dropna()
     )
     wide["difference"] = wide[other] - wide[one]
-    values = wide["difference"].to_numpy(np.float64)
+    values = wide["difference"].groupby("record").mean().to_numpy(np.float64)
     interval = bootstrap_mean(
         values,
         confidence=params.confidence,

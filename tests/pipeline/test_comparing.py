@@ -66,6 +66,19 @@ def test_pairs_are_formed_by_record_and_undefined_ones_left_out():
     assert swapped.mean == pytest.approx(-found.mean)
 
 
+def test_targets_of_one_record_are_one_record():
+    """The same record under three targets counts once, by its mean difference."""
+    frame = runs()
+    again = [frame.assign(target=f"also {i}", target_name=f"also {i}") for i in range(2)]
+    again[1]["m"] += np.where(again[1]["method"] == "fused", 0.3, 0.0)
+    found = paired(pd.concat([frame, *again]), "m", "lime", "fused", PARAMS)
+    assert len(found.frame) == 6
+    assert (found.n, found.higher, found.lower) == (2, 1, 0)  # y: -0.1, -0.1, +0.2, rounding aside
+    assert found.equal == 1
+    assert found.mean == pytest.approx(np.mean([0.2 + 0.1, -0.1 + 0.1]))
+    assert found.interval.low >= 0
+
+
 @pytest.mark.parametrize(("metric", "other"), [("m", "nobody"), ("nothing", "fused")])
 def test_unknown_names_are_refused(metric, other):
     with pytest.raises(ParameterError, match="there is no"):
