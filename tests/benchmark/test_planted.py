@@ -84,4 +84,4 @@ def test_tables_count_and_bound():
     assert table["n"].tolist() == [9, 9]
     low, high = table["score_low"][1], table["score_high"][1]
     assert 2 < low < 4 < high < 6
-    assert "| b | 5.000 (5.000 to 5.000) | 9 |" in markdown(table, ("method",), ("score",))
+    assert "| b | 5.000 (5.000 to 5.000), n = 8 | 9 |" in markdown(table, ("method",), ("score",))
