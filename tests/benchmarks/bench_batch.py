@@ -33,13 +33,18 @@ Work = Callable[[Record, Any, Profile, Store], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. ``memory_mb``: largest memory of the process after n records."""
+    """One line of the table.
+
+    ``cpu``: seconds of all cores together, which hardly change with what else runs; ``memory_mb``:
+    largest memory of the process after n records.
+    """
 
     model: str
     what: str
     how: str
     records: int
     seconds: float
+    cpu: float
     memory_mb: dict[int, int]
 
     @property
@@ -91,27 +96,27 @@ def measured(name: str, path: Path, records: list[Record], some: int, generic: i
         for how, (chosen, count) in settings(every, some, generic).items():
             row = Row(name, what, how, count, *_timed(work, classifier, records[:count], chosen))
             rows.append(row)
-            print(f"{name}: {what}, {how}: {count} records, {row.each:.2f} s each, "
-                  f"{60 / row.each:.1f} a minute, MB {row.memory_mb}", flush=True)  # fmt: skip
+            told = f"{count} records, {row.each:.2f} s each ({row.cpu / count:.2f} of cores)"
+            print(f"{name}: {what}, {how}: {told}, MB {row.memory_mb}", flush=True)
     return rows
 
 
 def _timed(
     work: Work, classifier: Any, records: list[Record], chosen: Profile
-) -> tuple[float, dict[int, int]]:
-    """Seconds of all records, and the largest memory after some of them."""
+) -> tuple[float, float, dict[int, int]]:
+    """Seconds of all records, of the clock and of the cores, and memory after some of them."""
     memory: dict[int, int] = {}
     if chosen.explain.engine == "auto":  # crops are compiled, whole passes are already
         with _fresh_store() as store:
             work(records[-1], classifier, chosen, store)
     with _fresh_store() as store:
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         for n, record in enumerate(records, start=1):
             work(record, classifier, chosen, store)
             if n in {1, 5, 10, 20, len(records)}:
                 memory[n] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        seconds = time.perf_counter() - begun
-    return seconds, memory
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
+    return seconds, cpu, memory
 
 
 @contextmanager
@@ -123,13 +128,23 @@ def _fresh_store() -> Iterator[Store]:
 
 
 def _table(rows: list[Row]) -> str:
-    head = ("model", "what", "how", "records", "seconds each", "times as fast as published")
+    head = (
+        "model",
+        "what",
+        "how",
+        "records",
+        "seconds each",
+        "cpu seconds each",
+        "published / this",
+    )
     lines = [head, ("---",) * len(head)]
-    slow = {(r.model, r.what): r.each for r in rows if r.how.endswith("published settings")}
+    slow = {(r.model, r.what): r for r in rows if r.how.endswith("published settings")}
     for row in rows:
-        times = f"{slow[row.model, row.what] / row.each:.1f}"
-        cells = (row.model, row.what, row.how, str(row.records), f"{row.each:.2f}", times)
-        lines.append(cells)
+        cells = [row.model, row.what, row.how, str(row.records), f"{row.each:.2f}"]
+        cells.append(f"{row.cpu / row.records:.2f}")
+        other = slow.get((row.model, row.what))
+        times = "" if other is None else f"{other.cpu / other.records * row.records / row.cpu:.1f}"
+        lines.append((*cells, times))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

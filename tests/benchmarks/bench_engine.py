@@ -41,12 +41,16 @@ FIVE = HALF.updated(top_events=5)
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; ``error`` is relative to the exact values, ``top5`` Jaccard."""
+    """One line of the table; ``error`` is relative to the exact values, ``top5`` Jaccard.
+
+    ``cpu`` are seconds of all cores together: they hardly change with what else runs.
+    """
 
     model: str
     what: str
     how: str
     seconds: float
+    cpu: float
     passes: float
     error: float | None = None
     top5: float | None = None
@@ -74,16 +78,17 @@ class Bench:
         self, what: str, how: str, run: Callable[[], tuple[Any, float]], exact: Any = None
     ) -> Any:
         """Time ``run`` once, after what it compiles has been compiled."""
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         found, passes = run()
-        seconds = time.perf_counter() - begun
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
         error = top = None
         if exact is not None:
             error = float(np.abs(found - exact).sum() / np.abs(exact).sum())
             top = _jaccard(found, exact)
-        self.rows.append(Row(self.name, what, how, seconds, passes, error, top))
-        print(f"{self.name:10} {what:28} {how:34} {seconds:9.3f} s {passes:9.1f} passes"
-              + ("" if error is None else f"  error {error:.2g}, top five {top:.2f}"))  # fmt: skip
+        self.rows.append(Row(self.name, what, how, seconds, cpu, passes, error, top))
+        spent = f"{seconds:9.3f} s {cpu:9.3f} of cores {passes:9.1f} passes"
+        how_far = "" if exact is None else f"  error {error:.2g}, top five {top:.2f}"
+        print(f"{self.name:10} {what:28} {how:34} {spent}{how_far}", flush=True)
         return found
 
     # ---- the games -----------------------------------------------------------------------------
@@ -290,13 +295,14 @@ def _benches(data: Path, models: list[str]) -> Iterator[Bench]:
 
 
 def _table(rows: list[Row]) -> str:
-    head = ("model", "what", "how", "seconds", "passes", "error", "top five")
+    head = ("model", "what", "how", "seconds", "cpu seconds", "passes", "error", "top five")
     lines = [head, ("---",) * len(head)]
     for row in rows:
         passes = "" if np.isnan(row.passes) else f"{row.passes:.1f}"
         error = "" if row.error is None else f"{row.error:.1%}"
         top = "" if row.top5 is None else f"{row.top5:.2f}"
-        lines.append((row.model, row.what, row.how, f"{row.seconds:.3f}", passes, error, top))
+        spent = f"{row.seconds:.3f}", f"{row.cpu:.3f}"
+        lines.append((row.model, row.what, row.how, *spent, passes, error, top))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -307,6 +313,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench_engine"))
     parser.add_argument("--coalitions", type=int, default=2000)
     parser.add_argument("--model", nargs="+", default=["default", "reference"])
+    parser.add_argument("--growth", nargs="*", default=["default"], help="models whose growth")
     chosen = parser.parse_args()
     rows: list[Row] = []
     facts: dict[str, Any] = {}
@@ -316,7 +323,8 @@ def main() -> None:
             facts[f"{bench.name}: self-check error"] = bench.check
             facts[f"{bench.name}: difference to 4096 whole passes"] = bench.exhaustive()
             bench.maps()
-            bench.growth(Path(folder))
+            if bench.name in chosen.growth:
+                bench.growth(Path(folder))
             rows += bench.rows
             _written(chosen.out, rows, facts)
     for name, value in facts.items():
