@@ -28,11 +28,12 @@ log = logging.getLogger(__name__)
 
 TYPICAL_SIZE = {"mV": 1.0, "uV": 1000.0, "adc": 1000.0}
 ROUNDING = 1e-5
-BATCH = 16
-"""Records of one forward pass. Another number may choose other kernels, and change last digits."""
+BATCH = 4
+"""Records of one forward pass: one record alone does not cost many, and many hardly cost more each
+than in larger batches. Another number may choose other kernels, and change last digits."""
 
-SINGLY = 4
-"""Up to this part of a batch goes row by row rather than filled up with zeros."""
+PROBES = 8
+"""Different rows with which a model is tried when it is loaded."""
 
 
 class KerasClassifier:
@@ -71,7 +72,6 @@ class KerasClassifier:
         fixed = structure.inputs[0][0]  # some models are saved for one batch size only
         self.batch_size = BATCH if fixed is None else fixed
         self._forward = self._compiled((output_index,))
-        self._single: Any = None
         self._attention: Any = None
         self._masked: dict[int, Any] = {}
         self._local: LocalNetwork | NotLocal | None = None
@@ -105,14 +105,14 @@ class KerasClassifier:
         ModelError
             Another shape than the model's, or a result that is no probability.
         """
-        (raw,) = self._raw(values)
+        (raw,) = self._run(self._forward, values)
         return self._as_probabilities(raw)
 
     def predict_masked(self, masking: Masking, keep: BoolArray) -> Float32Array:
         """Probabilities of masked records, which are made on the device.
 
         The same bytes as ``predict(masking.signals(keep))``: checked at first use, and done that
-        way where the check fails, and for the few rows that go singly.
+        way where the check fails.
 
         Parameters
         ----------
@@ -125,15 +125,10 @@ class KerasClassifier:
         -------
         ``float32[n, class]``, in [0, 1].
         """
-        rest = len(keep) % self.batch_size
-        split = len(keep) - (rest if rest <= self.batch_size // SINGLY else 0)
-        forward = self._masked_graph(masking.n_segments) if split else None
-        if forward is None:
+        forward = self._masked_graph(masking.n_segments)
+        if forward is None or not len(keep):
             return self.predict(masking.signals(keep))
-        parts = [self._as_probabilities(self._run_masked(forward, masking, keep[:split]))]
-        if split < len(keep):
-            parts.append(self.predict(masking.signals(keep[split:])))
-        return np.concatenate(parts)
+        return self._as_probabilities(self._run_masked(forward, masking, keep))
 
     def _as_probabilities(self, raw: Float32Array) -> Float32Array:
         probabilities = calibrated(raw, self.manifest, self.is_softmax)
@@ -164,27 +159,6 @@ class KerasClassifier:
             return self._local
 
     # ---- inside ------------------------------------------------------------------------------
-
-    def _raw(self, values: Float32Array) -> list[Float32Array]:
-        """Outputs of all rows; a few rows go singly where that gives the same bytes."""
-        rest = len(values) % self.batch_size
-        if not 0 < rest <= self.batch_size // SINGLY or self._single is False:
-            return self._run(self._forward, values)
-        if self._single is None:
-            self._single = self._same_singly()
-            return self._raw(values)
-        whole = values[: len(values) - rest]
-        parts = [*(self._run(self._forward, whole) if len(whole) else [])]
-        parts += self._run(self._single, values[len(whole) :], rows=1)
-        return [np.concatenate(parts)]
-
-    def _same_singly(self) -> Any:
-        """A graph for one row, if it gives the bytes of a full batch; else ``False``."""
-        single = self._compiled((self.output_index,), rows=1)
-        noise = self._probe_batch()[: (self.batch_size + 1) // 2]  # the rest is the same mirrored
-        (alone,) = self._run(single, noise, rows=1)
-        (together,) = self._run(self._forward, noise)
-        return single if alone.tobytes() == together.tobytes() else False
 
     def _cut(self) -> LocalNetwork | NotLocal:
         found = locality(self.keras_model, self.manifest.samples)
@@ -248,22 +222,21 @@ class KerasClassifier:
 
     def _same_masked(self, graph: Any) -> bool:
         """Whether masking on the device gives the bytes of masking before it."""
-        values = self._probe_batch()[(self.batch_size - 1) // 2]
+        values = self._probe_rows()[-1]
         edges = np.array([0, len(values) // 3, len(values)], dtype=np.int64)
         masking = Masking(values, np.ascontiguousarray(values[::-1]), edges)
         rng = np.random.default_rng(content_seed("masked", self.digest))
-        keep = rng.random((self.batch_size, values.shape[1], 2)) < 0.5
+        keep = rng.random((PROBES, values.shape[1], 2)) < 0.5
         on_device = self._run_masked(graph, masking, keep)
         (before,) = self._run(self._forward, masking.signals(keep))
         return on_device.tobytes() == before.tobytes()
 
-    def _compiled(self, outputs: tuple[int, ...], rows: int | None = None) -> Any:
+    def _compiled(self, outputs: tuple[int, ...]) -> Any:
         """One graph of fixed shape that returns the chosen outputs."""
         keras = import_keras()
         import tensorflow as tf
 
-        size = rows or self.batch_size
-        shape = (size, self.manifest.samples, len(self.manifest.leads))
+        shape = (self.batch_size, self.manifest.samples, len(self.manifest.leads))
 
         def forward(batch: Any) -> Any:
             results = keras.tree.flatten(self.keras_model(batch, training=False))
@@ -272,13 +245,11 @@ class KerasClassifier:
         signature = [tf.TensorSpec(shape, tf.float32)]
         return tf.function(forward, input_signature=signature, autograph=False)
 
-    def _run(
-        self, function: Any, values: Float32Array, rows: int | None = None
-    ) -> list[Float32Array]:
+    def _run(self, function: Any, values: Float32Array) -> list[Float32Array]:
         """All rows through a compiled graph, a full batch at a time."""
         import tensorflow as tf
 
-        size = rows or self.batch_size
+        size = self.batch_size
         shape = (self.manifest.samples, len(self.manifest.leads))
         if values.ndim != 3 or values.shape[1:] != shape or values.dtype != np.float32:
             raise ModelError(
@@ -299,13 +270,16 @@ class KerasClassifier:
     def _probe(self) -> None:
         """Run the model on a flat line and on noise, and look at what comes out.
 
-        Each row stands in two places. Rows that differ mean a model that is random, which is
+        Each row stands in three places. Rows that differ mean a model that is random, which is
         refused, or results that depend on the place in the batch: then records go one by one.
         """
-        batch = self._probe_batch()
+        rows = self._probe_rows()
+        batch = np.concatenate([rows, rows[::-1], np.roll(rows, 1, axis=0)])
         first = self._predict_probe(batch)
-        differ = first.tobytes() != first[::-1].tobytes()
-        if not differ and self.batch_size > 2:
+        plain, mirrored, rolled = np.split(first, 3)
+        placed = (mirrored[::-1].tobytes(), np.roll(rolled, -1, axis=0).tobytes())
+        differ = set(placed) != {plain.tobytes()}
+        if not differ and len({row.tobytes() for row in plain}) > 1:
             return
         if self._predict_probe(batch).tobytes() != first.tobytes():
             raise ModelError(
@@ -330,22 +304,20 @@ class KerasClassifier:
         self.batch_size = 1
         self._forward = self._compiled((self.output_index,))
 
-    def _probe_batch(self) -> Float32Array:
-        """A full batch that reads the same from both ends: a flat line, then noise of many sizes.
+    def _probe_rows(self) -> Float32Array:
+        """A flat line, then noise of many sizes, ``float32[row, sample, lead]``.
 
         Different rows, because one may round alike in every place by chance.
         """
         size = TYPICAL_SIZE[self.manifest.units]
         if self.manifest.normalisation.kind != "none":
             size = 1.0
-        half = (self.batch_size + 1) // 2
-        shape = (half, self.manifest.samples, len(self.manifest.leads))
+        shape = (PROBES, self.manifest.samples, len(self.manifest.leads))
         rng = np.random.default_rng(content_seed("probe", self.digest))
-        sizes = size * np.geomspace(0.1, 2.0, half)[:, None, None]
+        sizes = size * np.geomspace(0.1, 2.0, PROBES)[:, None, None]
         rows = (sizes * rng.standard_normal(shape)).astype(np.float32)
-        if half > 1:
-            rows[0] = 0
-        return np.concatenate([rows, rows[: self.batch_size // 2][::-1]])
+        rows[0] = 0
+        return rows
 
     def _predict_probe(self, batch: Float32Array) -> Float32Array:
         try:

@@ -70,7 +70,7 @@ def test_a_network_whose_sums_depend_on_the_place_gives_the_same_bytes_too(
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_few_rows_give_the_bytes_of_many(saved: Save, seed: int) -> None:
-    """Whether few rows go singly is decided by bytes; another file asks with other noise."""
+    """Last digits of single rows differ from those of batches on some processors, if rarely."""
     loaded = load_classifier(saved(residual_network(), source=f"model {seed}"))
     values = rows(48, seed)
     whole = loaded.predict(values)

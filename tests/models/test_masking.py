@@ -55,7 +55,7 @@ def test_the_same_bytes_on_the_device(classifier: KerasClassifier, n: int) -> No
     expected = classifier.predict(given.signals(keep))
     assert classifier.predict_masked(given, keep).tobytes() == expected.tobytes()
     graphs = [graph for graph in classifier._masked.values() if graph is not None]
-    assert len(graphs) == (n > classifier.batch_size // 4), "the device was really used"
+    assert len(graphs) == 1, "the device was really used"
 
 
 @pytest.mark.parametrize("n_segments", [1, 3, 4, 7, 8, 31, 32])
