@@ -23,6 +23,7 @@ from ecgxai_core.report.card_tables import (
     loud_baselines,
     map_title,
     own_maps,
+    sight_facts,
     verdict_table,
 )
 
@@ -183,22 +184,8 @@ def _tests(card: ReportCard) -> None:
 
 
 def _sight(card: ReportCard) -> None:
-    model = card.model
-    checked = "not checked" if model.error is None else f"{model.error:.1g} in probability"
-    facts = {
-        "Input": f"{model.seconds:g} s at {model.fs:g} Hz, {len(model.leads)} leads",
-        "Output": f"{len(model.classes)} classes, as {model.output}",
-        "Sight": model.sight or "not read from its graph",
-        "Masked records": {"local": "put together exactly from pieces"}.get(
-            model.engine, "each goes through the whole model"
-        ),
-        "Why not exactly": model.reason,
-        "Largest error of that, where it was checked": checked,
-        "Source": model.source,
-    }
-    for name, value in facts.items():
-        if value:
-            st.markdown(f"**{name}**: {escaped(value)}")
+    for name, value in sight_facts(card).items():
+        st.markdown(f"**{name.capitalize()}**: {escaped(value)}")
     st.caption(
         "A model cannot use what it cannot see: evidence in a rhythm needs a sight of more than "
         "one RR interval."
@@ -206,7 +193,9 @@ def _sight(card: ReportCard) -> None:
 
 
 def _baselines(card: ReportCard) -> None:
-    used, loud = loud_baselines(card)
+    kind, rows = loud_baselines(card)
+    used = kind.replace("_", " ")
+    loud = [f"{target_name(row.code)} ({row.mean:.2f})" for row in rows]
     if loud:
         text = (
             f"With everything masked (baseline {used}) the model already finds, at or over the "
@@ -216,12 +205,12 @@ def _baselines(card: ReportCard) -> None:
         st.warning(escaped(text))
     else:
         st.markdown(escaped(f"The baseline in use ({used}) gets no diagnosis on most records."))
-    rows = baseline_table(card)
+    table = baseline_table(card)
     bars = st.column_config.ProgressColumn(**_SHARE)
     frame.table(
-        rows, "card-baselines", "report_card_baselines.csv",
+        table, "card-baselines", "report_card_baselines.csv",
         hint="Mean probability over the records; intact = nothing is masked.",
-        column_config=dict.fromkeys([n for n in rows if n not in ("class", "code")], bars),
+        column_config=dict.fromkeys([n for n in table if n not in ("class", "code")], bars),
     )  # fmt: skip
     st.caption(
         "No baseline is neutral: a map explains the difference between the record and its baseline."

@@ -20,6 +20,7 @@ from ecgxai_core.pipeline.card_rules import (
 )
 from ecgxai_core.pipeline.report_card import REFERENCE_MAPS, BaselineRow, ReportCard
 from ecgxai_core.report import html
+from ecgxai_core.report.card_tables import loud_baselines, own_maps, sight_facts
 from ecgxai_core.report.commands import card_command
 from ecgxai_core.report.record import class_name, method_title
 
@@ -35,10 +36,6 @@ td.shade, th.shade { text-align: right; padding: .3rem .5rem; }
 td.test { min-width: 9rem; font-weight: 600; }
 @media (prefers-color-scheme: dark) { .pass b { color: #6fd39a; } .fail b { color: #ff9d90; } }
 </style>""")
-_WORDS = {
-    "local": "exact local engine (games are played to the end by formula where they can be)",
-    "whole": "whole forward passes",
-}
 
 
 def card_html(card: ReportCard) -> str:
@@ -83,7 +80,7 @@ def _overview(card: ReportCard) -> list[html.Html]:
 
 
 def _tests(card: ReportCard) -> list[html.Html]:
-    own = [name for name in card.maps if name not in REFERENCE_MAPS]
+    own = own_maps(card)
     references = [name for name in card.maps if name in REFERENCE_MAPS]
     together = [verdict for verdict in card.verdicts if not verdict.target]
     confidence = float(card.request["profile"]["evaluation"]["confidence"])
@@ -175,19 +172,8 @@ def _table(
 
 
 def _sight(card: ReportCard) -> list[html.Html]:
-    model = card.model
-    error = "not checked" if model.error is None else f"{model.error:.1g} in probability"
-    facts = {
-        "input": f"{model.seconds:g} s at {model.fs:g} Hz, leads {', '.join(model.leads)}",
-        "output": f"{len(model.classes)} classes, as {model.output}",
-        "sight": model.sight or "not read from its graph",
-        "games are played by": _WORDS.get(model.engine, model.engine),
-        "why not exactly": model.reason,
-        "self-check": error,
-        "source": model.source,
-    }
     return [
-        html.definitions({name: value for name, value in facts.items() if value}),
+        html.definitions(sight_facts(card)),
         html.paragraph(
             "A model cannot use what it cannot see: evidence in a rhythm, for example, needs a "
             "sight of more than one RR interval. The self-check compares the exact engine with the "
@@ -198,7 +184,7 @@ def _sight(card: ReportCard) -> list[html.Html]:
 
 
 def _baselines(card: ReportCard) -> list[html.Html]:
-    used = str(card.request["profile"]["explain"]["baseline"])
+    used, loud_rows = loud_baselines(card)
     found = {(row.code, row.baseline): row for row in card.baselines}
     kinds = (INTACT, *BASELINES)
     rows = [
@@ -211,8 +197,7 @@ def _baselines(card: ReportCard) -> list[html.Html]:
     names = [f"{kind.replace('_', ' ')}{' (used)' if kind == used else ''}" for kind in kinds]
     loud = [
         f"{class_name(row.code)} on {row.baseline.replace('_', ' ')} ({row.mean:.2f})"
-        for row in card.baselines
-        if row.baseline == used and row.said_yes >= 0.5
+        for row in loud_rows
     ]
     said = (
         f"The baseline in use already gets: {'; '.join(loud)}. Little is left to explain for it, "
@@ -241,7 +226,7 @@ def _baseline_cell(row: BaselineRow) -> html.Html:
 
 
 def _evidence(card: ReportCard) -> list[html.Html]:
-    own = [name for name in card.maps if name not in REFERENCE_MAPS]
+    own = own_maps(card)
     first = "fused" if "fused" in own else own[0]
     parts = [
         html.paragraph(

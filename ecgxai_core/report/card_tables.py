@@ -9,7 +9,7 @@ from ecgxai_core.diagnoses import term_of
 from ecgxai_core.games.baseline_audit import INTACT
 from ecgxai_core.games.baselines import BASELINES
 from ecgxai_core.pipeline.card_rules import FAIL, LEAST_RECORDS, PASS, TESTS, Verdict
-from ecgxai_core.pipeline.report_card import REFERENCE_MAPS, ReportCard
+from ecgxai_core.pipeline.report_card import REFERENCE_MAPS, BaselineRow, ReportCard
 from ecgxai_core.report.html import number
 from ecgxai_core.report.record import method_title
 
@@ -23,8 +23,14 @@ __all__ = [
     "loud_baselines",
     "map_title",
     "own_maps",
+    "sight_facts",
     "verdict_table",
 ]
+
+_PLAYED = {
+    "local": "exact local engine (games are played to the end by formula where they can be)",
+    "whole": "whole forward passes",
+}
 
 
 def own_maps(card: ReportCard) -> tuple[str, ...]:
@@ -100,6 +106,22 @@ def _why(verdict: Verdict) -> str:
     return f"interval {interval} {where} {test.kind} {test.border:g}"
 
 
+def sight_facts(card: ReportCard) -> dict[str, str]:
+    """What the model takes, gives and can see, and how its games are played."""
+    model = card.model
+    checked = "not checked" if model.error is None else f"{model.error:.1g} in probability"
+    facts = {
+        "input": f"{model.seconds:g} s at {model.fs:g} Hz, leads {', '.join(model.leads)}",
+        "output": f"{len(model.classes)} classes, as {model.output}",
+        "sight": model.sight or "not read from its graph",
+        "games are played by": _PLAYED.get(model.engine, model.engine),
+        "why not exactly": model.reason,
+        "self-check": checked,
+        "source": model.source,
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
 def baseline_table(card: ReportCard) -> pd.DataFrame:
     """Mean probability of every class (rows) on the records themselves and on every baseline."""
     import pandas as pd
@@ -115,11 +137,10 @@ def baseline_table(card: ReportCard) -> pd.DataFrame:
     )
 
 
-def loud_baselines(card: ReportCard) -> tuple[str, tuple[str, ...]]:
+def loud_baselines(card: ReportCard) -> tuple[str, tuple[BaselineRow, ...]]:
     """The baseline in use, and the classes that it gets on at least half of the records."""
     used = str(card.request["profile"]["explain"]["baseline"])
-    loud = [row for row in card.baselines if row.baseline == used and row.said_yes >= 0.5]
-    return used.replace("_", " "), tuple(f"{term_of(r.code).name} ({r.mean:.2f})" for r in loud)
+    return used, tuple(r for r in card.baselines if r.baseline == used and r.said_yes >= 0.5)
 
 
 def evidence_table(card: ReportCard, method: str, kind: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecgxai_core.settings import settings
+from tests.app.judged import environment
 from tests.small import write_data, write_model
 
 REPO = Path(__file__).resolve().parents[2]
@@ -46,6 +47,13 @@ def folders(
     yield use
     settings.cache_clear()
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def judged_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the dashboard finds records that are explained already; the folder of all of it."""
+    with environment(monkeypatch) as root:
+        yield root
 
 
 def open_page(name: str, *, navigation: bool = False, **query: str) -> AppTest:

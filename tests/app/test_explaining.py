@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -13,14 +11,10 @@ import pytest
 from app.explaining import used_by
 from ecgxai_core.explain import METHODS
 from ecgxai_core.params import ExplainParams
-from tests.app.judged import environment, opened, settled, texts
+from tests.app.judged import opened, settled, texts
 from tests.small import AF
 
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with environment(monkeypatch) as root:
-        yield root
+pytestmark = pytest.mark.usefixtures("judged_folders")
 
 
 def explain(**query: str):

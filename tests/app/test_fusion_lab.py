@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from ecgxai_core.params import FusionParams
 from tests.app.judged import environment, opened, settled, texts
 from tests.small import AF, SINUS
 
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with environment(monkeypatch) as root:
-        yield root
+pytestmark = pytest.mark.usefixtures("judged_folders")
 
 
 def lab(**query: str):

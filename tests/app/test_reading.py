@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +9,10 @@ import pytest
 
 from ecgxai_core.records.write import write_record
 from ecgxai_core.types import STANDARD_LEADS
-from tests.app.judged import environment, opened, texts
+from tests.app.judged import opened, texts
 from tests.small import AF, FS
 
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with environment(monkeypatch) as root:
-        yield root
+pytestmark = pytest.mark.usefixtures("judged_folders")
 
 
 def test_intervals_stand_over_the_paper_and_in_a_table():

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.app.judged import environment, opened, settled, texts
+from tests.app.judged import opened, settled, texts
 from tests.small import AF
 
 QUICK = {
@@ -15,10 +12,7 @@ QUICK = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with environment(monkeypatch) as root:
-        yield root
+pytestmark = pytest.mark.usefixtures("judged_folders")
 
 
 def section(**query: str):

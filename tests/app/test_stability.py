@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.app.judged import environment, finished_run, opened, settled, texts
+from tests.app.judged import finished_run, opened, settled, texts
 from tests.small import AF
 
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with environment(monkeypatch) as root:
-        yield root
+pytestmark = pytest.mark.usefixtures("judged_folders")
 
 
 def test_a_cached_experiment_is_shown_at_once():

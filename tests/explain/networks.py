@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ecgxai_core.explain import METHODS
 from ecgxai_core.models.keras_classifier import KerasClassifier
 from ecgxai_core.models.keras_runtime import import_keras
 from ecgxai_core.models.loading import load_classifier
@@ -102,3 +103,10 @@ def attentive() -> Any:
 
     options = Options(filters=(4, 6), kernels=((5,), (3, 3), (3, 3)), units=8)
     return build(Shape(SAMPLES, len(LEADS), len(CLASSES)), options)
+
+
+def of_every_method(folder: Path) -> dict[str, KerasClassifier]:
+    """For each method a network that it can explain; nearly all take the same."""
+    names = {"probability": "probability", "attention": ("temporal_attention", "lead_attention")}
+    plain = loaded(residual(), folder)
+    return dict.fromkeys(METHODS, plain) | {"attention": loaded(attentive(), folder, outputs=names)}

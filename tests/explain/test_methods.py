@@ -14,7 +14,7 @@ from ecgxai_core.params import ExplainParams, FusionParams
 from ecgxai_core.types import canonical_json
 from tests.analytic import TARGET as ANALYTIC_TARGET
 from tests.analytic import Analytic, record
-from tests.explain.networks import OTHER, TARGET, attentive, loaded, residual
+from tests.explain.networks import OTHER, TARGET, of_every_method
 
 PARAMS = ExplainParams(
     window_sec=0.25,
@@ -34,10 +34,7 @@ INSIDE = (
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    names = {"probability": "probability", "attention": ("temporal_attention", "lead_attention")}
-    folder = tmp_path_factory.mktemp("networks")
-    plain = loaded(residual(), folder)
-    return dict.fromkeys(METHODS, plain) | {"attention": loaded(attentive(), folder, outputs=names)}
+    return of_every_method(tmp_path_factory.mktemp("networks"))
 
 
 @pytest.mark.parametrize("method", list(METHODS))

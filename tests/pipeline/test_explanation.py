@@ -14,7 +14,7 @@ from ecgxai_core.store.cache import Store
 from ecgxai_core.store.envelope import encode
 from ecgxai_core.store.values import entry_of
 from tests.analytic import record
-from tests.explain.networks import OTHER, TARGET, attentive, loaded, residual
+from tests.explain.networks import OTHER, TARGET, of_every_method
 
 PARAMS = ExplainParams(
     window_sec=0.25, n_coalitions=64, n_lead_coalitions=16, top_events=8, n_permutations=2,
@@ -36,10 +36,7 @@ SHORT = record(1.8)
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    names = {"probability": "probability", "attention": ("temporal_attention", "lead_attention")}
-    folder = tmp_path_factory.mktemp("networks")
-    plain = loaded(residual(), folder)
-    return dict.fromkeys(METHODS, plain) | {"attention": loaded(attentive(), folder, outputs=names)}
+    return of_every_method(tmp_path_factory.mktemp("networks"))
 
 
 def matters(method: str) -> set[str]:
