@@ -154,17 +154,18 @@ def _coalitions(n_leads: int, n_segments: int, rng: np.random.Generator) -> Bool
 def _reach_differs(part: LocalPart, values: Float32Array) -> str:
     """Nudge single samples; only positions that should see them may change."""
     local = part.local
-    plain = part.features(values[None])[0]
-    if len(plain) != local.positions:
-        return f"has {len(plain)} positions where its graph says {local.positions}"
-    position = np.arange(local.positions)
-    for sample in (0, local.samples // 3, local.samples // 2 + 1, local.samples - 1):
-        nudged = values.copy()
-        nudged[sample] += 1 + np.abs(values).max()
-        changed = (part.features(nudged[None])[0] != plain).any(axis=1)
-        low = position * local.step + local.first
+    samples = (0, local.samples // 3, local.samples // 2 + 1, local.samples - 1)
+    nudged = np.repeat(values[None], len(samples), axis=0)
+    plain = part.features(nudged)
+    if plain.shape[1] != local.positions:
+        return f"has {plain.shape[1]} positions where its graph says {local.positions}"
+    for row, sample in enumerate(samples):
+        nudged[row, sample] += 1 + np.abs(values).max()
+    changed = (part.features(nudged) != plain).any(axis=2)  # row by row: places may differ in bits
+    low = np.arange(local.positions) * local.step + local.first
+    for row, sample in enumerate(samples):
         seen = (low <= sample) & (sample <= low + local.last - local.first)
-        if (changed & ~seen).any():
-            where = int(np.flatnonzero(changed & ~seen)[0])
+        if (changed[row] & ~seen).any():
+            where = int(np.flatnonzero(changed[row] & ~seen)[0])
             return f"position {where} sees sample {sample}, which its graph says it does not"
     return ""

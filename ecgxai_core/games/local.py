@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 
 from ecgxai_core.games.sums import SumGame
-from ecgxai_core.models.local_network import LinearHead
+from ecgxai_core.models.local_network import PATTERN_ROWS, LinearHead
 from ecgxai_core.models.locality import Locality
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
 
@@ -365,14 +365,16 @@ class LocalGame:
             on = (codes[:, None] >> (segments % span)) & 1 == 1
             keep = np.concatenate([on, np.ones((len(on), 1), dtype=np.bool_)], axis=1)
             table = np.zeros((len(layout.start), 2**span, len(self.network.is_max)))
-            for row in range(len(on)):  # one pattern at a time: features are large
-                kept = keep[row, self._segment][None, :, None]
-                signal = np.where(kept, self._values, self._baseline).astype(np.float32)
-                signal = self._followed(signal, slice(None))
-                sums = self._block_sums(self.network.features(signal)[0])
-                for block in range(len(layout.start)):
-                    seen = on[row, layout.first[block] : layout.last[block] + 1]
-                    table[block, int(seen @ (1 << np.arange(len(seen))))] = sums[block]
+            for begin in range(0, len(on), PATTERN_ROWS):  # features are large
+                rows = slice(begin, begin + PATTERN_ROWS)
+                kept = keep[rows][:, self._segment, None]
+                signals = np.where(kept, self._values, self._baseline).astype(np.float32)
+                features = self.network.features(self._followed(signals, slice(None)))
+                for pattern, found in zip(on[rows], features, strict=True):
+                    sums = self._block_sums(found)
+                    for block in range(len(layout.start)):
+                        seen = pattern[layout.first[block] : layout.last[block] + 1]
+                        table[block, int(seen @ (1 << np.arange(len(seen))))] = sums[block]
             self._table = table
         return self._table
 

@@ -8,6 +8,7 @@ coalition and its complement) from strata of coalition size, without replacement
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from math import comb
 
@@ -148,18 +149,19 @@ def exact_coalitions(n_players: int) -> Coalitions:
 def shared_lead_mass(n_players: int) -> FloatArray:
     """``float64[size]``: sizes of the lead-in-event masks that LIME and TimeSHAP share.
 
-    A mixture of the two methods' own distributions (0.35 Shapley kernel, 0.65 Bernoulli 0.5 times
-    LIME's cosine kernel of width 0.25). Each method divides its own density by the mixture's
+    Half and half of the two methods' own distributions: the Shapley kernel's, and Bernoulli 0.5
+    times LIME's cosine kernel of width 0.25. Each method divides its own density by the mixture's
     (multiple importance sampling, balance heuristic: Veach & Guibas, SIGGRAPH 1995), so no weight
-    is inflated by more than 1 / 0.35. In simulated games of 12 players and 100 masks the error of
-    either method is 15 % above that with 100 masks of its own; two methods then cost half. Masks by
-    the Shapley kernel alone would leave LIME's error 74 % higher.
+    is inflated by more than 2. In 40 lead games of two classifiers on real records (12 players, 100
+    masks, against all 4,096) the mean error of TimeSHAP is 3 % and that of LIME 13 % above that
+    with 100 masks of its own; two methods then cost half. Masks by one method's distribution alone
+    would leave TimeSHAP's error 75 % or LIME's 55 % higher.
 
     The event game does not share: with 20 to 40 players and a few hundred masks neither method has
     masks to spare, and with masks of the other's sizes LIME would be worse still.
     """
     shapley = size_mass(log_shapley_kernel(n_players))
-    return 0.35 * shapley + 0.65 * size_mass(log_lime_density(n_players, 0.5, 0.25))
+    return 0.5 * (shapley + size_mass(log_lime_density(n_players, 0.5, 0.25)))
 
 
 def paired_coalitions(size_share: FloatArray, budget: int, rng: np.random.Generator) -> Coalitions:
@@ -287,15 +289,22 @@ def _listed(
     n_players: int, size: int, halved: bool, pairs: int, total: int, rng: np.random.Generator
 ) -> BoolArray:
     """Draw from the list of all subsets of one size (of those with player 0 when halved)."""
-    subsets = np.zeros((total, n_players), dtype=np.bool_)
+    subsets = _subsets(n_players, size, halved)
+    if pairs >= total:
+        return subsets.copy()
+    return subsets[rng.choice(total, pairs, replace=False)]
+
+
+@lru_cache(maxsize=64)
+def _subsets(n_players: int, size: int, halved: bool) -> BoolArray:
+    """``bool[subset, player]``: all subsets of one size, those with player 0 when halved."""
     start, rest = (1, size - 1) if halved else (0, size)
-    for row, members in enumerate(combinations(range(start, n_players), rest)):
-        subsets[row, list(members)] = True
+    members = np.array(list(combinations(range(start, n_players), rest)), dtype=np.int64)
+    subsets = np.zeros((len(members), n_players), dtype=np.bool_)
+    np.put_along_axis(subsets, members, True, axis=1)
     if halved:
         subsets[:, 0] = True
-    if pairs >= total:
-        return subsets
-    return subsets[rng.choice(total, pairs, replace=False)]
+    return subsets
 
 
 def _random_subset(n_players: int, size: int, rng: np.random.Generator) -> BoolArray:

@@ -16,12 +16,12 @@ import numpy as np
 from ecgxai_core.models.locality import Locality
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
 
-__all__ = ["LinearHead", "LocalNetwork"]
+__all__ = ["PATTERN_ROWS", "LinearHead", "LocalNetwork"]
 
-PATTERN_ROWS = 1
-"""Whole records that go through the local part together; their features are large."""
+PATTERN_ROWS = 4
+"""Whole records that go through the local part together: as many as events have patterns."""
 
-CROP_SAMPLES = 2**13
+CROP_SAMPLES = 2**14
 """Samples of one batch of crops: long enough to use the processor, short enough to waste little."""
 
 CROP_ROWS = 256

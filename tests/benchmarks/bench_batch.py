@@ -67,33 +67,41 @@ def evaluation(record: Record, classifier: Any, chosen: Profile, store: Store) -
     unit_entry(record, classifier, AF, chosen, store)
 
 
-def settings(records: int, some: int, generic: int) -> dict[str, tuple[Profile, int]]:
-    """What is compared, and on how many records; the exact engine first, for its memory."""
+def settings(
+    records: int, some: int, generic: int, without: str | None
+) -> dict[str, tuple[Profile, int]]:
+    """What is compared, and on how many records; the exact engine first, for its memory.
+
+    Settings whose name holds ``without`` are left out.
+    """
     usual, published = profile("default"), profile("reference")
     five = usual.explain.updated(top_events=5)
     as_published = usual.updated(
         explain=published.explain, lime=published.lime, timeshap=published.timeshap
     )
-    return {
+    every = {
         "exact engine, leads of five windows": (_with(five), records),
         "exact engine, leads of all windows": (usual, some),
         "generic path, same masks, five windows": (_with(five.updated(engine="whole")), generic),
         "generic path, published settings": (as_published, generic),
     }
+    return {how: one for how, one in every.items() if without is None or without not in how}
 
 
 def _with(params: ExplainParams) -> Profile:
     return profile("default").updated(explain=params, lime=params, timeshap=params)
 
 
-def measured(name: str, path: Path, records: list[Record], some: int, generic: int) -> list[Row]:
+def measured(
+    name: str, path: Path, records: list[Record], some: int, generic: int, without: str | None
+) -> list[Row]:
     """Every setting on one model."""
     classifier = load_classifier(path)
     rows = []
     works: dict[str, Work] = {"fused + extra beat": stability, "full evaluation": evaluation}
     for what, work in works.items():
         every = len(records) if work is stability else some
-        for how, (chosen, count) in settings(every, some, generic).items():
+        for how, (chosen, count) in settings(every, some, generic, without).items():
             row = Row(name, what, how, count, *_timed(work, classifier, records[:count], chosen))
             rows.append(row)
             told = f"{count} records, {row.each:.2f} s each ({row.cpu / count:.2f} of cores)"
@@ -156,6 +164,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=50)
     parser.add_argument("--some", type=int, default=6, help="records of what takes longer")
     parser.add_argument("--generic", type=int, default=1, help="records of the generic path")
+    parser.add_argument("--without", help="leave settings out whose name holds this")
     parser.add_argument("--model", nargs="+", default=["default", "reference"])
     chosen = parser.parse_args()
     records = records_of(chosen.data, chosen.records)
@@ -167,7 +176,7 @@ def main() -> None:
             print(f"{name}: {path} is not here")
             continue
         some, generic = (min(n, len(records)) for n in (chosen.some, chosen.generic))
-        rows += measured(name, path, records, some, generic)
+        rows += measured(name, path, records, some, generic, chosen.without)
         (chosen.out / "batch.md").write_text(_table(rows))
         (chosen.out / "batch.json").write_text(json.dumps([asdict(r) for r in rows], indent=1))
     print(_table(rows))
