@@ -28,6 +28,9 @@ from ecgxai_core.store.cache import Store
 from ecgxai_core.types import Record
 from tests.benchmarks.material import AF, model_path, records_of
 
+ALL = 10_000
+"""More windows than any record has."""
+
 Work = Callable[[Record, Any, Profile, Store], None]
 
 
@@ -75,17 +78,18 @@ def settings(
     Settings whose name holds ``without`` are left out.
     """
     usual, published = profile("default"), profile("reference")
-    five = usual.explain.updated(top_events=5)
+    five, every = (usual.explain.updated(top_events=n) for n in (5, ALL))
     as_published = usual.updated(
         explain=published.explain, lime=published.lime, timeshap=published.timeshap
     )
-    every = {
+    chosen = {
         "exact engine, leads of five windows": (_with(five), records),
         "exact engine, leads of all windows": (usual, some),
         "generic path, same masks, five windows": (_with(five.updated(engine="whole")), generic),
+        "generic path, same masks, all windows": (_with(every.updated(engine="whole")), generic),
         "generic path, published settings": (as_published, generic),
     }
-    return {how: one for how, one in every.items() if without is None or without not in how}
+    return {how: one for how, one in chosen.items() if without is None or without not in how}
 
 
 def _with(params: ExplainParams) -> Profile:
