@@ -143,11 +143,11 @@ def _coalitions(n_leads: int, n_segments: int, rng: np.random.Generator) -> Bool
     keep = np.ones((3 * CHECKED, n_leads, n_segments), dtype=np.bool_)
     keep[:CHECKED] = (rng.random((CHECKED, n_segments)) < 0.5)[:, None]
     for row in range(CHECKED, 3 * CHECKED):
-        # borders first; in the cell game two neighbouring segments
+        # borders first; in the cell game two to five neighbouring segments
         segment = (0, n_segments - 1)[row % 2] if row % 4 < 2 else int(rng.integers(n_segments))
-        keep[row, :, segment] = rng.random(n_leads) < 0.5
-        if row >= 2 * CHECKED:
-            keep[row, :, max(0, segment - 1)] = rng.random(n_leads) < 0.5
+        more = 0 if row < 2 * CHECKED else 1 + row // 4 % 4
+        run = slice(max(0, segment - more), segment + 1)
+        keep[row, :, run] = rng.random(keep[row, :, run].shape) < 0.5
     return keep
 
 

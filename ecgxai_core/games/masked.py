@@ -13,9 +13,11 @@ from ecgxai_core.errors import DiagnosisError, ModelError
 from ecgxai_core.games.baselines import baseline_signal
 from ecgxai_core.games.engine import Engine, engine_of
 from ecgxai_core.games.events import EventGame
+from ecgxai_core.games.layout import MAX_SPAN, layout_of
 from ecgxai_core.games.leads import check_limbs, follow_limbs
 from ecgxai_core.games.links import beyond_logit
-from ecgxai_core.games.local import MAX_SPAN, LocalGame, Unit, layout_of
+from ecgxai_core.games.local import LocalGame
+from ecgxai_core.games.pieces import Unit
 from ecgxai_core.models.masking import Masking
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.records.leads import INDEPENDENT_LEADS
@@ -302,7 +304,7 @@ class MaskedModel:
             pooled = game.pooled(in_model_order[pieces], chosen)
             found[pieces] = game.network.probabilities(pooled)[:, self._column]
             self._asked_tables[prefix] = game.table_passes
-            units = {unit for plan in chosen for unit in plan}
+            units = {unit for plan in chosen for unit, _ in plan}
             self._asked_units.update(((prefix, unit), game.cost(unit)) for unit in units)
         return found
 

@@ -81,7 +81,7 @@ class LocalNetwork:
         kinds = [pool.kind == "max" for pool in local.pools]
         self.is_max: BoolArray = np.repeat(kinds, widths)
         self._splits = np.cumsum(widths)[:-1].tolist()
-        self._crops: dict[int, tuple[Any, int]] = {}
+        self._crops: dict[tuple[int, int], Any] = {}
         self._lock = threading.Lock()
         self._whole = self._compiled_features()
         self._head = self._compiled_head(sum(widths))
@@ -104,14 +104,10 @@ class LocalNetwork:
             parts.append(np.asarray(self._whole(batch))[: len(rows)])
         return np.concatenate(parts)
 
-    def crop_rows(self, length: int) -> int:
-        """Crops of one length that go through the network together."""
-        return min(CROP_ROWS, max(1, CROP_SAMPLES // length))
-
     def pooled_crops(
         self, make: Callable[[slice], Float32Array], use: IntArray, length: int
-    ) -> FloatArray:
-        """Features of crops, pooled over a range of positions.
+    ) -> Float32Array:
+        """Features of crops, pooled over ranges of positions.
 
         Parameters
         ----------
@@ -119,25 +115,25 @@ class LocalNetwork:
             Rows -> their crops, ``float32[row, length, lead]``; called for one batch at a time, so
             memory does not grow with the number of crops.
         use
-            ``int64[n, 2]``: first and past-the-last position of the crop to be pooled.
+            ``int64[n, range, 2]``: first and past-the-last position of the crop to be pooled.
         length
             Samples of a crop.
 
         Returns
         -------
-        ``float64[n, channel]``: sums, or maxima where the model takes them; an empty range gives 0
-        and minus infinity.
+        ``float32[n, range, channel]``: sums, or maxima where the model takes them; an empty range
+        gives 0 and the lowest number.
         """
-        function, rows = self._crop_function(length)
-        found = np.empty((len(use), self.channels))
+        function, rows = self._crop_function(length, use.shape[1]), _crop_rows(length)
+        found = np.empty((*use.shape[:2], self.channels), np.float32)
         for start in range(0, len(use), rows):
             part = slice(start, min(start + rows, len(use)))
             count = part.stop - part.start
             batch = np.zeros((rows, length, self.n_leads), np.float32)
             batch[:count] = make(part)
-            spans = np.zeros((rows, 2), np.int32)
-            spans[:count] = use[part]
-            found[part] = np.asarray(function(batch, spans))[:count]
+            ranges = np.zeros((rows, *use.shape[1:]), np.int32)
+            ranges[:count] = use[part]
+            found[part] = np.asarray(function(batch, ranges))[:count]
         return found
 
     def probabilities(self, pooled: FloatArray) -> Float32Array:
@@ -231,32 +227,50 @@ class LocalNetwork:
         signature = [tf.TensorSpec((HEAD_ROWS, channels), tf.float32)]
         return tf.function(head, input_signature=signature, autograph=False)
 
-    def _crop_function(self, length: int) -> tuple[Any, int]:
+    def _crop_function(self, length: int, n_ranges: int) -> Any:
         with self._lock:
-            if length not in self._crops:
-                self._crops[length] = (self._compiled_crops(length), self.crop_rows(length))
-            return self._crops[length]
+            if (length, n_ranges) not in self._crops:
+                self._crops[length, n_ranges] = self._compiled_crops(length, n_ranges)
+            return self._crops[length, n_ranges]
 
-    def _compiled_crops(self, length: int) -> Any:
+    def _compiled_crops(self, length: int, n_ranges: int) -> Any:
         import tensorflow as tf
 
-        rows = self.crop_rows(length)
+        rows = _crop_rows(length)
 
         def pooled(batch: Any, use: Any) -> Any:
             features = self._features(batch)
-            position = tf.range(tf.shape(features)[1])[None]
-            inside = (position >= use[:, :1]) & (position < use[:, 1:])
+            position = tf.range(tf.shape(features)[1])
+            inside = (position >= use[..., :1]) & (position < use[..., 1:])
+            sums = tf.matmul(tf.cast(inside, tf.float32), features)
             if not self.is_max.any():
-                return tf.einsum("btc,bt->bc", features, tf.cast(inside, tf.float32))
-            sums = tf.reduce_sum(tf.where(inside[..., None], features, 0.0), axis=1)
-            tops = tf.reduce_max(tf.where(inside[..., None], features, -np.inf), axis=1)
-            return tf.where(self.is_max[None], tops, sums)
+                return sums
+            return tf.where(self.is_max, _maxima(features, inside), sums)
 
         signature = [
             tf.TensorSpec((rows, length, self.n_leads), tf.float32),
-            tf.TensorSpec((rows, 2), tf.int32),
+            tf.TensorSpec((rows, n_ranges, 2), tf.int32),
         ]
         return tf.function(pooled, input_signature=signature, autograph=False)
+
+
+def _crop_rows(length: int) -> int:
+    """Crops of one length that go through the network together."""
+    return min(CROP_ROWS, max(1, CROP_SAMPLES // length))
+
+
+def _maxima(features: Any, inside: Any) -> Any:
+    """``float32[row, range, channel]``; ranges, ``bool[row, range, position]``, do not overlap."""
+    import tensorflow as tf
+
+    rows, n_ranges, channels = inside.shape[0], inside.shape[1], features.shape[-1]
+    place = tf.argmax(tf.cast(inside, tf.int32), axis=1, output_type=tf.int32)
+    place += n_ranges * tf.range(rows)[:, None]
+    place = tf.where(tf.reduce_any(inside, axis=1), place, -1)  # no place
+    flat = tf.math.unsorted_segment_max(
+        tf.reshape(features, [-1, channels]), tf.reshape(place, [-1]), rows * n_ranges
+    )
+    return tf.reshape(flat, [rows, n_ranges, channels])
 
 
 def _activation_name(layer: Any) -> str | None:

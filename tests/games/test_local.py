@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ecgxai_core.games.local import MAX_SPAN, LocalGame, layout_of
+from ecgxai_core.games.layout import MAX_SPAN, layout_of
+from ecgxai_core.games.local import LocalGame
 from ecgxai_core.models.keras_runtime import import_keras
 from ecgxai_core.models.local_network import LocalNetwork
 from ecgxai_core.models.locality import Locality, locality
@@ -106,8 +105,8 @@ def masked(values, baseline, edges, keep):
 
 
 def coalitions(rng, n_segments):
-    """Event, lead-in-event and cell coalitions, the borders among them."""
-    keep = np.ones((24, LEADS, n_segments), bool)
+    """Event, lead-in-event and cell coalitions, the borders among them, and a deletion curve."""
+    keep = np.ones((32, LEADS, n_segments), bool)
     keep[:8] = (rng.random((8, n_segments)) < 0.5)[:, None]
     for row in range(8, 16):
         keep[row, :, rng.integers(n_segments)] = rng.random(LEADS) < 0.5
@@ -116,6 +115,9 @@ def coalitions(rng, n_segments):
         keep[row] = (rng.random(n_segments) < 0.5) | (rng.random((LEADS, n_segments)) < 0.2)
     keep[22] = rng.random((LEADS, n_segments)) < 0.5
     keep[23] = False
+    order = rng.permutation(LEADS * n_segments)
+    for row in range(24, 32):
+        keep[row].reshape(-1)[order[: (row - 23) * len(order) // 9]] = False
     return keep
 
 
@@ -181,52 +183,80 @@ def test_too_short_segments_are_counted():
 
 
 def test_values_do_not_depend_on_what_was_asked_before():
-    """The same coalition gives the same bytes, alone, among others and after others."""
+    """The same call gives the same bytes, first or after others; another call the same value."""
     model = network(([("conv", 5, 1, 1, "same")], "mean", "sigmoid", 90))
     _, part = local_parts(model, 90)
     rng = np.random.default_rng(5)
     values, baseline = rng.normal(size=(2, 90, LEADS)).astype(np.float32)
-    keep = coalitions(rng, 6)[:22]
+    keep = coalitions(rng, 6)
     edges = np.arange(0, 91, 15)
 
     def played(game, rows):
         plans = game.plans(keep[rows])
         kept = [i for i, plan in enumerate(plans) if plan is not None]
         pooled = game.pooled(keep[rows][kept], [plans[i] for i in kept])
-        return {rows[i]: value.tobytes() for i, value in zip(kept, pooled, strict=True)}
+        return {rows[i]: value for i, value in zip(kept, pooled, strict=True)}
 
-    together = LocalGame(part, values, baseline, edges)
-    first = played(together, list(range(22)))
-    again = played(together, list(range(21, -1, -1)))
-    alone = {}
-    for row in first:
-        alone |= played(LocalGame(part, values, baseline, edges), [row])
-    assert len(alone) >= 16
-    for row, value in alone.items():
-        assert first[row] == value
-        assert again.get(row, value) == value
+    def fresh():
+        return LocalGame(part, values, baseline, edges)
+
+    calls = [list(range(32)), list(range(31, -1, -1)), list(range(8, 32)), [*range(8), 20]]
+    alone = [played(fresh(), call) for call in calls]
+    assert min(len(found) for found in alone) >= 8
+    assert len(alone[0]) >= 24
+    game = fresh()
+    for call, first in zip(calls, alone, strict=True):
+        again = played(game, call)
+        assert again.keys() == first.keys()
+        assert all(again[row].tobytes() == value.tobytes() for row, value in first.items())
+        for row, value in first.items():
+            assert np.abs(value - alone[0].get(row, value)).max() < 1e-6
 
 
-def test_along_a_curve_only_the_windows_whose_mask_changed_are_computed():
-    model = network(([("conv", 5, 1, 1, "same")], "mean", "sigmoid", 400))
-    local, part = local_parts(model, 400)
+def curve(rng, n_segments, steps):
+    """Cells removed in random order, ``bool[step + 1, lead, segment]``."""
+    order = rng.permutation(n_segments * LEADS)
+    keep = np.ones((steps + 1, LEADS, n_segments), bool)
+    for step in range(1, steps + 1):
+        keep[step].reshape(-1)[order[: step * len(order) // steps]] = False
+    return keep
+
+
+@pytest.mark.parametrize(("field", "steps", "most"), [(5, 60, 1), (5, 10, 6), (19, 20, 3.5)])
+def test_along_a_curve_only_the_windows_whose_mask_changed_are_computed(field, steps, most):
+    """One cell a step, or several; windows shorter than what a position sees as well."""
+    model = network(([("conv", field, 1, 1, "same")], "mean", "sigmoid", 400))
+    _, part = local_parts(model, 400)
     rng, edges = np.random.default_rng(3), np.arange(0, 401, 20)
     values, baseline = rng.normal(size=(2, 400, LEADS)).astype(np.float32)
     game = LocalGame(part, values, baseline, edges)
-    order = rng.permutation(20 * LEADS)
-    keep = np.ones((len(order) + 1, LEADS, 20), bool)
-    for step, cell in enumerate(order, start=1):
-        keep[step:].reshape(len(order) + 1 - step, -1)[:, cell] = False
+    keep = curve(rng, 20, steps)
     plans = game.plans(keep)
     assert None not in plans, "no step needs a whole pass"
-    window = game.cost(next(unit for units in plans for unit in units))
-    new = [
-        sum(game.cost(unit) for unit in after if unit not in before)
-        for before, after in itertools.pairwise(plans)
-    ]
-    assert max(new) <= 5 * window, "a window and its neighbours, in pieces"
-    assert np.mean(new) <= 3 * window
+    lone = np.ones((40, LEADS, 20), bool)
+    lone[:, 0, 9] = False
+    window = game.cost(game.plans(lone)[0][0][0])
+    known, new = set(), []
+    for plan in plans:
+        units = {unit for unit, _ in plan}
+        new.append(sum(game.cost(unit) for unit in units - known))
+        known |= units
+    assert max(new) <= most * window + 1e-9, "the windows that changed, with their borders"
     found = part.probabilities(game.pooled(keep, plans))
     right = np.asarray(model(masked(values, baseline, edges, keep)))
     assert np.abs(found - right).max() < 3e-6
-    assert local.field == 5
+
+
+def test_pieces_that_cost_more_than_whole_passes_are_not_planned():
+    """A table of 32 patterned passes is not filled for a few rows."""
+    model = network(([("conv", 19, 1, 1, "same")], "mean", "sigmoid", 400))
+    _, part = local_parts(model, 400)
+    values, baseline = np.random.default_rng(3).normal(size=(2, 400, LEADS)).astype(np.float32)
+    game = LocalGame(part, values, baseline, np.arange(0, 401, 5))
+    assert game.table_passes == 32
+    keep = np.ones((36, LEADS, 80), bool)
+    keep[np.arange(36), 0, np.arange(36)] = False
+    assert game.plans(keep) == [None] * 36
+    assert None not in game.plans(np.tile(keep, (2, 1, 1))), "the same windows again cost nothing"
+    keep[0] = False
+    assert None not in game.plans(keep), "an event coalition fills the table in any case"
