@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ecgxai_core.games.layout import Layout
 from ecgxai_core.models.locality import Locality
@@ -21,7 +22,7 @@ __all__ = ["Crop", "Pieces", "Plan", "Unit", "wholly_on_and_mixed"]
 WHOLE_FROM = 1.0
 """A coalition whose new crops would cost more of a pass than this goes through the model whole."""
 
-WORTH_IT = 0.8
+WORTH_IT = 0.75
 """Pieces, with their table, cost at most this share of whole passes, or are not worth padding."""
 
 RUNS = (1, 2, 3, 4, 8, 16)
@@ -30,8 +31,8 @@ RUNS = (1, 2, 3, 4, 8, 16)
 RUN_SHARE = 0.25
 """No crop of several segments is longer than this share of the record."""
 
-CROP_RATIO = 0.5
-"""Ratio of the lengths of crops where segments are not alike: the same for every record."""
+CROP_RATIO = 0.7
+"""Ratio of the lengths of crops where segments are not alike: hardly any depends on the record."""
 
 Unit = tuple[int, int, bytes]
 """First and last block of a run, and the packed cells of the segments that it sees."""
@@ -187,9 +188,11 @@ class Pieces:
             by_run = [self._longest(seen, count) for count in RUNS if count <= len(seen)]
             wanted = [least, *by_run[:1], *(length for length in by_run[1:] if length <= most)]
         else:
-            wanted = [max(most, *single)]
+            wanted = [most]
             while wanted[-1] > least:
                 wanted.append(max(least, wanted[-1] * CROP_RATIO))
+            grain = RUN_SHARE * n_samples / 10
+            wanted.append(np.ceil(max(single) / grain) * grain)
         lengths = sorted({int(np.ceil(length)) for length in wanted}, reverse=True)
         return [min(n_samples, one + (n_samples - one) % step) for one in lengths]
 
@@ -206,6 +209,6 @@ def wholly_on_and_mixed(keep: BoolArray) -> tuple[BoolArray, BoolArray]:
     return on, np.asarray(keep.any(axis=1) & ~on, dtype=np.bool_)
 
 
-def _packed(cells: BoolArray) -> np.ndarray:
+def _packed(cells: BoolArray) -> npt.NDArray[np.uint8]:
     """``uint8[n, byte]``: the bits of each row."""
     return np.packbits(cells.reshape(len(cells), -1), axis=1)
