@@ -27,8 +27,6 @@ class Layout:
         ``int64[block]``: segments that it sees; ``last = first - 1`` for none.
     touching
         ``int64[segment, 2]``: first and last block that see a segment.
-    neighbours
-        ``int64[segment, 2]``: first and last segment that share a block with it.
     """
 
     start: IntArray
@@ -36,7 +34,6 @@ class Layout:
     first: IntArray
     last: IntArray
     touching: IntArray
-    neighbours: IntArray
 
     @property
     def span(self) -> int:
@@ -64,12 +61,8 @@ def layout_of(local: Locality, edges: IntArray) -> Layout:
     stop = np.concatenate([change, [local.positions]])
     first, last = first[start], last[start]
     touching = np.empty((n_segments, 2), dtype=np.int64)
-    neighbours = np.empty((n_segments, 2), dtype=np.int64)
     for segment in range(n_segments):
         seen = np.flatnonzero((first <= segment) & (segment <= last))
-        if not len(seen):  # shorter than a stride: nothing sees it
-            touching[segment], neighbours[segment] = (0, -1), (segment, segment)
-            continue
-        touching[segment] = seen[0], seen[-1]
-        neighbours[segment] = first[seen].min(), last[seen].max()
-    return Layout(start, stop, first, last, touching, neighbours)
+        # shorter than a stride: nothing sees it
+        touching[segment] = (seen[0], seen[-1]) if len(seen) else (0, -1)
+    return Layout(start, stop, first, last, touching)

@@ -28,8 +28,8 @@ from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
 
 __all__ = ["LocalGame", "LocalPart"]
 
-
-_ALL = np.zeros(1, dtype=np.int64)
+_TOGETHER = np.zeros(1, dtype=np.int64)
+"""One start: all rows are pooled together."""
 
 
 class LocalPart(Protocol):
@@ -113,7 +113,7 @@ class LocalGame:
         for row, plan in enumerate(plans):
             if plan:
                 parts = np.stack([self._sums[unit][block - unit[0]] for unit, block in plan])
-                total[row] = self._joined(total[row], self._over_blocks(parts, _ALL)[0])
+                total[row] = self._joined(total[row], self._over_blocks(parts, _TOGETHER)[0])
         return np.where(self.network.is_max, total, total / self.network.local.positions)
 
     def sum_games(self) -> tuple[list[SumGame], str] | None:
