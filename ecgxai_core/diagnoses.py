@@ -1,8 +1,8 @@
-"""The one table of diagnoses, read from ``assets/diagnoses.toml``.
+"""The table of diagnoses, read from ``assets/diagnoses.toml``.
 
-Each row says how a diagnosis is named, which codes are scored as the same, where cardiology expects
-its evidence (leads and windows around the R peak, with citations), and its defaults for segment
-length and fusion weights. The file explains where its values come from.
+Each row has the names of a diagnosis, the codes scored as the same, where cardiology expects its
+evidence (leads and windows around the R peak, with citations), and its defaults for segment length
+and fusion weights. The file states the sources of its values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from ecgxai_core.errors import DiagnosisError
 from ecgxai_core.settings import assets_dir
@@ -26,9 +35,11 @@ __all__ = [
     "Term",
     "Window",
     "aliases",
+    "code_of",
     "diagnoses",
     "diagnosis",
     "find_diagnosis",
+    "is_free_name",
     "known_codes",
     "load_table",
     "term_of",
@@ -37,15 +48,14 @@ __all__ = [
     "windows_sec",
 ]
 
-_SCHEMA = 1
-_CODE = re.compile(r"[0-9]{6,18}|[A-Z]{2,8}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """A part of the beat, in seconds from the R peak.
 
-    ``fast`` holds instead at heart rates above ``fast_above`` per minute; ``wide_stop`` replaces
+    ``fast`` applies instead at heart rates above ``fast_above`` per minute; ``wide_stop`` replaces
     the end in diagnoses with a wide QRS complex.
     """
 
@@ -62,8 +72,8 @@ class Window:
 class Term:
     """One code with its names; several terms can be scored as one diagnosis.
 
-    ``ptbxl`` are the PTB-XL statements, ``ptbxl_axis`` the values of PTB-XL's ``heart_axis`` and
-    ``ptbxl_class`` the PTB-XL superclass that stand for this code.
+    ``ptbxl`` lists the PTB-XL statements, ``ptbxl_axis`` the values of PTB-XL's ``heart_axis``, and
+    ``ptbxl_class`` the PTB-XL superclass that correspond to this code.
     """
 
     code: str
@@ -86,14 +96,14 @@ class Diagnosis:
     aliases
         All codes scored as this diagnosis, the canonical one first.
     strict_leads, lenient_leads, windows
-        Where evidence is expected: leads, and kinds of :class:`Window`. Empty = no evidence row,
-        and plausibility is undefined.
+        Where evidence is expected: leads, and kinds of :class:`Window`. Empty = not tabulated, and
+        plausibility is undefined.
     segment_sec
-        Default length of uniform segments.
+        Default length of uniform segments, s.
     method_weights
         Fusion weight by method; empty = equal weights.
     prior_leads, prior_windows
-        The published priors, kept to show what scoring with priors does.
+        The published priors, kept to show the effect of scoring with priors.
     wide_qrs
         Whether windows use their ``wide_stop``.
     citations
@@ -122,24 +132,23 @@ class Diagnosis:
 
     @property
     def has_evidence(self) -> bool:
-        """Whether plausibility is defined for it."""
+        """Whether evidence is tabulated, so that plausibility is defined."""
         return bool(self.strict_leads and self.windows)
 
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisTable:
-    """The whole file: windows by kind, diagnoses in file order, rows by every code, names alone."""
+    """The whole file; ``names`` are those of codes without a row."""
 
     windows: Mapping[str, Window] = field(hash=False)
     diagnoses: tuple[Diagnosis, ...]
     by_code: Mapping[str, Diagnosis] = field(hash=False)
     by_abbreviation: Mapping[str, Diagnosis] = field(hash=False)
     names: Mapping[str, str] = field(hash=False)
-    """Names of codes that have no row."""
 
 
 def diagnoses() -> tuple[Diagnosis, ...]:
-    """Every canonical diagnosis, in the order of the file."""
+    """All canonical diagnoses, in file order."""
     return _table().diagnoses
 
 
@@ -160,41 +169,56 @@ def diagnosis(code: str) -> Diagnosis:
     """
     found = find_diagnosis(code)
     if found is None:
-        known = ", ".join(row.abbreviations[0] if row.abbreviations else row.code
-                          for row in diagnoses())  # fmt: skip
-        raise DiagnosisError(
-            "target", code, "is not in the table of diagnoses", f"use a SNOMED-CT code or {known}"
-        )
+        known = ", ".join((*row.abbreviations, row.code)[0] for row in diagnoses())
+        fix = f"use a SNOMED-CT code or {known}"
+        raise DiagnosisError("target", code, "is not in the table of diagnoses", fix)
     return found
 
 
 def aliases(code: str) -> tuple[str, ...]:
-    """All codes scored as the same diagnosis, canonical first; a code not in the table alone."""
+    """All codes scored as the same diagnosis, canonical first; an unknown code is its own alias."""
     found = find_diagnosis(code)
     return found.aliases if found else (code,)
 
 
 def terms() -> tuple[Term, ...]:
-    """Every code of the table with its own names, aliases included."""
+    """All codes of the table with their own names, including aliases."""
     return tuple(term for row in diagnoses() for term in row.terms)
 
 
 def term_of(code: str) -> Term:
-    """The names of exactly this code, as the program shows them: that of its row, or the name alone
-    where it has no evidence row; a code that the table lacks is named by itself."""
+    """The names of exactly this code; a code that is not in the table is its own name."""
     found = _table().by_code.get(code)
     if found is None:
         return Term(code=code, name=_table().names.get(code, code))
     return next(term for term in found.terms if term.code == code)
 
 
+def code_of(text: str) -> str:
+    """The code that a code, abbreviation or name (any case) stands for; the text if none does.
+
+    An alias gives its own code, not the canonical one. A name that a superclass shares with a code
+    stands for the superclass.
+    """
+    wanted = " ".join(text.split())
+    return _codes_by_name().get(wanted.lower(), wanted)
+
+
+def is_free_name(name: str) -> bool:
+    """Whether a class is neither in the table nor a number: a name that only its model gives.
+
+    It has no expected evidence, and the codes of a record say nothing about it.
+    """
+    return name not in known_codes() and not _NUMBER.fullmatch(name)
+
+
 def known_codes() -> frozenset[str]:
-    """Every code and class name that the table has a name for, with an evidence row or without."""
+    """All codes and class names that have a name in the table, with or without a row."""
     return frozenset(_table().by_code) | frozenset(_table().names)
 
 
 def window_kinds() -> tuple[str, ...]:
-    """Names of all window kinds, in the order of the file."""
+    """All window kinds, in file order."""
     return tuple(_table().windows)
 
 
@@ -206,14 +230,14 @@ def windows_sec(kind: str, row: Diagnosis | None, heart_rate: float) -> tuple[fl
     kind
         Window kind, such as ``"pre"``.
     row
-        The diagnosis; a wide QRS complex widens some windows. ``None`` = a narrow one.
+        The diagnosis; a wide QRS complex extends some windows. ``None`` = narrow.
     heart_rate
         Per minute; NaN (unknown) counts as not fast.
 
     Raises
     ------
     DiagnosisError
-        No such window kind.
+        The window kind is unknown.
     """
     window = _table().windows.get(kind)
     if window is None:
@@ -228,174 +252,155 @@ def windows_sec(kind: str, row: Diagnosis | None, heart_rate: float) -> tuple[fl
 
 
 @lru_cache(maxsize=1)
+def _codes_by_name() -> dict[str, str]:
+    """Code by everything that stands for it in the table, in small letters."""
+    codes = {name.lower(): code for code, name in _table().names.items()}
+    for term in reversed(terms()):
+        for name in (term.name, *term.abbreviations):
+            codes[name.lower()] = term.code
+    return codes | {code.lower(): code for code in known_codes()}
+
+
+@lru_cache(maxsize=1)
 def _table() -> DiagnosisTable:
     return load_table(assets_dir() / "diagnoses.toml")
 
 
 def load_table(path: Path) -> DiagnosisTable:
-    """Read and check a table of diagnoses.
+    """Read and validate a table of diagnoses.
 
     Raises
     ------
     DiagnosisError
-        The file is missing, is not TOML, or breaks a rule of the table.
+        The file is missing, is not TOML, or violates a rule of the table.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        file = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = " ".join(str(part) for part in first["loc"])
+        raise DiagnosisError(path.name, place, first["msg"], "correct the row") from None
     except (OSError, ValueError) as error:
         reason = type(error).__name__ if isinstance(error, OSError) else error
         raise DiagnosisError(path.name, "", f"cannot be read: {reason}", "restore it") from None
-    top = _Fields(raw, path.name, "file")
-    if top.take("schema", int) != _SCHEMA:
-        raise top.error("schema", f"is not {_SCHEMA}")
-    references = {k: str(v) for k, v in top.take("references", dict).items()}
-    windows = {
-        kind: _window(kind, _Fields(value, path.name, f"window {kind}"))
-        for kind, value in top.take("windows", dict).items()
-    }
-    rows = tuple(
-        _diagnosis(_Fields(value, path.name, f"diagnosis {number}"), references, windows)
-        for number, value in enumerate(top.take("diagnosis", list), start=1)
-    )
+    windows = {kind: _window(kind, row) for kind, row in file.windows.items()}
+    rows = tuple(_diagnosis(row, file, path.name) for row in file.diagnosis)
     by_code, by_abbreviation = _indexes(rows, path.name)
-    names = _names(_Fields(top.take("names", dict, {}), path.name, "names"), by_code)
-    top.done()
-    return DiagnosisTable(windows, rows, by_code, by_abbreviation, names)
+    twice = sorted(file.names.keys() & by_code.keys())
+    if twice:
+        raise DiagnosisError(path.name, twice[0], "has a row with its name", "keep one of them")
+    return DiagnosisTable(windows, rows, by_code, by_abbreviation, file.names)
 
 
-class _Fields:
-    """Takes the fields of one TOML table by name and type; what is left over is an error."""
-
-    def __init__(self, values: Any, file: str, place: str) -> None:
-        self.file, self.place = file, place
-        if not isinstance(values, dict):
-            raise self.error("", "is not a table")
-        self.values: dict[str, Any] = dict(values)
-        if "code" in values:
-            self.place = f"{place} ({values['code']})"
-
-    def error(self, name: str, problem: str) -> DiagnosisError:
-        return DiagnosisError(self.file, f"{self.place} {name}".strip(), problem, "correct the row")
-
-    def take(self, name: str, kind: type, default: Any = None) -> Any:
-        if name not in self.values:
-            if default is None:
-                raise self.error(name, "is missing")
-            return default
-        value = self.values.pop(name)
-        # bool is an int in Python; a table that says `true` for a number is a slip
-        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            raise self.error(name, f"is not of type {kind.__name__}")
-        return value
-
-    def number(self, name: str, default: float | None = None) -> float:
-        value = float(self.take(name, float, default))
-        if not math.isfinite(value):
-            raise self.error(name, "is not finite")
-        return value
-
-    def names(self, name: str, known: Mapping[str, Any] | tuple[str, ...] = ()) -> tuple[str, ...]:
-        values = self.take(name, list, [])
-        if not all(isinstance(v, str) and v for v in values) or len(set(values)) != len(values):
-            raise self.error(name, "must be distinct texts")
-        unknown = [v for v in values if known and v not in known]
-        if unknown:
-            raise self.error(name, f"has unknown entries {unknown}")
-        return tuple(values)
-
-    def done(self) -> None:
-        if self.values:
-            raise self.error(", ".join(sorted(self.values)), "is not a known field")
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("the texts must be distinct")
+    return values
 
 
-def _window(kind: str, fields: _Fields) -> Window:
+def _standard(leads: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [lead for lead in leads if lead not in STANDARD_LEADS]
+    if unknown:
+        raise ValueError(f"has unknown leads {unknown}")
+    return leads
+
+
+Text = Annotated[str, Field(min_length=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Code = Annotated[str, Field(pattern=r"^([0-9]{6,18}|[A-Z]{2,8})$")]
+"""A SNOMED-CT code, or the name of a superclass."""
+Names = Annotated[tuple[Text, ...], AfterValidator(_distinct)]
+Leads = Annotated[Names, AfterValidator(_standard)]
+
+
+class _Row(BaseModel):
+    """A TOML table with known fields only."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class _WindowRow(_Row):
+    name: Text
+    start: Number
+    stop: Number
+    fast_above: Number = math.inf
+    fast_start: Number | None = None
+    fast_stop: Number | None = None
+    wide_stop: Number | None = None
+
+    @model_validator(mode="after")
+    def _starts_before_its_end(self) -> Self:
+        if (self.fast_start is None) != (self.fast_stop is None):
+            raise ValueError("fast_start and fast_stop belong together")
+        spans = [(self.start, self.stop), (self.fast_start, self.fast_stop)]
+        for start, stop in (*spans, (self.start, self.wide_stop)):
+            if start is not None and stop is not None and start >= stop:
+                raise ValueError("the start must be before the end")
+        return self
+
+
+class _TermRow(_Row):
+    code: Code
+    name: Text
+    abbreviations: Names = ()
+    ptbxl: Names = ()
+    ptbxl_axis: Names = ()
+    ptbxl_class: Text | None = None
+    note: str = ""
+
+
+class _DiagnosisRow(_TermRow):
+    alias: tuple[_TermRow, ...] = ()
+    strict_leads: Leads = ()
+    lenient_leads: Leads = ()
+    windows: Names = ()
+    segment_sec: Annotated[Number, Field(gt=0)]
+    method_weights: dict[str, Annotated[Number, Field(gt=0)]] = {}
+    prior_leads: Leads = ()
+    prior_windows: Names = ()
+    wide_qrs: Annotated[bool, Field(strict=True)] = False
+    citations: Annotated[Names, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_all_evidence_or_none(self) -> Self:
+        evidence = [bool(part) for part in (self.strict_leads, self.lenient_leads, self.windows)]
+        if any(evidence) is (self.ptbxl_class is not None) or len(set(evidence)) != 1:
+            raise ValueError("leads and windows: all, or none for a superclass")
+        return self
+
+
+class _File(_Row):
+    version: Literal[1] = Field(alias="schema")
+    references: dict[str, str]
+    windows: dict[str, _WindowRow]
+    diagnosis: tuple[_DiagnosisRow, ...]
+    names: dict[Code, Text] = {}
+
+
+def _window(kind: str, row: _WindowRow) -> Window:
     fast = None
-    if "fast_start" in fields.values:
-        fast = (fields.number("fast_start"), fields.number("fast_stop"))
-    window = Window(
-        kind=kind,
-        name=fields.take("name", str),
-        start=fields.number("start"),
-        stop=fields.number("stop"),
-        fast_above=fields.number("fast_above") if fast else math.inf,
-        fast=fast,
-        wide_stop=fields.number("wide_stop") if "wide_stop" in fields.values else None,
-    )
-    fields.done()
-    spans = [(window.start, window.stop), fast or (0.0, 1.0)]
-    spans.append((window.start, window.wide_stop if window.wide_stop is not None else window.stop))
-    if any(start >= stop for start, stop in spans):
-        raise fields.error("start", "must lie before the end")
-    return window
+    if row.fast_start is not None and row.fast_stop is not None:
+        fast = (row.fast_start, row.fast_stop)
+    return Window(kind, row.name, row.start, row.stop, row.fast_above, fast, row.wide_stop)
 
 
-def _term(fields: _Fields) -> Term:
-    code = fields.take("code", str)
-    if not _CODE.fullmatch(code):
-        raise fields.error("code", "is neither a SNOMED-CT code nor a superclass name")
-    return Term(
-        code=code,
-        name=fields.take("name", str),
-        abbreviations=fields.names("abbreviations"),
-        ptbxl=fields.names("ptbxl"),
-        ptbxl_axis=fields.names("ptbxl_axis"),
-        ptbxl_class=fields.take("ptbxl_class", str, "") or None,
-        note=fields.take("note", str, ""),
-    )
-
-
-def _diagnosis(
-    fields: _Fields, references: Mapping[str, str], windows: Mapping[str, Window]
-) -> Diagnosis:
-    main = _term(fields)
-    others = []
-    for number, value in enumerate(fields.take("alias", list, []), start=1):
-        alias = _Fields(value, fields.file, f"{fields.place} alias {number}")
-        others.append(_term(alias))
-        alias.done()
-    row = Diagnosis(
-        code=main.code,
-        name=main.name,
-        abbreviations=main.abbreviations,
-        aliases=(main.code, *(term.code for term in others)),
-        strict_leads=fields.names("strict_leads", STANDARD_LEADS),
-        lenient_leads=fields.names("lenient_leads", STANDARD_LEADS),
-        windows=fields.names("windows", windows),
-        segment_sec=fields.number("segment_sec"),
-        method_weights=_weights(fields),
-        prior_leads=fields.names("prior_leads", STANDARD_LEADS),
-        prior_windows=fields.names("prior_windows", windows),
-        wide_qrs=fields.take("wide_qrs", bool, False),
-        citations=tuple(references[key] for key in fields.names("citations", references)),
-        note=main.note,
-        terms=(main, *others),
-    )
-    fields.done()
-    if row.segment_sec <= 0:
-        raise fields.error("segment_sec", "must be above 0")
-    if not row.citations:
-        raise fields.error("citations", "must name at least one reference")
-    evidence = [bool(row.strict_leads), bool(row.lenient_leads), bool(row.windows)]
-    if any(evidence) is (main.ptbxl_class is not None) or len(set(evidence)) != 1:
-        raise fields.error("strict_leads", "leads and windows: all, or none in a superclass")
-    return row
-
-
-def _weights(fields: _Fields) -> dict[str, float]:
-    weights = fields.take("method_weights", dict, {})
-    if not all(isinstance(v, float) and math.isfinite(v) and v > 0 for v in weights.values()):
-        raise fields.error("method_weights", "must be numbers above 0")
-    return dict(weights)
-
-
-def _names(fields: _Fields, rows: Mapping[str, Diagnosis]) -> dict[str, str]:
-    """Names of codes without a row."""
-    for code, name in fields.values.items():
-        if not _CODE.fullmatch(code) or not isinstance(name, str) or not name:
-            raise fields.error(code, "is not a code with its name")
-        if code in rows:
-            raise fields.error(code, "has a row, which names it")
-    return fields.values
+def _diagnosis(row: _DiagnosisRow, file: _File, where: str) -> Diagnosis:
+    for known, used in (
+        (file.windows, (*row.windows, *row.prior_windows)),
+        (file.references, row.citations),
+    ):
+        unknown = [name for name in used if name not in known]
+        if unknown:
+            problem = f"has unknown entries {unknown}"
+            raise DiagnosisError(where, f"diagnosis {row.code}", problem, "correct the row")
+    terms = [
+        Term(**{name: getattr(term, name) for name in _TermRow.model_fields})
+        for term in (row, *row.alias)
+    ]
+    own = set(_DiagnosisRow.model_fields) - {"alias", "ptbxl", "ptbxl_axis", "ptbxl_class"}
+    values = {name: getattr(row, name) for name in own}
+    values["citations"] = tuple(file.references[key] for key in row.citations)
+    return Diagnosis(**values, aliases=tuple(term.code for term in terms), terms=tuple(terms))
 
 
 def _indexes(

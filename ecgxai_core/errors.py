@@ -6,6 +6,8 @@ Command line and dashboard print ``str(error)``: one line, for people. Anything 
 
 from __future__ import annotations
 
+import os
+
 __all__ = [
     "CacheError",
     "DiagnosisError",
@@ -15,13 +17,23 @@ __all__ = [
     "ParameterError",
     "RecordError",
     "RunError",
+    "cannot_be_written",
 ]
 
 
 def _one_line(text: object, limit: int = 300) -> str:
     """Printable, single-line, bounded form of something that may come from a hostile file."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    start = str(text)[: 10 * limit]  # a file's text may be megabytes long
+    line = " ".join("".join(c if c.isprintable() else " " for c in start).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def cannot_be_written(path: str | os.PathLike[str], error: OSError) -> str:
+    """The problem of a file that could not be written: which folder (its last name, never the whole
+    path of the machine), and what the operating system says."""
+    folder = os.path.basename(os.path.dirname(os.path.abspath(path))) or "/"
+    reason = error.strerror or type(error).__name__
+    return f"cannot be written into the folder {folder!r} ({reason})"
 
 
 class EcgXaiError(Exception):

@@ -7,11 +7,14 @@ with which the ECG-XAI programme was published, and exists for comparison.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from ecgxai_core.aggregations import AGGREGATIONS
 from ecgxai_core.errors import ParameterError
 
 __all__ = [
@@ -19,11 +22,13 @@ __all__ = [
     "EvaluationParams",
     "ExplainParams",
     "FusionParams",
+    "OneOf",
     "Params",
     "Profile",
     "ProfileName",
     "SelectionParams",
     "StabilityParams",
+    "choices",
     "profile",
     "profile_with",
 ]
@@ -49,8 +54,54 @@ class Params(BaseModel):
 P = TypeVar("P", bound=Params)
 
 
+class OneOf:
+    """Marks a text field that names an entry of a registry, whose entries have a ``title``."""
+
+    def __init__(self, registry: Mapping[str, Any]) -> None:
+        self.registry = registry
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._known, handler(source))
+
+    def _known(self, name: str) -> str:
+        if name not in self.registry:
+            known = {"known": ", ".join(self.registry)}
+            raise PydanticCustomError("one_of", "Input should be one of {known}", known)
+        return name
+
+
+def choices(kind: type[Params], name: str) -> dict[Any, str]:
+    """What a field may be, with a title for people; empty where it is no choice."""
+    field = kind.model_fields[name]
+    for mark in field.metadata:
+        if isinstance(mark, OneOf):
+            return {key: entry.title for key, entry in mark.registry.items()}
+    options = (field.annotation, *get_args(field.annotation))
+    literal = next((part for part in options if get_origin(part) is Literal), None)
+    return {value: str(value) for value in get_args(literal)}
+
+
+RENAMED: dict[str, str] = {"against": "contrast"}
+"""Old names of parameters, accepted with a warning until version 0.3."""
+
+
+def current_name(name: str) -> str:
+    """The present name of a parameter; warns where an old one was used."""
+    if name not in RENAMED:
+        return name
+    warnings.warn(
+        f"parameter {name!r} is now called {RENAMED[name]!r}; the old name goes with version 0.3",
+        FutureWarning,
+        stacklevel=3,
+    )
+    return RENAMED[name]
+
+
 def checked(kind: type[P], values: Mapping[str, Any]) -> P:
     """Build a parameter group; a bad value becomes a one-line :class:`ParameterError`."""
+    values = {current_name(name): value for name, value in values.items()}
     try:
         return kind(**values)
     except ValidationError as error:
@@ -75,14 +126,17 @@ class SelectionParams(Params):
 class ExplainParams(Params):
     """How one prediction is explained."""
 
-    segments: Literal["uniform", "beat", "wave"] = Field(
-        "uniform", description="how time is cut: windows, beats, or P, QRS, ST and T of each beat"
+    segments: Literal["auto", "wave", "beat", "uniform"] = Field(
+        "uniform",
+        description="how time is cut: P, QRS, ST and T of each beat, beats, or windows; auto = the "
+        "first of these that the record is clear enough for",
     )
     window_sec: float | None = Field(
         None,
         ge=0.02,
         le=10,
-        description="length of uniform segments, seconds; empty = the diagnosis's own",
+        description="length of uniform segments, seconds; empty = the diagnosis's own (0.5 s where "
+        "auto falls back on windows)",
     )
     baseline: Literal["zero", "mean", "linear", "isoelectric", "noise", "median_beat"] = Field(
         "zero", description="what replaces a masked cell"
@@ -105,7 +159,7 @@ class ExplainParams(Params):
         None,
         ge=16,
         le=1_000_000,
-        description="sampling doubles up to this until the top set has settled; empty = never",
+        description="sampling doubles up to this until the top set has converged; empty = never",
     )
     n_lead_coalitions: int = Field(
         100, ge=16, le=100_000, description="coalitions of each lead-in-event game"
@@ -122,9 +176,16 @@ class ExplainParams(Params):
         le=10_000,
         description="segments whose leads are explored; empty = all with the exact engine, else 5",
     )
-    level: Literal["lead_in_event", "cell"] = Field(
+    level: Literal["owen", "winter", "lead_in_event", "cell"] = Field(
         "lead_in_event",
-        description="TimeSHAP only: one game per event over its leads, or one game over all cells",
+        description="TimeSHAP: owen (segments > leads) and winter (beats > waves > leads) add up; "
+        "lead_in_event = leads of one segment with all else intact; cell = one game over cells",
+    )
+    target_error: float = Field(
+        0.05,
+        ge=0.001,
+        le=1,
+        description="owen, winter: sampling continues until the map's error is this share of it",
     )
     p_on: float = Field(0.5, gt=0, lt=1, description="LIME: chance that a player stays unmasked")
     kernel_width: float = Field(
@@ -146,13 +207,13 @@ class ExplainParams(Params):
         5, ge=1, le=100, description="the top set whose stability decides 'converged'"
     )
     converged_level: float = Field(
-        0.95, gt=0.5, lt=1, description="confidence with which the top set must have settled"
+        0.95, gt=0.5, lt=1, description="confidence with which the top set must have converged"
     )
-    against: str | None = Field(
+    contrast: str | None = Field(
         None,
         min_length=1,
         max_length=200,
-        description="code of another class: explain logit(target) - logit(against)",
+        description="code of another class: explain logit(target) - logit(contrast)",
     )
     ig_steps: int = Field(
         64,
@@ -168,13 +229,13 @@ class ExplainParams(Params):
         None,
         min_length=1,
         max_length=200,
-        description="Grad-CAM: name of the layer looked at; empty = the last convolution",
+        description="Grad-CAM: name of the layer; empty = the last convolution",
     )
     lrp_rule: Literal["gamma", "epsilon"] = Field(
         "gamma", description="LRP: rule of the convolutions; dense layers take epsilon"
     )
     lrp_gamma: float = Field(
-        0.25, ge=0, le=1_000, description="LRP: how far evidence for is raised"
+        0.25, ge=0, le=1_000, description="LRP: how much positive evidence is raised"
     )
     lrp_epsilon: float = Field(
         1e-3,
@@ -198,17 +259,34 @@ class ExplainParams(Params):
 class FusionParams(Params):
     """How attributions are combined into one map."""
 
-    agg: Literal["geomean", "mean", "min", "max"] = Field(
-        "geomean", description="how magnitudes combine where methods overlap"
+    agg: Annotated[str, OneOf(AGGREGATIONS)] = Field(
+        "geomean",
+        description="how magnitudes combine where methods overlap: "
+        + "; ".join(f"{one.title}, {one.description}" for one in AGGREGATIONS.values()),
     )
-    beta: float = Field(1.0, ge=0, le=1, description="factor on cells that a single method found")
-    tau: float = Field(0.02, ge=0, le=1, description="cells below this are dropped from the view")
+    beta: float = Field(
+        1.0, ge=0, le=1, description="factor on cells that fewer than two methods found"
+    )
+    found: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="a method finds the cells whose |density| is at least this share of its "
+        "largest; 0 = all that it explored, as published",
+    )
+    tau: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="cells below this are hidden, and no score changes; the profile reference "
+        "drops them from the map itself, as published, and from its scores",
+    )
     tau_mode: Literal["abs", "mass"] = Field(
         "abs", description="tau is compared with |weight|, or with |weight| x seconds"
     )
     topk: int = Field(5, ge=1, le=12, description="leads named in the ranking")
     method_weights: tuple[float, ...] | None = Field(
-        None, description="one weight a method; empty = the diagnosis's own, else equal"
+        None, description="one weight per method; empty = the diagnosis's own, else equal"
     )
     sign_policy: Literal["penalize", "drop", "abs"] = Field(
         "penalize", description="what happens where methods disagree in sign"
@@ -220,7 +298,7 @@ class FusionParams(Params):
 
 
 class EvaluationParams(Params):
-    """How maps are judged."""
+    """How maps are evaluated."""
 
     raster_sec: float = Field(0.02, gt=0, le=1, description="raster bin of localisation, seconds")
     precision_k: int = Field(20, ge=1, le=10_000, description="k of precision@k, in raster bins")
@@ -288,7 +366,7 @@ def profile(name: str) -> Profile:
             explain=published,
             lime=published,
             timeshap=published.updated(link="logit", ridge_timeshap=0.001),
-            fusion=FusionParams(scale="lead"),
+            fusion=FusionParams(scale="lead", found=0.0),
             evaluation=EvaluationParams(tokens="published", seed=42),
             stability=StabilityParams(seed=42),
         )
@@ -311,7 +389,7 @@ def profile_with(base: Profile, settings: Sequence[str], seed: int | None = None
         name, separator, value = text.partition("=")
         if not separator:
             raise ParameterError("--set", text, "is not name=value", "write --set name=value")
-        changes[name.strip()] = _parsed(value.strip())
+        changes[current_name(name.strip())] = _parsed(value.strip())
     groups = {
         field: getattr(base, field)
         for field in ("explain", "lime", "timeshap", "fusion", "evaluation", "stability")

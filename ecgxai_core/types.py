@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from ecgxai_core.map_face import MapFace
+
 __all__ = [
+    "DERIVED_LEADS",
+    "INDEPENDENT_LEADS",
+    "ROUTINE_WARNINGS",
     "STANDARD_LEADS",
     "Attribution",
     "BoolArray",
@@ -24,6 +30,7 @@ __all__ = [
     "FloatArray",
     "FusedMap",
     "IntArray",
+    "Map",
     "ModelInput",
     "Prediction",
     "Provenance",
@@ -35,6 +42,8 @@ __all__ = [
     "canonical_json",
     "content_seed",
     "frozen_array",
+    "joined_codes",
+    "warning_rows",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,6 +55,13 @@ STANDARD_LEADS: tuple[str, ...] = (
     "I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6",
 )  # fmt: skip
 """The order of every lead axis in this program (AHA/ACC/HRS 2007)."""
+
+INDEPENDENT_LEADS: tuple[str, ...] = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+
+DERIVED_LEADS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"III": (-1.0, 1.0), "aVR": (-0.5, -0.5), "aVL": (1.0, -0.5), "aVF": (-0.5, 1.0)}
+)
+"""Factors of I and II that give each derived lead (Einthoven 1908; Goldberger 1942)."""
 
 
 def frozen_array(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -97,6 +113,20 @@ class QualityWarning:
     leads: tuple[str, ...] = ()
 
 
+def warning_rows(warnings: Sequence[QualityWarning]) -> list[dict[str, Any]]:
+    """Plain JSON form of warnings, one table each."""
+    return [{"code": w.code, "message": w.message, "leads": list(w.leads)} for w in warnings]
+
+
+ROUTINE_WARNINGS = frozenset({"resampled"})
+"""Codes of what is done as a matter of course: noted, but no record is counted for them."""
+
+
+def joined_codes(codes: Iterable[str]) -> str:
+    """Codes of warnings as one cell of a table: sorted, each once, separated by ``;``."""
+    return ";".join(sorted(set(codes)))
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One ECG.
@@ -124,6 +154,8 @@ class Record:
         Whether the record says that it was simulated.
     digest
         SHA-256 of everything that can influence a prediction (signal, fs, leads, ADC scale).
+    file
+        Name of the file that it was read from (the header of a WFDB record); never a path.
     """
 
     name: str
@@ -138,6 +170,7 @@ class Record:
     warnings: tuple[QualityWarning, ...] = ()
     synthetic: bool = False
     digest: str = ""
+    file: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signal", frozen_array(self.signal, np.float32))
@@ -226,7 +259,8 @@ class Segmentation:
     ``edges`` are sample numbers of the model input (``int64[n + 1]``, rising); segment ``i`` is
     ``[edges[i], edges[i + 1])``. ``origin_sec`` is the record time of model-input sample 0
     (negative where padding comes first). ``labels`` name each segment (``"P"``, ``"QRS"``, ...)
-    where it is a wave; else there are none.
+    where it is a wave; else there are none. ``reason``: why this kind, where it was chosen for the
+    record; else empty.
     """
 
     kind: str
@@ -234,6 +268,7 @@ class Segmentation:
     fs: float
     origin_sec: float
     labels: tuple[str, ...] = ()
+    reason: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "edges", frozen_array(self.edges, np.int64))
@@ -277,17 +312,61 @@ class Provenance:
         }
 
 
-def _check_grid(
-    leads: Sequence[str], edges_sec: FloatArray, *arrays: npt.NDArray[Any] | None
-) -> None:
-    shape = (len(leads), len(edges_sec) - 1)
-    for array in arrays:
-        if array is not None and array.shape != shape:
-            raise ValueError(f"array {array.shape} does not fit the grid {shape}")
+def _check_grid(item: Map, array: npt.NDArray[Any]) -> None:
+    shape = (len(item.leads), len(item.edges_sec) - 1)
+    if array.shape != shape:
+        raise ValueError(f"array {array.shape} does not fit the grid {shape}")
+
+
+def _freeze(item: Map) -> None:
+    """Make the arrays that all maps have read-only; a weight that was not explored is NaN."""
+    set_ = object.__setattr__
+    set_(item, "edges_sec", frozen_array(item.edges_sec, np.float64))
+    set_(item, "explored", frozen_array(item.explored, np.bool_))
+    weights = np.asarray(item.weights, np.float32)
+    _check_grid(item, weights)
+    _check_grid(item, item.explored)
+    weights = np.where(item.explored, weights, np.float32(np.nan))
+    set_(item, "weights", frozen_array(weights, np.float32))
+
+
+@runtime_checkable
+class Map(Protocol):
+    """A weight per cell: what attributions, fused maps and maps from elsewhere share.
+
+    Whatever draws, compares or evaluates maps asks for no more than this; the fields are those of
+    :class:`Attribution`.
+    """
+
+    @property
+    def record(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def probability(self) -> float: ...
+    @property
+    def leads(self) -> tuple[str, ...]: ...
+    @property
+    def edges_sec(self) -> FloatArray: ...
+    @property
+    def weights(self) -> Float32Array: ...
+    @property
+    def explored(self) -> BoolArray: ...
+    @property
+    def durations(self) -> FloatArray: ...
+    @property
+    def provenance(self) -> Provenance: ...
+    @property
+    def diagnostics(self) -> Mapping[str, Any]: ...
+    @property
+    def warnings(self) -> tuple[QualityWarning, ...]: ...
+    def density(self) -> FloatArray: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(MapFace):
     """One explanation: signed weights on a lead-by-segment grid.
 
     Attributes
@@ -307,7 +386,9 @@ class Attribution:
     standard_errors
         ``float32[lead, segment]`` or ``None`` where the method has none; NaN where not explored.
     diagnostics
-        JSON-able facts: coalitions, forward passes, held-out R2, efficiency gap, converged, ...
+        JSON-able facts: coalitions, forward passes, held-out R2, converged, ``map_gap`` (how far
+        the weights fail to add up), ``efficiency_gap`` (the same of the game behind them, which for
+        LIME and TimeSHAP is the event game), ...
     warnings
         Quality warnings of the record and of what the model saw of it.
     """
@@ -329,39 +410,26 @@ class Attribution:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        set_(self, "edges_sec", frozen_array(self.edges_sec, np.float64))
-        set_(self, "explored", frozen_array(self.explored, np.bool_))
-        _check_grid(self.leads, self.edges_sec, np.asarray(self.weights), self.explored)
-        weights = np.where(self.explored, np.asarray(self.weights, np.float32), np.float32(np.nan))
-        set_(self, "weights", frozen_array(weights, np.float32))
+        _freeze(self)
         if not np.all(np.isfinite(self.weights[self.explored])):
             raise ValueError("an explored cell must have a finite weight")
         if self.standard_errors is not None:
             set_(self, "standard_errors", frozen_array(self.standard_errors, np.float32))
-            _check_grid(self.leads, self.edges_sec, self.standard_errors)
+            _check_grid(self, self.standard_errors)
         for name in ("event_values", "event_errors"):
             values = getattr(self, name)
             if values is not None:
                 set_(self, name, frozen_array(values, np.float64))
 
-    @property
-    def durations(self) -> FloatArray:
-        """``float64[segment]``: lengths of the segments in seconds."""
-        return np.diff(self.edges_sec)
-
-    def density(self) -> FloatArray:
-        """``float64[lead, segment]``: weight per second; NaN where not explored."""
-        return self.weights.astype(np.float64) / self.durations
-
 
 @dataclass(frozen=True, slots=True)
-class FusedMap:
+class FusedMap(MapFace):
     """Several attributions on one grid (the union of their edges).
 
     ``weights`` is the weight of each whole cell (as in :class:`Attribution`), dimensionless after
     scaling; NaN where no method explored. ``agreement`` is ``int8[lead, segment]``: 2 = all methods
-    that explored the cell agree in sign, 1 = a single method, -1 = conflict, 0 = not explored or
-    all zero.
+    that explored the cell agree in sign, 1 = a single method, -1 = disagreement, 0 = not explored
+    or all zero.
     """
 
     record: str
@@ -380,33 +448,24 @@ class FusedMap:
     warnings: tuple[QualityWarning, ...] = ()
 
     def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        set_(self, "edges_sec", frozen_array(self.edges_sec, np.float64))
-        set_(self, "explored", frozen_array(self.explored, np.bool_))
-        set_(self, "agreement", frozen_array(self.agreement, np.int8))
-        _check_grid(
-            self.leads, self.edges_sec, np.asarray(self.weights), self.explored, self.agreement
-        )
-        weights = np.where(self.explored, np.asarray(self.weights, np.float32), np.float32(np.nan))
-        set_(self, "weights", frozen_array(weights, np.float32))
+        _freeze(self)
+        object.__setattr__(self, "agreement", frozen_array(self.agreement, np.int8))
+        _check_grid(self, self.agreement)
 
     @property
-    def durations(self) -> FloatArray:
-        """``float64[segment]``: lengths of the segments in seconds."""
-        return np.diff(self.edges_sec)
-
-    def density(self) -> FloatArray:
-        """``float64[lead, segment]``: weight per second; NaN where not explored."""
-        return self.weights.astype(np.float64) / self.durations
+    def method(self) -> str:
+        """``"fused"``: what stands where other maps name their method."""
+        return "fused"
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One number about one map, beside the numbers it must be judged against.
+    """One number about one map, beside the numbers it must be evaluated against.
 
     ``value`` NaN = undefined (never averaged in silence). ``random`` is the score that a random map
     reaches on the same record, ``empty`` that of the all-zero map, ``ceiling`` the best reachable;
-    NaN where the metric has no such number.
+    NaN where the metric has no such number. ``beside`` are the scores of the reference maps of this
+    map, by the names of :data:`ecgxai_core.metrics.base.REFERENCES`.
     """
 
     metric: str
@@ -414,3 +473,4 @@ class Score:
     random: float = float("nan")
     empty: float = float("nan")
     ceiling: float = float("nan")
+    beside: Mapping[str, float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What computed a value: the package version, its source, and the libraries that shape the numbers.
+"""What computed a value: the package's version, its source, and the libraries that compute.
 
 Cache keys and provenance carry it, so a result of other code is never served as one of this.
 """
@@ -13,13 +13,26 @@ from pathlib import Path
 from ecgxai_core import __version__
 from ecgxai_core.settings import assets_dir
 
-__all__ = ["APART", "code_version", "library_versions", "source_digest"]
+__all__ = ["APART", "LIBRARIES", "code_version", "library_versions", "source_digest"]
 
-_LIBRARIES = ("numpy", "scipy", "tensorflow", "keras", "neurokit2")
-APART: tuple[str, ...] = ("benchmark", "cli", "models/training", "models/zoo", "plots", "report")
-"""Parts of the package that shape no cached number: no module that makes a cache key imports one of
-theirs, by whatever way (a test follows the imports). All else counts, simulation and storage too:
-the noise baseline is simulated, and storage says what the bytes of an entry mean."""
+LIBRARIES: tuple[str, ...] = (
+    "keras",
+    "lime",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "shap",
+    "tensorflow",
+)
+"""Distributions whose code may change a number; a test follows the imports of the package."""
+
+APART: tuple[str, ...] = ("cli", "plots", "report", "study", "training")
+"""Parts of the package that change no cached number: no module that makes a cache key imports one
+of theirs, directly or through others (a test follows the imports). All else counts, simulation and
+storage too: the noise baseline is simulated, and storage says what the bytes of an entry mean."""
 
 
 @lru_cache(maxsize=1)
@@ -48,9 +61,9 @@ def source_digest(package: Path, table: Path) -> str:
 
 @lru_cache(maxsize=1)
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape the numbers; ``"absent"`` where one is not installed."""
+    """Versions of :data:`LIBRARIES`; ``"absent"`` where one is not installed."""
     found = {}
-    for name in _LIBRARIES:
+    for name in LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import frame, judging, lab
+from app.panels import evaluation, fusion_lab
+from app.shell import frame
+from ecgxai_core.pipeline.run.tables import EVALUATION
 
-CATEGORY = ("plausibility", "faithfulness")
+CATEGORY = ("plausibility", "faithfulness", "complexity")
 PARTS = ("This record", "A finished run")
 
 view = frame.page("Evaluation", PARTS)
@@ -16,26 +18,13 @@ st.caption(
     "whether it names what the model uses. Neither replaces the other."
 )
 if source == PARTS[0]:
-    record = lab.needed_record(view)
+    record = fusion_lab.needed_record(view)
     scores, trap = st.tabs(["Scores", "The priors trap"])
     with scores:
-        entry = judging.judged(view, record)
+        entry = evaluation.evaluated(view, record)
         if entry is not None:
-            judging.record_panel(entry)
+            evaluation.record_panel(entry)
     with trap:
-        judging.priors_panel(view, record)
+        evaluation.priors_panel(view, record)
 else:
-    run = judging.ask_run()
-    if run is None:
-        st.stop()
-    table = judging.table_of(run, "evaluation")
-    if table.empty:
-        frame.empty("This run explained no record.", "Look at its failures.csv for the reasons.")
-        st.stop()
-    classes, records, pairs = st.tabs(["By class", "By record", "Pairwise"])
-    with classes:
-        judging.summary_panel(run, table, CATEGORY)
-    with records:
-        judging.records_panel(view, table, CATEGORY, "evaluation")
-    with pairs:
-        judging.pairwise_panel(table, CATEGORY, view.parameters.evaluation)
+    evaluation.run_part(view, EVALUATION, CATEGORY, "Its failures.csv gives the reasons.")

@@ -1,20 +1,22 @@
-"""Model: how good it is, where it fails, its report card, another one, its training, one's own."""
+"""Model: performance, failures, report card, comparison, training runs, your own model."""
 
 from __future__ import annotations
 
-from app import frame, model_views, own_model, report_card, services, two_models
+from app.data import services
+from app.panels import model, own_model, report_card, two_models
+from app.shell import frame
 
 SECTIONS = (
-    "How good", "Worth a look", "Report card", "Two models", "Training runs", "My own model",
+    "Performance", "Cases to review", "Report card", "Two models", "Training runs", "My own model",
 )  # fmt: skip
 
 view = frame.page("Model", SECTIONS)
 section = frame.part_of(view, SECTIONS, "model-section")
 usable = services.model(view) is not None
 if usable:
-    model_views.model_facts(view)
+    model.model_facts(view)
 if section == "Training runs":
-    model_views.training_runs()
+    model.training_runs()
 elif section == "My own model":
     own_model.own_model(view)
 elif not usable:
@@ -29,8 +31,8 @@ elif section == "Two models":
     frame.wait_for_predictions(view)
     two_models.two_models(view)
 else:
-    judged = model_views.quality(view, frame.wait_for_predictions(view))
-    if section == "How good":
-        model_views.how_good(view, judged)
+    evaluated = model.quality(view, frame.wait_for_predictions(view))
+    if section == "Performance":
+        model.how_good(view, evaluated)
     else:
-        model_views.worth_a_look(view, judged)
+        model.cases_to_review(view, evaluated)

@@ -1,4 +1,4 @@
-"""Records: narrow the list down, open one, build a selection, bring one's own."""
+"""Records: filter the list, open a record, build a selection, upload records."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import secrets
 
 import streamlit as st
 
-from app import catalogue, frame, jobs, opening, services
+from app.data import services
+from app.panels import records
+from app.shell import frame, jobs
 
 view = frame.page("Records")
-opening.own_record_form()
+records.own_record_form()
 found = frame.wait_for_predictions(view)
-rows = catalogue.catalogue(view, found)
+rows = records.catalogue(view, found)
 if rows.empty:
     frame.empty("No record of this data set can be read.", "See the reasons below.")
-    opening.failures(found)
+    records.failures(found)
     st.stop()
 if not found.classes:
     frame.empty(
@@ -22,9 +24,10 @@ if not found.classes:
         "Set ECGXAI_MODELS to a folder with a model and its manifest; records can be looked at.",
     )
 
+drawing = records.thumbnails(view, found)
 every, chosen_few = st.tabs(["All records", "Selection (sel_df)"])
 with every:
-    shown = catalogue.filtered(rows, catalogue.ask_filters(rows))
+    shown = records.filtered(rows)
     if shown.empty:
         frame.empty("No record passes the filters.", "Widen the probability band, or clear some.")
     else:
@@ -32,25 +35,19 @@ with every:
             if st.button("Random record", icon=":material/casino:", help="within the filters"):
                 frame.go_to("explain", record=secrets.choice(list(shown["record"])))
             st.caption(f"{len(shown)} of {len(rows)} records. Select a row to open it.")
-        traces = catalogue.thumbnails(view, found)
-        if traces is not None:
-            shown = shown.assign(trace=[traces.get(name) for name in shown["record"]])
-        picked = frame.table(
-            shown,
-            "records",
-            "records.csv",
-            on_select="rerun",
-            selection_mode="single-row",
-            column_config=catalogue.columns(),
-            column_order=catalogue.ORDER,
-        )
-        if picked.selection.rows:
-            frame.go_to("explain", record=str(shown["record"].iloc[picked.selection.rows[0]]))
+        if drawing.state == "done":
+            shown = shown.assign(trace=[drawing.result.get(name) for name in shown["record"]])
+        picked = frame.picked_row(
+            shown, "records", "records.csv", column_config=records.columns(),
+            column_order=records.ORDER,
+        )  # fmt: skip
+        if picked is not None:
+            frame.go_to("explain", record=str(picked["record"]))
 with chosen_few:
-    opening.selection_panel(view, found)
-opening.failures(found)
-if (waiting := jobs.get(catalogue.thumbnails_key(view, found))) is not None and waiting.active:
-    jobs.show(waiting)
+    records.selection_panel(view, found)
+records.failures(found)
+if drawing.active:
+    jobs.show(drawing)
 if st.button("Read the folder again", icon=":material/refresh:", type="tertiary"):
     services.forget_predictions(view)
     st.rerun()

@@ -1,17 +1,20 @@
-"""Settings: folders, cache, own records, finished runs."""
+"""Settings: folders, cache, own records, finished runs, feedback."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app import frame, settings_views
+from app.panels import feedback, settings
+from app.shell import frame
 
 view = frame.page("Settings")
 st.subheader("Folders")
-settings_views.folder_panel()
+settings.folder_panel()
 st.subheader("Cache")
-settings_views.cache_panel(view)
+settings.cache_panel(view)
 st.subheader("Own records")
-settings_views.own_panel()
+settings.own_panel()
 st.subheader("Finished runs")
-settings_views.finished_runs()
+settings.finished_runs()
+st.subheader("Feedback")
+feedback.overview()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +40,17 @@ def beats(rate: float, seed: int, seconds: float = SECONDS + 1.0) -> Float32Arra
     return (np.stack([*limbs, *chest]) + noise).astype(np.float32)
 
 
-def write_data(folder: Path, n: int = 6) -> Path:
-    """``n`` records at 100 Hz, 7 s, in turn labelled atrial fibrillation and sinus rhythm."""
+def write_data(folder: Path, n: int = 6, scale: float = 1.0) -> Path:
+    """``n`` records at 100 Hz, 7 s, in turn labelled atrial fibrillation and sinus rhythm.
+
+    With ``scale`` 2 their voltages are large enough for no warning of low ones.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(n):
         write_record(
             folder,
             f"T{i:03d}",
-            beats(70 + 7 * i, seed=i),
+            scale * beats(70 + 7 * i, seed=i),
             FS,
             STANDARD_LEADS,
             labels=(AF if i % 2 == 0 else SINUS,),
@@ -56,7 +60,7 @@ def write_data(folder: Path, n: int = 6) -> Path:
     return folder
 
 
-def write_model(folder: Path, seed: int = 0) -> Path:
+def write_model(folder: Path, seed: int = 0, classes: Sequence[str] = (AF, SINUS)) -> Path:
     """A network of two convolutions, average pooling and one dense layer, with its manifest."""
     keras = import_keras()
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,11 +70,11 @@ def write_model(folder: Path, seed: int = 0) -> Path:
     hidden = layers.Conv1D(8, 5, padding="same", activation="relu")(given)
     hidden = layers.Conv1D(8, 5, padding="same", activation="relu")(hidden)
     hidden = layers.GlobalAveragePooling1D()(hidden)
-    model = keras.Model(given, layers.Dense(2, activation="sigmoid")(hidden))
+    model = keras.Model(given, layers.Dense(len(classes), activation="sigmoid")(hidden))
     path = folder / "tiny.keras"
     model.save(path)
     manifest = {
-        "classes": [AF, SINUS],
+        "classes": list(classes),
         "fs": FS,
         "samples": SAMPLES,
         "leads": list(STANDARD_LEADS),

@@ -38,6 +38,6 @@ def test_an_error_survives_the_way_back_from_a_worker_process():
     assert back.fix == "give another"
 
 
-@pytest.mark.parametrize("name", errors.__all__)
+@pytest.mark.parametrize("name", [name for name in errors.__all__ if name.endswith("Error")])
 def test_every_error_is_of_one_tree(name):
     assert issubclass(getattr(errors, name), errors.EcgXaiError)

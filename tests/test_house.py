@@ -32,8 +32,8 @@ def modules_after(code: str) -> set[str]:
     [
         "import ecgxai_core",
         "import ecgxai_core.cli.main",
-        "import ecgxai_core.explain, ecgxai_core.fusion, ecgxai_core.metrics",
-        "import ecgxai_core.pipeline.run, ecgxai_core.store, ecgxai_core.records",
+        "import ecgxai_core.explainers, ecgxai_core.fusion, ecgxai_core.metrics",
+        "import ecgxai_core.pipeline.run.run, ecgxai_core.store, ecgxai_core.records",
     ],
 )
 def test_heavy_libraries_wait_until_they_are_needed(code):

@@ -57,7 +57,7 @@ def test_an_unknown_profile_is_refused():
     [
         (["nonsense=1"], "no such parameter"),
         (["agg"], "is not name=value"),
-        (["agg=median"], "Input should be"),
+        (["agg=no-such"], "Input should be one of geomean"),
         (["n_coalitions=3"], "greater than or equal to 16"),
         (["window_sec=abc"], "valid number"),
         (["kernel_width=1e-9"], r"greater than or equal to 0\.01"),
@@ -107,3 +107,11 @@ def test_a_profile_gives_each_method_its_own_parameters():
     assert isinstance(chosen, Profile)
     assert chosen.for_method("timeshap").link == "logit"
     assert chosen.for_method("occlusion") == chosen.explain
+
+
+def test_an_old_name_is_taken_for_the_new_one_with_a_warning() -> None:
+    with pytest.warns(FutureWarning, match="now called 'contrast'"):
+        old = checked(ExplainParams, {"against": "426783006"})
+    assert old.contrast == "426783006"
+    with pytest.warns(FutureWarning, match="now called 'contrast'"):
+        assert profile_with(profile("default"), ["against=AF"]).explain.contrast == "AF"

@@ -1,19 +1,32 @@
-"""What the command line says to people: errors, notes, tables and progress with time left."""
+"""Output of the command line: errors, notes, tables and progress with time left."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ecgxai_core.progress import progress_bar
+from ecgxai_core.types import ROUTINE_WARNINGS, QualityWarning
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["progress_bar", "say", "say_error", "set_up_logging", "show_table"]
+__all__ = [
+    "finish",
+    "progress_bar",
+    "say",
+    "say_error",
+    "say_map_warnings",
+    "say_warnings",
+    "set_up_logging",
+    "show_table",
+]
 
-ProgressCallback = Callable[[int, int, str], None]
+_NAMED = 3
 
 
 def set_up_logging() -> None:
@@ -22,7 +35,7 @@ def set_up_logging() -> None:
     handler.setLevel(logging.WARNING)  # a run lowers the level of its loggers for its own log file
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logging.getLogger("ecgxai_core").addHandler(handler)
-    # A log file on a full disk must print no traceback; what a run itself cannot write, it says.
+    # A log file on a full disk must print no traceback; a run itself reports what it cannot write.
     logging.raiseExceptions = False
 
 
@@ -36,42 +49,42 @@ def say_error(text: str) -> None:
     sys.stderr.write("error: " + " ".join(text.split()) + "\n")
 
 
-@contextmanager
-def progress_bar(title: str) -> Iterator[ProgressCallback]:
-    """A bar on standard error with what is being done and the time left.
+def finish(failures: Iterable[Any]) -> None:
+    """Report the reason of every failure, if there are any, and end with exit code 3."""
+    listed = list(failures)
+    for failure in listed:
+        say_error(failure.reason)
+    if listed:
+        raise typer.Exit(3)
 
-    Yields ``report(done, total, what)``. Where standard error is no terminal nothing is drawn.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("elapsed"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(title, total=None)
+def say_warnings(records: Iterable[tuple[str, Iterable[str]]]) -> None:
+    """One line about the quality warnings (name and codes of each record), by kind, if any."""
+    named: dict[str, list[str]] = {}
+    for name, codes in records:
+        for code in sorted(set(codes) - ROUTINE_WARNINGS):
+            named.setdefault(code, []).append(name)
+    parts = [
+        f"{len(names)} record{'s' if len(names) > 1 else ''} {code} ({_some(names)})"
+        for code, names in sorted(named.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
+    if parts:
+        say("warnings: " + ", ".join(parts))
 
-        def report(done: int, total: int, what: str = "") -> None:
-            label = f"{title}: {what}" if what else title
-            bar.update(task, completed=done, total=total, description=label)
 
-        yield report
+def say_map_warnings(warnings: Iterable[QualityWarning]) -> None:
+    """One line with the quality warnings of one record and its map, in their own words."""
+    parts = []
+    for warning in warnings:
+        leads = f" ({', '.join(warning.leads)})" if warning.leads else ""
+        if warning.code not in ROUTINE_WARNINGS:
+            parts.append(f"{warning.code}{leads}: {warning.message}")
+    if parts:
+        say("warnings: " + "; ".join(dict.fromkeys(parts)))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
 
 
 def show_table(frame: pd.DataFrame) -> None:

@@ -2,92 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
-from ecgxai_core.cli.console import progress_bar, say, say_error
-from ecgxai_core.cli.options import (
-    ChecksumOption,
-    ModelOption,
-    ProfileOption,
-    SeedOption,
-    SetOption,
-    StartOption,
+from ecgxai_core.cli import options
+from ecgxai_core.cli.console import (
+    finish,
+    progress_bar,
+    say,
+    say_error,
+    say_map_warnings,
+    say_warnings,
 )
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.params import profile as named_profile
-from ecgxai_core.params import profile_with
+
+if TYPE_CHECKING:
+    from ecgxai_core.types import Attribution, FusedMap, QualityWarning
 
 __all__ = ["explain", "predict"]
 
 
 def predict(
     records: Annotated[list[Path], typer.Argument(help="records, or folders of records")],
-    model: ModelOption,
+    model: options.ModelOption,
     out: Annotated[Path, typer.Option("--out", help="CSV file to write")],
-    checksum: ChecksumOption = "warn",
+    checksum: options.ChecksumOption = "warn",
 ) -> None:
     """Probabilities of every class for every record, as CSV."""
-    from ecgxai_core.pipeline.lazy import LazyClassifier
-    from ecgxai_core.pipeline.prediction import predict_paths
-    from ecgxai_core.pipeline.stores import open_store
+    from ecgxai_core.models.loading import LazyClassifier
+    from ecgxai_core.pipeline.predict import predict_paths
     from ecgxai_core.store.atomic import write_csv_atomic
+    from ecgxai_core.store.cache import open_store
 
     classifier = LazyClassifier(model)
     with open_store() as store, progress_bar("predict") as report:
         result = predict_paths(records, classifier, store, checksum=checksum, progress=report)
-    for failure in result.failures:
-        say_error(failure.reason)
     if not result.records:
+        for failure in result.failures:
+            say_error(failure.reason)
         raise typer.Exit(2)
     write_csv_atomic(out, result.frame())
     say(f"{len(result.records)} records predicted, {len(result.failures)} refused: {out}")
-    if result.failures:
-        raise typer.Exit(3)
+    say_warnings((info.name, info.all_warnings) for info in result.records)
+    finish(result.failures)
 
 
 def explain(
     record: Annotated[Path, typer.Argument(help="one record (.hea, .mat, .dat or .dcm)")],
-    model: ModelOption,
-    target: Annotated[str, typer.Option("--target", help="SNOMED-CT code or abbreviation")],
-    method: Annotated[str, typer.Option("--method", help="lime, occlusion, ... or fused")],
-    out: Annotated[Path, typer.Option("--out", help="JSON file to write")],
+    model: options.ModelOption,
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target", help="SNOMED-CT code or abbreviation; all = every output of the model"
+        ),
+    ],
+    method: Annotated[
+        str, typer.Option("--method", help=f"fused, or one of {options.METHODS_MARK}")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="file to write; with --target all a folder, one file per code"),
+    ],
+    form: Annotated[
+        str,
+        typer.Option("--format", help="json (all that is known), npz or csv (what others read)"),
+    ] = "json",
     fuse: Annotated[
         list[str] | None,
         typer.Option("--fuse", help="with --method fused: a method to fuse; repeat"),
     ] = None,
-    profile: ProfileOption = "default",
-    start: StartOption = None,
-    settings: SetOption = None,
-    seed: SeedOption = None,
-    checksum: ChecksumOption = "warn",
+    profile: options.ProfileOption = "default",
+    start: options.StartOption = None,
+    settings: options.SetOption = None,
+    seed: options.SeedOption = None,
+    checksum: options.ChecksumOption = "warn",
 ) -> None:
-    """Explain one prediction: signed weights for every lead and segment, as JSON."""
+    """Explain predictions: signed weights for every lead and segment."""
+    from ecgxai_core.case import Case
     from ecgxai_core.fusion import family_warning
-    from ecgxai_core.pipeline.explanation import FUSED_METHODS, explain_record, fused_map, target_of
-    from ecgxai_core.pipeline.export import explanation_json
-    from ecgxai_core.pipeline.lazy import LazyClassifier
-    from ecgxai_core.pipeline.prediction import checksum_policy
-    from ecgxai_core.pipeline.stores import open_store
+    from ecgxai_core.models.loading import LazyClassifier
+    from ecgxai_core.pipeline.explain import (
+        FUSED_METHODS,
+        all_targets,
+        explain_case,
+        fused_map,
+    )
+    from ecgxai_core.pipeline.predict import checksum_policy
+    from ecgxai_core.progress import part_of
     from ecgxai_core.records.read import read_record
-    from ecgxai_core.store.atomic import write_json_atomic
+    from ecgxai_core.store.cache import open_store
 
-    chosen = profile_with(named_profile(profile), settings or [], seed)
+    chosen = options.chosen_profile(profile, settings, seed)
     classifier = LazyClassifier(model)
-    code = target_of(target, classifier)
     ecg = read_record(record, checksum=checksum_policy(checksum))
+    if form not in ("json", "npz", "csv"):
+        raise ParameterError("--format", form, "is none of json, npz, csv", "use one of them")
     if fuse and method != "fused":
-        raise ParameterError("--fuse", fuse[0], "goes with --method fused", "give --method fused")
+        raise ParameterError("--fuse", fuse[0], "needs --method fused", "give --method fused")
     methods = tuple(fuse or FUSED_METHODS) if method == "fused" else (method,)
     params = {name: chosen.for_method(name) for name in methods}
+    every = target == "all"
+    codes = all_targets(classifier, params.values()) if every else (target,)
+    cases = [Case(ecg, classifier, code, start) for code in codes]
+    if every:
+        out.mkdir(parents=True, exist_ok=True)
+    warned: list[QualityWarning] = []
+    reasons: set[str] = set()
     with open_store() as store, progress_bar(method) as report:
-        maps = explain_record(
-            ecg, classifier, code, params, store, start_sec=start, progress=report
-        )
-    answer = fused_map(maps, chosen) if method == "fused" else maps[method]
-    write_json_atomic(out, explanation_json(answer, profile, ecg.synthetic, maps))
-    say(f"{ecg.name}, {code}: p = {answer.probability:.4f}; {method} written to {out}")
+        for number, case in enumerate(cases):
+            part = part_of(report, number, len(cases), case.target)
+            maps = explain_case(case, params, store, part)
+            answer = fused_map(maps, chosen) if method == "fused" else maps[method]
+            path = out / f"{quote(case.target, safe=' ')}.{form}" if every else out
+            _write(path, form, answer, profile, ecg.synthetic, maps)
+            p = f"p = {answer.probability:.4f}"
+            say(f"{ecg.name}, {case.target}: {p}; {method} written to {path}")
+            warned += answer.warnings
+            reasons |= {item.diagnostics["segments_reason"] for item in maps.values()} - {None}
+    for reason in sorted(reasons):
+        say(f"segments: {reason}")
+    say_map_warnings(warned)
     if family_warning(methods):
         say(f"note: {family_warning(methods)}")
+
+
+def _write(
+    path: Path,
+    form: str,
+    answer: Attribution | FusedMap,
+    profile: str,
+    synthetic: bool,
+    maps: Mapping[str, Attribution],
+) -> None:
+    from ecgxai_core.foreign_maps import write_map
+    from ecgxai_core.pipeline.export import explanation_json
+    from ecgxai_core.store.atomic import write_json_atomic
+
+    if form == "json":
+        write_json_atomic(path, explanation_json(answer, profile, synthetic, maps))
+    else:
+        write_map(answer, path, form)

@@ -1,10 +1,12 @@
-"""``ecgxai doctor`` and ``ecgxai cache``: what this machine and its cache look like."""
+"""``ecgxai doctor``, ``cache`` and ``app``: this machine, its cache, and the dashboard."""
 
 from __future__ import annotations
 
 import os
 import platform
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +14,13 @@ import typer
 
 from ecgxai_core.cli.console import say
 from ecgxai_core.models.protocol import Classifier
-from ecgxai_core.settings import settings
+from ecgxai_core.settings import dashboard_dir, settings
 
-__all__ = ["cache_app", "doctor"]
+__all__ = ["cache_app", "dashboard", "doctor"]
 
-cache_app = typer.Typer(help="The disk cache; it can always be lost.", no_args_is_help=True)
+_FOLDERS = ("ECGXAI_DATA", "ECGXAI_MODELS", "ECGXAI_RUNS", "ECGXAI_CACHE_DIR")
+
+cache_app = typer.Typer(help="The disk cache; it can be deleted at any time.", no_args_is_help=True)
 
 
 @cache_app.command("info")
@@ -32,8 +36,8 @@ def cache_info() -> None:
 
 @cache_app.command("clear")
 def cache_clear() -> None:
-    """Forget every cached prediction, explanation and evaluation."""
-    from ecgxai_core.pipeline.stores import open_store
+    """Delete every cached prediction, explanation and evaluation."""
+    from ecgxai_core.store.cache import open_store
 
     with open_store() as store:
         removed = store.clear()
@@ -45,7 +49,7 @@ def doctor(
         Path | None, typer.Argument(help="also load and check this model", metavar="MODEL")
     ] = None,
 ) -> None:
-    """Versions, processor, disk and cache; with MODEL also whether it loads and how fast it is."""
+    """Versions, processor, disk and cache; with MODEL also whether and how fast it runs."""
     from ecgxai_core.version import code_version, library_versions
 
     say(f"ecgxai     {code_version()}")
@@ -65,7 +69,7 @@ def doctor(
 
 
 def _cores() -> int:
-    """Processor cores that this process may use; macOS only tells how many there are."""
+    """Processor cores that this process may use; on macOS all that there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -102,15 +106,40 @@ def _check_model(path: Path) -> None:
 
 
 def _engine_lines(classifier: Classifier) -> list[str]:
-    """What the model can see, and how its games are played."""
-    from ecgxai_core.games.engine import engine_of, sight
+    """The receptive field of a model, and the engine of its games."""
+    from ecgxai_core.games.local.engine import engine_of, receptive_field
 
     engine = engine_of(classifier)
     if engine.part is None:
         return [f"engine     whole forward passes: {engine.reason}"]
     local = engine.part.local
     return [
-        f"sight      {sight(engine.part, classifier.manifest.fs)} "
+        f"receptive field {receptive_field(engine.part, classifier.manifest.fs)} "
         f"({local.field} samples, one position every {local.step})",
         f"engine     exact local engine, largest error {engine.error:.1g} in probability",
     ]
+
+
+def dashboard(
+    port: Annotated[int, typer.Option("--port", help="port on this machine")] = 8501,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="do not open a browser window")
+    ] = False,
+) -> None:
+    """Open the dashboard; Ctrl-C ends it."""
+    home = dashboard_dir()
+    environment = dict(os.environ)
+    for name in _FOLDERS:  # relative folders are meant from here, not from the dashboard's own
+        if environment.get(name):
+            environment[name] = os.pathsep.join(
+                os.path.abspath(part) for part in environment[name].split(os.pathsep)
+            )
+    command = [
+        sys.executable, "-m", "streamlit", "run", str(home / "app" / "main.py"),
+        "--server.port", str(port), "--server.headless", str(headless).lower(),
+    ]  # fmt: skip
+    try:
+        code = subprocess.run(command, cwd=home, env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        code = 0
+    raise typer.Exit(code)

@@ -13,7 +13,9 @@ from ecgxai_core.errors import ModelError
 __all__ = ["app"]
 
 app = typer.Typer(help="Manifests of your own models.", no_args_is_help=True)
-FileArgument = Annotated[Path, typer.Argument(help="Keras model (.keras or .h5)", metavar="FILE")]
+FileArgument = Annotated[
+    Path, typer.Argument(help="model file (.keras, .h5 or .onnx)", metavar="FILE")
+]
 
 
 @app.command()
@@ -22,24 +24,42 @@ def draft(
     out: Annotated[
         Path | None, typer.Option("--out", help="manifest to write; default: beside the model")
     ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", help="a public model whose manifest is known; see model recipes"),
+    ] = None,
 ) -> None:
-    """Write a first manifest; what only you can know is marked FILL IN."""
-    from ecgxai_core.models.draft import draft_manifest
+    """Write a first manifest; what neither file nor recipe can tell is marked FILL IN."""
+    from ecgxai_core.models.loading import draft_manifest
     from ecgxai_core.models.manifest import FILL_IN, manifest_path
+    from ecgxai_core.models.recipes import load_recipe
     from ecgxai_core.store.atomic import write_json_atomic
 
     target = out or manifest_path(file)
     if target.exists():
         raise ModelError(target.name, "", "exists already", "remove it, or give another --out")
+    known = None if recipe is None else load_recipe(recipe)
     values = draft_manifest(file)
+    if known is not None:
+        values = known.filled(values, file.name)
     write_json_atomic(target, values)
     say(f"manifest drafted: {target}; replace every '{FILL_IN}' in it, then: ecgxai model check")
 
 
 @app.command()
+def recipes() -> None:
+    """List the public models whose manifests are known; their weights are not shipped."""
+    from ecgxai_core.models.recipes import load_recipe, recipe_names
+
+    for name in recipe_names():
+        say(f"{name:24}{load_recipe(name).title}")
+
+
+@app.command()
 def check(file: FileArgument) -> None:
-    """Load a model with its manifest as every other command does, and say what it is."""
+    """Load a model with its manifest, as every other command does, and describe it."""
     from ecgxai_core.models.loading import load_classifier
+    from ecgxai_core.models.manifest import class_names, free_names_note, manifest_path
 
     classifier = load_classifier(file)
     manifest = classifier.manifest
@@ -48,6 +68,17 @@ def check(file: FileArgument) -> None:
         f"{manifest.samples} samples at {manifest.fs:g} Hz in {manifest.units}, "
         f"digest {classifier.digest[:12]}"
     )
+    if manifest.windows is not None:
+        spec = manifest.windows
+        say(
+            f"the network sees {spec.samples} samples; {len(manifest.window_starts)} windows, "
+            f"{spec.step} samples apart, are combined by their {spec.combine} for each class"
+        )
+    for text, code, name in class_names(manifest_path(file)):
+        if text != code:
+            say(f"class {text!r} is {name} ({code})")
+    if note := free_names_note(manifest.classes):
+        say(f"note: {note}")
 
 
 @app.command()
@@ -61,9 +92,9 @@ def baselines(
         float, typer.Option("--least", min=0, max=1, help="classes below this are not shown")
     ] = 0.05,
 ) -> None:
-    """What the model says of records that are masked whole: no baseline is neutral."""
+    """Predictions for completely masked records: no baseline is neutral."""
+    from ecgxai_core.audit.baselines import baseline_table
     from ecgxai_core.models.loading import load_classifier
-    from ecgxai_core.pipeline.baselines import baseline_table
     from ecgxai_core.store.atomic import write_csv_atomic
 
     table = baseline_table(records, load_classifier(file))

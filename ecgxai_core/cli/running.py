@@ -7,142 +7,140 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgxai_core.cli.console import progress_bar, say, say_error, show_table
-from ecgxai_core.cli.options import (
-    ArraysOption,
-    ChecksumOption,
-    DataOption,
-    JobsOption,
-    ModelOption,
-    ProfileOption,
-    SeedOption,
-    SetOption,
-    TargetsOption,
-)
-from ecgxai_core.params import SelectionParams, checked, profile_with
-from ecgxai_core.params import profile as named_profile
+from ecgxai_core.cli import options
+from ecgxai_core.cli.console import finish, progress_bar, say, say_warnings, show_table
+from ecgxai_core.params import SelectionParams, checked
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ecgxai_core.models.loading import LazyClassifier
 
 __all__ = ["HEADLINE", "run", "select", "summary"]
 
 
 def select(
-    data: DataOption,
-    model: ModelOption,
+    data: options.DataOption,
+    model: options.ModelOption,
     out: Annotated[Path, typer.Option("--out", help="CSV file to write")],
-    target: TargetsOption = None,
-    k_per_class: Annotated[int, typer.Option(help="records per diagnosis at most")] = 50,
-    min_prob: Annotated[float, typer.Option(help="least meta-probability")] = 0.85,
-    max_duration_sec: Annotated[float, typer.Option(help="longest record, seconds")] = 20.0,
-    seed: SeedOption = None,
-    arrays: ArraysOption = None,
-    checksum: ChecksumOption = "warn",
+    target: options.TargetsOption = None,
+    k_per_class: options.KPerClassOption = None,
+    min_prob: options.MinProbOption = None,
+    max_duration: options.MaxDurationOption = None,
+    seed: options.SeedOption = None,
+    arrays: options.ArraysOption = None,
+    checksum: options.ChecksumOption = "warn",
 ) -> None:
     """Select good examples of every diagnosis (sel_df), as CSV."""
-    from ecgxai_core.pipeline.lazy import LazyClassifier
-    from ecgxai_core.pipeline.prediction import predict_data
-    from ecgxai_core.pipeline.selecting import select_records
-    from ecgxai_core.pipeline.stores import open_store
+    from ecgxai_core.models.loading import LazyClassifier
+    from ecgxai_core.pipeline.predict import predict_data
+    from ecgxai_core.pipeline.select import select_records
     from ecgxai_core.store.atomic import write_csv_atomic
+    from ecgxai_core.store.cache import open_store
 
-    params = checked(
-        SelectionParams,
-        {
-            "k_per_class": k_per_class,
-            "min_prob": min_prob,
-            "max_duration_sec": max_duration_sec,
-            "seed": seed or 0,
-        },
-    )
+    limits = _limits(k_per_class, min_prob, max_duration)
+    given = {name: value for name, value in limits.items() if value is not None}
+    params = checked(SelectionParams, {**given, "seed": seed or 0})
     classifier = LazyClassifier(model)
+    _note_free_names(classifier)
     with open_store() as store, progress_bar("predict") as report:
         predictions = predict_data(data, classifier, store, arrays, checksum, report)
     frame = select_records(predictions, params, target).frame
-    for failure in predictions.failures:
-        say_error(failure.reason)
     write_csv_atomic(out, frame)
     say(f"{len(frame)} records of {len(predictions.records)} selected: {out}")
-    if predictions.failures:
-        raise typer.Exit(3)
+    chosen = [predictions.records[index] for index in sorted(set(frame["record_index"]))]
+    say_warnings((info.name, info.all_warnings) for info in chosen)
+    finish(predictions.failures)
 
 
 def run(
-    data: DataOption,
-    model: ModelOption,
-    out: Annotated[Path, typer.Option("--out", help="run directory to write, or to carry on")],
-    mode: Annotated[str, typer.Option("--mode", help="'demo' (3 a class) or 'eval' (50)")] = "demo",
-    target: TargetsOption = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option("--method", help="repeat for several; they are fused; lime and timeshap"),
+    data: options.DataOption,
+    model: options.ModelOption,
+    out: Annotated[Path, typer.Option("--out", help="run directory to write or to continue")],
+    mode: Annotated[
+        str | None,
+        typer.Option("--mode", help="'demo' (3 records per diagnosis; the default) or 'eval' (50)"),
     ] = None,
-    profile: ProfileOption = "default",
-    seed: SeedOption = None,
-    jobs: JobsOption = 1,
-    settings: SetOption = None,
-    arrays: ArraysOption = None,
-    checksum: ChecksumOption = "warn",
+    target: options.TargetsOption = None,
+    k_per_class: options.KPerClassOption = None,
+    min_prob: options.MinProbOption = None,
+    max_duration: options.MaxDurationOption = None,
+    selection: Annotated[
+        Path | None,
+        typer.Option("--selection", help="CSV of 'ecgxai select': exactly these records, targets"),
+    ] = None,
+    method: options.MethodsOption = None,
+    profile: options.ProfileOption = "default",
+    seed: options.SeedOption = None,
+    jobs: options.JobsOption = 1,
+    settings: options.SetOption = None,
+    arrays: options.ArraysOption = None,
+    checksum: options.ChecksumOption = "warn",
 ) -> None:
-    """Select, explain, fuse and judge; the same command carries on after an interruption."""
+    """Select, explain, fuse and evaluate; the same command continues after an interruption."""
     from ecgxai_core.fusion import family_warning
-    from ecgxai_core.pipeline.request import make_request
-    from ecgxai_core.pipeline.run import run_pipeline
+    from ecgxai_core.models.loading import LazyClassifier
+    from ecgxai_core.pipeline.given_maps import methods_and_folders
+    from ecgxai_core.pipeline.run.request import RunRequest, choose_records
+    from ecgxai_core.pipeline.run.run import run_pipeline
 
-    request = make_request(
-        data,
-        model,
-        out,
-        mode=mode,
-        targets=target,
-        profile=profile_with(named_profile(profile), settings or [], seed),
-        seed=seed,
-        arrays=arrays,
-        checksum=checksum,
-        methods=method,
-    )
+    limits = _limits(k_per_class, min_prob, max_duration)
+    wanted = choose_records(mode, target, limits, seed, selection)
+    chosen = options.chosen_profile(profile, settings, seed)
+    methods, folders = methods_and_folders(method or ())
+    if methods:
+        chosen = chosen.updated(methods=methods)
+    request = RunRequest(data, model, out, chosen, wanted, arrays, checksum, folders)
+    _note_free_names(LazyClassifier(model))
     if family_warning(request.profile.methods):
         say(f"note: {family_warning(request.profile.methods)}")
     with progress_bar("run") as report:
         done = run_pipeline(request, jobs=jobs, progress=report)
-    for failure in done.failures:
-        say_error(failure.reason)
     say(
         f"{done.done} explained ({done.reused} from an earlier run), {len(done.failures)} failed, "
         f"{done.seconds:.1f} s: {out}"
     )
-    if done.failures:
-        raise typer.Exit(3)
+    say_warnings(done.warnings)
+    finish(done.failures)
+
+
+def _limits(
+    k_per_class: int | None, min_prob: float | None, max_duration: float | None
+) -> dict[str, float | None]:
+    """The limits of a selection, by the names of their parameters."""
+    return {"k_per_class": k_per_class, "min_prob": min_prob, "max_duration_sec": max_duration}
+
+
+def _note_free_names(classifier: LazyClassifier) -> None:
+    """A note about classes that only the model names."""
+    from ecgxai_core.models.manifest import free_names_note
+
+    if note := free_names_note(classifier.classes):
+        say(f"note: {note}")
 
 
 HEADLINE = (
-    "attauc_strict",
-    "attauc_lenient",
-    "deletion_gain",
-    "insertion_gain",
-    "spearman",
-    "jaccard_at_k",
-    "weighted_jaccard",
-    "rbo_ext",
-)
+    "attauc_strict", "attauc_lenient", "deletion_gain", "insertion_gain",
+    "spearman", "jaccard_at_k", "weighted_jaccard", "rbo_ext",
+)  # fmt: skip
+"""Metrics shown without ``--all``."""
 
 
 def summary(
     run_dir: Annotated[Path, typer.Argument(help="run directory", metavar="RUN")],
     metric: Annotated[str | None, typer.Option("--metric", help="one metric only")] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="every metric, not only the main")
+        bool, typer.Option("--all", help="all metrics, not only the main ones")
     ] = False,
     compare: Annotated[
         bool,
         typer.Option(
-            "--compare", help="maps against each other: paired tests by record, Holm's correction"
+            "--compare", help="compare maps: paired tests over records, with Holm's correction"
         ),
     ] = False,
 ) -> None:
     """Per-class summary of a finished run, with chance level and confidence intervals."""
-    from ecgxai_core.pipeline.tables import read_summary
+    from ecgxai_core.pipeline.run.tables import read_summary
 
     table = read_summary(run_dir, metric)
     if metric is None and not everything:
@@ -151,15 +149,15 @@ def summary(
 
 
 def _compared(run_dir: Path, metrics: list[str]) -> pd.DataFrame:
-    """Every pair of maps on these metrics, averaged by record; one correction for all."""
+    """Every pair of maps on these metrics, averaged by record; one correction for all tests."""
     from ecgxai_core.metrics.testing import compare_methods
-    from ecgxai_core.pipeline.finished import read_finished_run
-    from ecgxai_core.pipeline.tables import EVALUATION, STABILITY
+    from ecgxai_core.pipeline.run.finished import read_finished_run
+    from ecgxai_core.pipeline.run.tables import EVALUATION, STABILITY
 
     tables = read_finished_run(run_dir).tables
     keys = ["target", "record", "method"]
-    judged, shaken = (
+    evaluated, stable = (
         tables[name][[*keys, *(m for m in metrics if m in tables[name])]]
         for name in (EVALUATION, STABILITY)
     )
-    return compare_methods(judged.merge(shaken, on=keys, how="left"), metrics)
+    return compare_methods(evaluated.merge(stable, on=keys, how="left"), metrics)

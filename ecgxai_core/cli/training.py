@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgxai_core.cli.console import progress_bar, say, say_error, show_table
+from ecgxai_core.cli.console import progress_bar, say, say_error, say_warnings, show_table
 from ecgxai_core.cli.options import ModelOption
 from ecgxai_core.errors import ParameterError
 
 if TYPE_CHECKING:
-    from ecgxai_core.models.training.config import TrainParams
+    from ecgxai_core.training.config import TrainParams
 
-__all__ = ["register"]
+__all__ = ["ablate", "cross_validate", "evaluate_model", "runs_app", "search", "train"]
 
 ConfigArgument = Annotated[
     Path, typer.Argument(help="TOML file with every hyperparameter", metavar="CONFIG")
@@ -24,7 +24,7 @@ ConfigArgument = Annotated[
 DataOption = Annotated[
     Path, typer.Option("--data", help="PTB-XL folder, or training arrays made from one")
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="folder to write; a stopped job goes on")]
+OutOption = Annotated[Path, typer.Option("--out", help="folder to write; a stopped job continues")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="group.name=value, e.g. schedule.epochs=3; repeatable"),
@@ -34,23 +34,15 @@ FoldsOption = Annotated[list[int] | None, typer.Option("--fold", help="fold; rep
 runs_app = typer.Typer(help="Training runs: list, best, compare, plot.", no_args_is_help=True)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs of this module to the command line."""
-    app.command("train")(train)
-    app.command("ablate")(ablate)
-    app.command("search")(search)
-    app.command("cross-validate")(cross_validate)
-    app.command("evaluate-model")(evaluate_model)
-    app.add_typer(runs_app, name="runs")
-
-
 def train(
     config: ConfigArgument, data: DataOption, out: OutOption, settings: SetOption = None
 ) -> None:
-    """Train a classifier, or go on with a run that was stopped; then export it with a manifest."""
-    from ecgxai_core.models.training.jobs import read_and_run
+    """Train a classifier, or continue a stopped run, and export it with a manifest."""
+    from ecgxai_core.training.config import read_train_params
+    from ecgxai_core.training.jobs import run_training
 
-    results = read_and_run(config, data, out, _changes(settings), _say_epoch)
+    params = read_train_params(config, _changes(settings))
+    results = run_training(params, data, out, _say_epoch)
     say(json.dumps(results.get("macro", results), indent=1))
     say(f"run: {out}")
 
@@ -65,8 +57,8 @@ def ablate(
     settings: SetOption = None,
 ) -> None:
     """The same training with every architecture of the zoo."""
-    from ecgxai_core.models.training.jobs import ablation
-    from ecgxai_core.models.zoo import ARCHITECTURES
+    from ecgxai_core.training.jobs import ablation
+    from ecgxai_core.training.zoo import ARCHITECTURES
 
     base = _base(config, settings)
     _run_all(ablation(base, architecture or list(ARCHITECTURES)), data, out)
@@ -85,7 +77,7 @@ def search(
     settings: SetOption = None,
 ) -> None:
     """Grid or random search over hyperparameters."""
-    from ecgxai_core.models.training.jobs import grid, random_search
+    from ecgxai_core.training.jobs import grid, random_search
 
     base, wanted = _base(config, settings), _choices(choices)
     _run_all(random_search(base, wanted, n, seed) if n else grid(base, wanted), data, out)
@@ -98,8 +90,8 @@ def cross_validate(
     fold: FoldsOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Each fold once as tuning fold; folds never divide a patient."""
-    from ecgxai_core.models.training.jobs import cross_validation
+    """Each fold once as the tuning fold; no patient is in two folds."""
+    from ecgxai_core.training.jobs import cross_validation
 
     _run_all(cross_validation(_base(config, settings), fold), data, out)
 
@@ -117,24 +109,21 @@ def evaluate_model(
     ] = None,
     n_bootstrap: Annotated[int, typer.Option(min=0, help="bootstrap resamples")] = 1000,
 ) -> None:
-    """Judge a classifier: AUROC, AUPRC, F1, calibration, subgroups, failures, with intervals."""
-    from ecgxai_core.models.training.judging import evaluate_model as judge
-    from ecgxai_core.models.training.judging import save_report
-    from ecgxai_core.pipeline.lazy import LazyClassifier
-    from ecgxai_core.records.catalogue import open_catalogue
+    """Evaluate a classifier: AUROC, AUPRC, F1, calibration, subgroups, failures, with intervals."""
+    from ecgxai_core.models.loading import LazyClassifier
+    from ecgxai_core.records.catalogues.catalogue import open_catalogue
+    from ecgxai_core.training.evaluation import evaluate_model as evaluated
+    from ecgxai_core.training.evaluation import save_report
 
     classifier = LazyClassifier(model)
     catalogue = open_catalogue(data, layout)
     with progress_bar("predict") as report:
-        found = judge(
-            classifier,
-            catalogue,
-            folds=fold,
-            tune_folds=tune_fold,
-            n_bootstrap=n_bootstrap,
+        found = evaluated(
+            classifier, catalogue, folds=fold, tune_folds=tune_fold, n_bootstrap=n_bootstrap,
             done=lambda done, total: report(done, total, ""),
-        )
+        )  # fmt: skip
     folder = save_report(found, out)
+    say_warnings(zip(found.evaluated.names, found.warnings, strict=True))
     for name in found.refused:
         say_error(f"{name}: could not be read")
     say(json.dumps(found.results["macro"], indent=1))
@@ -150,7 +139,7 @@ def _say_epoch(row: dict[str, Any]) -> None:
 
 
 def _base(config: Path, settings: Sequence[str] | None) -> TrainParams:
-    from ecgxai_core.models.training.config import read_train_params
+    from ecgxai_core.training.config import read_train_params
 
     return read_train_params(config, _changes(settings))
 
@@ -158,7 +147,7 @@ def _base(config: Path, settings: Sequence[str] | None) -> TrainParams:
 def _run_all(variants: Sequence[TrainParams], data: Path, out: Path) -> None:
     import pandas as pd
 
-    from ecgxai_core.models.training.jobs import run_many
+    from ecgxai_core.training.jobs import run_many
 
     show_table(pd.DataFrame(run_many(variants, data, out, _say_epoch)))
     say(f"runs: {out}")
@@ -196,7 +185,7 @@ def _bound(text: str, choice: str) -> float:
 
 
 def _value(text: str) -> Any:
-    """A JSON value where it is one, else the text."""
+    """The JSON value of a text, or else the text."""
     try:
         return json.loads(text)
     except ValueError:
@@ -214,16 +203,16 @@ def list_runs(
     lowest_rate: Annotated[float | None, typer.Option(help="least learning rate")] = None,
     highest_rate: Annotated[float | None, typer.Option(help="largest learning rate")] = None,
     metric: MetricOption = "auroc",
-    least: Annotated[float | None, typer.Option(help="worst value of --metric that counts")] = None,
+    least: Annotated[float | None, typer.Option(help="worst value of --metric that passes")] = None,
     seeds: Annotated[bool, typer.Option("--seeds", help="mean and spread over seeds")] = False,
 ) -> None:
     """Every run that passes the filter."""
-    from ecgxai_core.models.runs import RunFilter, find_runs, over_seeds, run_table
+    from ecgxai_core.training.runs import RunFilter, find_runs, over_seeds, run_table
 
     chosen = RunFilter(model, lowest_rate, highest_rate, metric, least)
     found = find_runs(folder, chosen)
     if not found:
-        say(f"{folder.name}: no run passes")
+        say(f"{folder.name}: no run passes the filter")
         return
     _show(over_seeds(found, metric) if seeds else run_table(found))
 
@@ -231,7 +220,7 @@ def list_runs(
 @runs_app.command("best")
 def best(folder: RunsArgument, metric: MetricOption = "auroc") -> None:
     """The run with the best value of a metric."""
-    from ecgxai_core.models.runs import best_run, find_runs, run_table
+    from ecgxai_core.training.runs import best_run, find_runs, run_table
 
     _show(run_table([best_run(find_runs(folder), metric)]))
 
@@ -241,7 +230,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="run directories", metavar="RUN...")],
 ) -> None:
     """What differs between runs: parameters and results."""
-    from ecgxai_core.models.runs import compare_runs, read_run
+    from ecgxai_core.training.runs import compare_runs, read_run
 
     _show(compare_runs([read_run(path) for path in runs]))
 
@@ -252,8 +241,8 @@ def plot(
     out: Annotated[Path, typer.Option("--out", help="HTML page to write")],
 ) -> None:
     """Training curves of one or several runs, as one self-contained page."""
-    from ecgxai_core.models.runs import read_run
-    from ecgxai_core.models.runs_curves import save_curves
+    from ecgxai_core.training.figures import save_curves
+    from ecgxai_core.training.runs import read_run
 
     say(f"curves: {save_curves([read_run(path) for path in runs], out)}")
 

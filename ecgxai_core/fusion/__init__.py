@@ -2,12 +2,13 @@
 
 ``fuse`` is the rule of this project (densities, a global scale, nothing thrown away);
 ``fuse_spans`` and ``fuse_published`` repeat the published programme. Both combine cells in
-``cells.combine``. ``tau`` and ``topk`` never change a map: they are asked for with ``view``.
+``cells.combine``. ``tau`` never changes what ``fuse`` gives, only what ``view`` shows of it; the
+published fusion drops the spans below ``tau`` from the map itself, so there it changes scores.
 """
 
 from ecgxai_core.fusion.families import RECOMMENDED, family_warning, same_family
 from ecgxai_core.fusion.maps import FusedView, fuse, view
-from ecgxai_core.fusion.spans import Span, SpanFusion, fuse_published, fuse_spans, spans_of
+from ecgxai_core.fusion.published import Span, SpanFusion, fuse_published, fuse_spans, spans_of
 
 __all__ = [
     "RECOMMENDED",

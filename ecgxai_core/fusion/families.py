@@ -1,14 +1,13 @@
-"""Which methods may stand as evidence beside each other.
+"""Families of methods: agreement across families supports a map, agreement within one does not.
 
-LIME, TimeSHAP and the adapters of their libraries ask one question of the same masked records: how
-does the prediction change when cells are replaced by this baseline? Run to the end, they agree
-almost fully (on the published programme's records the top five of converged LIME and exact Shapley
-values have a Jaccard index of 0.98), so a second one adds a vote and no evidence; what is wrong
-with the masking is wrong in both. Gradients ask what an infinitely small change does, occlusion
-what one part alone is worth, attention where the network says that it looks. Maps that agree across
-such questions support each other. Occlusion shares its baseline with the perturbation methods, and
-relevance propagation with epsilon = 0 is input x gradient where 0 mV is the 0 of the model's input
-(normalised leads are propagated from their means).
+LIME, TimeSHAP and the adapters of their libraries measure the same thing on the same masked
+records: how the prediction changes when cells are replaced by the baseline. Converged, they agree
+almost fully (on the records of the published programme the top five of converged LIME and exact
+Shapley values have a Jaccard index of 0.98), so a second one adds no evidence and has the same
+masking artefacts. Gradients measure the effect of an infinitesimal change, occlusion that of one
+part alone; attention is a weight inside the network. Two limits: occlusion shares its baseline with
+the perturbation methods, and relevance propagation with epsilon = 0 is input x gradient where 0 mV
+is the 0 of the model input.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ecgxai_core.explain import METHODS
+from ecgxai_core.explainers import METHODS
 from ecgxai_core.types import BoolArray, FloatArray
 
 __all__ = ["RECOMMENDED", "family_warning", "same_family", "take_signs", "unsigned"]
 
 RECOMMENDED: tuple[str, ...] = ("timeshap", "integrated_gradients", "occlusion")
-"""Three questions, one method each, all signed: what to fuse where the published pair (LIME
-and TimeSHAP) need not be repeated. Integrated gradients need the network itself."""
+"""One signed method of each of three families: what to fuse unless the published pair (LIME and
+TimeSHAP) is to be repeated. Integrated gradients need the network itself."""
 
 
 def same_family(methods: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -37,24 +36,24 @@ def same_family(methods: Sequence[str]) -> tuple[tuple[str, ...], ...]:
 
 
 def family_warning(methods: Sequence[str]) -> str:
-    """What to tell people of methods whose agreement is no evidence; empty if there are none."""
+    """A warning about methods of one family; empty if there are none."""
     groups = same_family(methods)
     if not groups:
         return ""
-    kin = "; ".join(f"{' and '.join(group)} ({METHODS[group[0]].family})" for group in groups)
+    said = "; ".join(f"{' and '.join(group)} ({METHODS[group[0]].family})" for group in groups)
     return (
-        f"{kin}: methods of one family ask one question, so their agreement is not independent "
-        f"evidence. Fuse different families, for instance {', '.join(RECOMMENDED)}"
+        f"{said}: methods of one family measure the same thing, so their agreement is not "
+        f"independent evidence. Fuse different families, for instance {', '.join(RECOMMENDED)}"
     )
 
 
 def unsigned(methods: Sequence[str]) -> BoolArray:
-    """``bool[method]``: methods whose weights are sizes without a sign."""
+    """``bool[method]``: methods whose weights are magnitudes."""
     return np.array([name in METHODS and not METHODS[name].signed for name in methods], np.bool_)
 
 
 def take_signs(scaled: FloatArray, weights: FloatArray, without: BoolArray) -> FloatArray:
-    """Give sizes the sign that the other methods find.
+    """Give unsigned weights the sign that the signed methods agree on.
 
     Parameters
     ----------
@@ -63,13 +62,13 @@ def take_signs(scaled: FloatArray, weights: FloatArray, without: BoolArray) -> F
     weights
         ``float64[method]``.
     without
-        ``bool[method]``: methods without signs (:func:`unsigned`).
+        ``bool[method]``: unsigned methods (:func:`unsigned`).
 
     Returns
     -------
-    A copy in which a method without signs has, in each cell, the sign of the weighted mean of those
-    with signs: it strengthens what they say and never contradicts it. Where they say nothing, and
-    where no method has signs, sizes stay positive.
+    A copy in which an unsigned method has, in each cell, the sign of the weighted mean of the
+    signed ones, so that it never disagrees with them. Where that mean is 0, and where no method is
+    signed, magnitudes stay positive.
     """
     if not without.any() or without.all():
         return scaled

@@ -1,19 +1,19 @@
-"""Fusion by the rules of this project: dense, as densities, on a global scale."""
+"""Fusion by the rules of this project: dense maps, densities, one scale for all leads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ecgxai_core.errors import ParameterError
+from ecgxai_core.explainers import METHODS
 from ecgxai_core.fusion.cells import Cells, combine
-from ecgxai_core.fusion.evidence import Silent, silent, silent_warnings
 from ecgxai_core.fusion.families import same_family, take_signs, unsigned
-from ecgxai_core.fusion.grid import common_leads, density_on, union_edges
+from ecgxai_core.fusion.grid import on_one_grid
 from ecgxai_core.params import FusionParams
 from ecgxai_core.types import (
     Attribution,
@@ -34,6 +34,8 @@ __all__ = [
     "fuse",
     "rank_leads",
     "resolved_weights",
+    "silent",
+    "silent_warnings",
     "view",
 ]
 
@@ -45,28 +47,29 @@ def fuse(
 ) -> FusedMap:
     """Combine attributions of one record, target and model into one dense map.
 
-    Each method is turned into densities on the union of all edges and divided by its largest
-    density (``scale``: over all leads, or lead by lead), so that cells lie in [-1, 1] and the
-    methods' units cancel. A method without signs (saliency, Grad-CAM, attention) takes in each cell
-    the sign that the others find (:func:`ecgxai_core.fusion.families.take_signs`). Then cells
-    combine as in :func:`ecgxai_core.fusion.cells.combine`.
-    The weight of a fused cell is its density x seconds, so ``FusedMap.density()`` is the value
-    in [-1, 1]. Nothing is cut off: ``tau`` and ``topk`` belong to :func:`view`, and no score
-    computed from the map depends on ``tau``.
+    Each map becomes densities on the union of all edges, divided by the largest density of its
+    method (``scale``: over all leads, or lead by lead), so that cells lie in [-1, 1] and units
+    cancel. An unsigned method (saliency, Grad-CAM, attention) takes the sign that the others have
+    in each cell (:func:`ecgxai_core.fusion.families.take_signs`). Then cells are combined
+    (:func:`ecgxai_core.fusion.cells.combine`); ``beta`` weighs those that fewer than two methods
+    found, with at least ``found`` of their largest density. The weight of a fused cell is its
+    density x seconds, so ``FusedMap.density()`` is the value in [-1, 1]. Nothing is cut off:
+    ``tau`` and ``topk`` belong to :func:`view`, and no score of the map depends on them (unlike
+    :func:`ecgxai_core.fusion.published.fuse_published`).
 
-    A method that found nothing (all zero, or nothing explored) is left out and named, in a warning
-    ``no_evidence`` and in ``diagnostics["left_out"]``; only where no method found anything is
-    nothing left out, and the map says nothing either.
+    A method with an empty map (all zero, or nothing explored) is left out and named, in a warning
+    ``no_evidence`` and in ``diagnostics["left_out"]``. If every map is empty, none is left out and
+    the fused map is empty too.
 
     Parameters
     ----------
     attributions
-        At least one; their order does not matter (methods stand in the result by name).
+        At least one; their order does not matter (the result lists methods by name).
     params
-        ``params.method_weights`` is one weight an attribution, in the order given here.
+        ``params.method_weights`` is one weight per attribution, in the order given here.
     method_weights
-        Weights by method name (the diagnosis's own), used where ``params`` gives none; a method
-        not named gets the mean of those that are. A method of weight 0 is left out.
+        Weights by method name (those of the diagnosis), used if ``params`` gives none; a method
+        that is not named gets the mean of the others. A method of weight 0 is left out.
 
     Raises
     ------
@@ -76,14 +79,17 @@ def fuse(
     """
     chosen, weights = resolved_weights(attributions, params, method_weights)
     chosen, weights, left_out, warnings = _with_evidence(chosen, weights)
-    leads = common_leads([item.leads for item in chosen])
-    edges = union_edges([item.edges_sec for item in chosen])
-    raw = np.stack([density_on(item, leads, edges) for item in chosen])
+    leads, edges, raw = on_one_grid(chosen)
     methods = tuple(item.method for item in chosen)
     scaled, scales = _scaled(raw, params.scale)
     scaled = take_signs(scaled, weights, unsigned(methods))
     cells = combine(
-        scaled, weights, agg=params.agg, beta=params.beta, sign_policy=params.sign_policy
+        scaled,
+        weights,
+        agg=params.agg,
+        beta=params.beta,
+        sign_policy=params.sign_policy,
+        found=_found(raw, params.found),
     )
     durations = np.diff(edges)
     fused = cells.values * durations
@@ -117,19 +123,19 @@ def fuse(
 def _with_evidence(
     chosen: list[Attribution], weights: FloatArray
 ) -> tuple[list[Attribution], FloatArray, tuple[Silent, ...], tuple[QualityWarning, ...]]:
-    """Those that found something with their weights, those left out, and what people are told."""
+    """Maps that are not empty with their weights, the empty ones, and the warnings."""
     nothing = silent(chosen)
     if len(nothing) == len(chosen):
         return chosen, weights, (), silent_warnings(nothing, "no method found anything")
     places = {row.place for row in nothing}
     kept = [place for place in range(len(chosen)) if place not in places]
-    told = silent_warnings(nothing, "it is left out of the fused map")
-    return [chosen[place] for place in kept], weights[kept], nothing, told
+    warned = silent_warnings(nothing, "it is left out of the fused map")
+    return [chosen[place] for place in kept], weights[kept], nothing, warned
 
 
 @dataclass(frozen=True, slots=True)
 class FusedView:
-    """What a threshold leaves of a fused map; the map itself stays whole.
+    """What a threshold leaves of a fused map; the map itself is not changed.
 
     ``kept`` is ``bool[lead, cell]``; ``dropped_mass`` the share of sum |weight| that it hides.
     """
@@ -140,7 +146,7 @@ class FusedView:
 
 
 def view(fused: FusedMap, params: FusionParams) -> FusedView:
-    """Which cells reach ``tau``, and the ``topk`` leads of the whole map.
+    """The cells that reach ``tau``, and the ``topk`` leads of the whole map.
 
     ``tau_mode`` ``abs`` compares |density|, which lies in [0, 1]; ``mass`` compares |density| x
     seconds. Cells that were not explored are never kept.
@@ -154,7 +160,7 @@ def view(fused: FusedMap, params: FusionParams) -> FusedView:
 
 
 def rank_leads(scores: Mapping[str, float], leads: Sequence[str], topk: int) -> tuple[str, ...]:
-    """The ``topk`` leads of largest score above 0; equal scores in the order of ``leads``."""
+    """The ``topk`` leads with the largest scores above 0; ties in the order of ``leads``."""
     order = {name: place for place, name in enumerate(leads)}
     named = [name for name, score in scores.items() if score > 0]
     return tuple(sorted(named, key=lambda name: (-scores[name], order[name]))[:topk])
@@ -174,11 +180,11 @@ def resolved_weights(
             _same(field, getattr(first, field), getattr(item, field))
         for field in ("record_digest", "model_digest"):
             _same(field, getattr(first.provenance, field), getattr(item.provenance, field))
-        against = [str(part.provenance.params.get("against")) for part in (first, item)]
-        _same("against", *against)
+        contrast = [str(part.provenance.params.get("contrast")) for part in (first, item)]
+        _same("contrast", *contrast)
     weights = _weights(attributions, params, method_weights)
     rank = sorted(
-        (item.method, _content(item) if len(attributions) > 1 else "", index)
+        (item.method, array_digest(item.weights, item.edges_sec), index)
         for index, item in enumerate(attributions)
         if weights[index] > 0
     )
@@ -186,19 +192,10 @@ def resolved_weights(
     return [attributions[index] for index in kept], np.array([weights[index] for index in kept])
 
 
-def _content(item: Attribution) -> str:
-    """Digest of the map, to tell two attributions of one method apart."""
-    return array_digest(item.weights, item.edges_sec)
-
-
 def _same(field: str, one: str, other: str) -> None:
     if one != other:
-        raise ParameterError(
-            "fusion",
-            field,
-            f"attributions disagree ({one} and {other})",
-            "fuse explanations of one record, target and model",
-        )
+        fix = "fuse explanations of one record, target and model"
+        raise ParameterError("fusion", field, f"attributions disagree ({one} and {other})", fix)
 
 
 def _weights(
@@ -206,28 +203,20 @@ def _weights(
     params: FusionParams,
     method_weights: Mapping[str, float] | None,
 ) -> list[float]:
-    """One weight an attribution, in the given order."""
     if params.method_weights is not None:
         given = [float(w) for w in params.method_weights]
         if len(given) != len(attributions):
-            raise ParameterError(
-                "fusion",
-                "method_weights",
-                f"{len(given)} weights for {len(attributions)} methods",
-                "give one weight a method, or none",
-            )
+            problem = f"{len(given)} weights for {len(attributions)} methods"
+            fix = "give one weight per method, or none"
+            raise ParameterError("fusion", "method_weights", problem, fix)
     else:
         named = {k: float(v) for k, v in (method_weights or {}).items()}
         known = [named[item.method] for item in attributions if item.method in named]
         usual = sum(known) / len(known) if known else 1.0
         given = [named.get(item.method, usual) for item in attributions]
     if not all(w >= 0 for w in given) or not 0 < sum(given) < np.inf:
-        raise ParameterError(
-            "fusion",
-            "method_weights",
-            f"{given} are not weights",
-            "use numbers of at least 0, one of them positive",
-        )
+        fix = "use numbers of at least 0, one of them positive"
+        raise ParameterError("fusion", "method_weights", f"{given} are not weights", fix)
     return given
 
 
@@ -238,10 +227,17 @@ def _scaled(raw: FloatArray, scale: str) -> tuple[FloatArray, FloatArray]:
     return raw / np.where(peaks > 0, peaks, 1.0), peaks
 
 
+def _found(raw: FloatArray, share: float) -> BoolArray:
+    """Cells whose |density| is at least this share of the method's largest over all leads."""
+    size = np.nan_to_num(np.abs(raw))
+    found: BoolArray = ~np.isnan(raw) & (size >= share * size.max(axis=(1, 2), keepdims=True))
+    return found
+
+
 def _lead_scores(
     leads: Sequence[str], weights: FloatArray, explored: BoolArray
 ) -> dict[str, float]:
-    """Sum of |density| x seconds of every lead of which something was explored."""
+    """Sum of |density| x seconds of every lead with an explored cell."""
     sums = np.abs(weights).sum(axis=1)
     return {
         name: float(score)
@@ -257,11 +253,11 @@ def _consensus(
     cells: Cells,
     durations: FloatArray,
 ) -> dict[str, Any]:
-    """How much of what the methods gave (weighted mean |density| x seconds) they agree on.
+    """How far the methods agree, by lead and over all.
 
-    Shares of the mass in cells where at least two methods agree in sign, where they conflict, and
-    where one method stands alone; by lead and over all. The mass is taken before the sign policy,
-    so a conflict stays visible even where it is dropped.
+    Shares of the mass (weighted mean |density| x seconds) in cells where at least two methods agree
+    in sign, where they disagree, and where a single one has a weight. The mass is taken before the
+    sign policy, so a disagreement stays visible even if it is dropped.
     """
     there = ~np.isnan(scaled)
     column = weights[:, None, None]
@@ -273,7 +269,7 @@ def _consensus(
     by_lead = mass.sum(axis=1)
     shares = parts / np.where(by_lead > 0, by_lead, 1.0)
     whole = parts.sum(axis=1) / (by_lead.sum() if by_lead.sum() > 0 else 1.0)
-    names = ("agreement", "conflict", "solo")
+    names = ("agreement", "disagreement", "solo")
     return {
         **{name: float(value) for name, value in zip(names, whole, strict=True)},
         "leads": {
@@ -291,7 +287,7 @@ def combined_provenance(
 ) -> Provenance:
     """Provenance of a fusion: that of every method, and how they were fused.
 
-    The seed is the methods' common one, or one derived from all of theirs.
+    The seed is that of the methods, or derived from all of theirs if they differ.
     """
     seeds = sorted({item.provenance.seed for item in chosen})
     return Provenance(
@@ -312,3 +308,39 @@ def combined_provenance(
 def combined_warnings(chosen: Sequence[Attribution]) -> tuple[QualityWarning, ...]:
     """All warnings of all methods, each once."""
     return tuple(dict.fromkeys(warning for item in chosen for warning in item.warnings))
+
+
+NOTHING = 1e-12
+"""A map without a larger weight is empty: such weights are rounding errors on every link.
+
+In a geometric mean or a minimum a map of zeros would turn every cell into zero, in a mean it would
+halve the rest, and a map without any explored cell would still take its share of the weights."""
+
+
+class Silent(NamedTuple):
+    """A method whose map is empty: its place among the attributions, its name, and the reason."""
+
+    place: int
+    method: str
+    why: str
+
+
+def silent(attributions: Sequence[Attribution]) -> tuple[Silent, ...]:
+    """Attributions that explored no cell, or have no weight beyond rounding."""
+    found = []
+    for place, item in enumerate(attributions):
+        sizes = np.abs(item.weights[item.explored])
+        if not sizes.size:
+            found.append(Silent(place, item.method, "explored nothing"))
+        elif sizes.max() <= NOTHING:
+            found.append(Silent(place, item.method, "is zero everywhere"))
+    return tuple(found)
+
+
+def silent_warnings(found: Sequence[Silent], outcome: str) -> tuple[QualityWarning, ...]:
+    """One warning ``no_evidence`` per method; ``outcome`` says what became of its map."""
+    titles = [METHODS[r.method].title if r.method in METHODS else r.method for r in found]
+    return tuple(
+        QualityWarning("no_evidence", f"the map of {title} {row.why}; {outcome}")
+        for title, row in zip(titles, found, strict=True)
+    )

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecgxai_core.types import (
-    Attribution,
     FloatArray,
-    FusedMap,
+    Map,
     Record,
     content_seed,
     frozen_array,
@@ -19,7 +18,8 @@ from ecgxai_core.types import (
 
 __all__ = ["MedianBeat", "median_beat"]
 
-_NAN = float("nan")
+BEFORE_SEC, AFTER_SEC, BIN_SEC = 0.3, 0.5, 0.01
+"""Window around the R peak, shorter than an RR interval at rest, and width of its bins."""
 _CHUNK = 64  # bootstrap resamples at a time
 
 
@@ -27,23 +27,12 @@ _CHUNK = 64  # bootstrap resamples at a time
 class MedianBeat:
     """A typical beat and what the map says of it.
 
-    Attributes
-    ----------
-    time_sec
-        ``float64[bin]``: middles of the bins, seconds from the R peak.
-    leads
-        Rows of everything below.
-    signal
-        ``float64[lead, bin]``, mV: median over beats.
-    mean
-        ``float64[lead, bin]``: mean density (weight per second) over the beats in which the bin was
-        explored; NaN where it was in none.
-    low, high
-        Borders of the bootstrap interval of that mean over beats; NaN with fewer than two.
-    n
-        ``int64[lead, bin]``: beats in which the bin was explored.
-    n_beats, confidence
-        Beats that take part, level of the interval.
+    ``time_sec`` ``float64[bin]``: middles of the bins, seconds from the R peak. Rows are ``leads``:
+    ``signal`` ``float64[lead, bin]``, mV: median over beats; ``mean`` ``float64[lead, bin]``: mean
+    density (weight per second) over the beats in which the bin was explored, NaN where in none;
+    ``low``, ``high``: its bootstrap interval over beats at level ``confidence``, NaN with fewer
+    than two; ``n`` ``int64[lead, bin]``: beats in which the bin was explored. ``n_beats`` take
+    part.
     """
 
     time_sec: FloatArray
@@ -63,27 +52,22 @@ class MedianBeat:
 
 
 def median_beat(
-    item: Attribution | FusedMap,
+    item: Map,
     record: Record,
     r_peaks_sec: npt.ArrayLike,
     *,
-    before_sec: float = 0.3,
-    after_sec: float = 0.5,
-    bin_sec: float = 0.01,
     confidence: float = 0.95,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> MedianBeat:
     """Align the beats of a record at their R peaks and average the map over them.
 
-    Times are not stretched: depolarisation and repolarisation take the time they take, and the
-    window is shorter than an RR interval at rest. At a fast rate a bin may lie in the next beat; so
-    a beat speaks only for the bins between the middles to its neighbours, and the ends of the
-    window rest on fewer beats (``n``).
+    Times are not stretched. At a fast rate a bin may lie in the next beat, so a beat counts only up
+    to half-way to its neighbours, and the ends of the window rest on fewer beats (``n``).
 
     The band is a percentile bootstrap (Efron and Tibshirani 1993, chapter 13) over whole beats, all
-    leads and bins together, so it shows how far the beats of this record agree. It says nothing of
-    other records, and beats of one record are not independent.
+    leads and bins together. It shows how far the beats of this record agree; it does not generalise
+    to other records, and beats of one record are not independent.
 
     Parameters
     ----------
@@ -91,8 +75,6 @@ def median_beat(
         The map, and the record it explains.
     r_peaks_sec
         R peaks, seconds of the record.
-    before_sec, after_sec, bin_sec
-        Window around the R peak, width of the bins.
     confidence, n_resamples, seed
         Of the bootstrap; the seed is mixed with the record's content.
 
@@ -100,8 +82,8 @@ def median_beat(
     -------
     All NaN, with ``n_beats`` 0, where no R peak lies in the explained part.
     """
-    n_bins = max(1, round((before_sec + after_sec) / bin_sec))
-    time: FloatArray = np.asarray(-before_sec + bin_sec * (np.arange(n_bins) + 0.5), np.float64)
+    n_bins = round((BEFORE_SEC + AFTER_SEC) / BIN_SEC)
+    time: FloatArray = np.asarray(-BEFORE_SEC + BIN_SEC * (np.arange(n_bins) + 0.5), np.float64)
     peaks = np.unique(np.asarray(r_peaks_sec, np.float64))
     own = _own_bins(peaks, time)
     inside = (peaks >= item.edges_sec[0]) & (peaks <= item.edges_sec[-1])
@@ -133,7 +115,7 @@ def _own_bins(peaks: FloatArray, time: FloatArray) -> npt.NDArray[np.bool_]:
     return np.asarray((time >= -before[: len(peaks)]) & (time < after[: len(peaks)]))
 
 
-def _map_at(item: Attribution | FusedMap, at: FloatArray) -> FloatArray:
+def _map_at(item: Map, at: FloatArray) -> FloatArray:
     """``float64[beat, lead, bin]``: density at times ``[beat, bin]``; NaN outside the map."""
     column = np.searchsorted(item.edges_sec, at, side="right") - 1
     inside = (column >= 0) & (column < len(item.edges_sec) - 1)
@@ -145,17 +127,17 @@ def _signal_at(record: Record, leads: Sequence[str], at: FloatArray) -> FloatArr
     """``float64[beat, lead, bin]``, mV; NaN outside the record and for leads it does not have."""
     samples = np.arange(record.n_samples) / record.fs
     rows = {lead: i for i, lead in enumerate(record.leads)}
-    out = np.full((len(at), len(leads), at.shape[1]), _NAN)
+    out = np.full((len(at), len(leads), at.shape[1]), np.nan)
     for place, lead in enumerate(leads):
         if lead in rows and record.n_samples:
             row = record.signal[rows[lead]].astype(np.float64)
-            out[:, place] = np.interp(at, samples, row, left=_NAN, right=_NAN)
+            out[:, place] = np.interp(at, samples, row, left=np.nan, right=np.nan)
     return out
 
 
 def _over_beats(function: Callable[..., FloatArray], values: FloatArray) -> FloatArray:
     """``float64[lead, bin]``: nanmean or nanmedian over beats, NaN where there is none."""
-    out = np.full(values.shape[1:], _NAN)
+    out = np.full(values.shape[1:], np.nan)
     some = np.isfinite(values).any(axis=0)
     if some.any():
         out[some] = function(values[:, some], axis=0)
@@ -167,7 +149,7 @@ def _band(
 ) -> tuple[FloatArray, FloatArray]:
     """Percentile interval of the mean over beats drawn with replacement."""
     n_beats, *shape = density.shape
-    nothing = np.full(shape, _NAN)
+    nothing = np.full(shape, np.nan)
     if n_beats < 2:
         return nothing, nothing
     rng = np.random.default_rng(seed)
@@ -182,7 +164,7 @@ def _band(
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     resampled = np.concatenate(means)
     enough = explored.sum(axis=0) >= 2
-    low, high = np.full((2, values.shape[1]), _NAN)
+    low, high = np.full((2, values.shape[1]), np.nan)
     if enough.any():
         low[enough], high[enough] = np.nanquantile(resampled[:, enough], tails, axis=0)
     return low.reshape(shape), high.reshape(shape)

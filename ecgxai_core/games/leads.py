@@ -1,9 +1,8 @@
-"""Masking that leaves an ECG that can exist: eight leads are masked, four follow from them.
+"""Masking of the eight independent leads; the four derived leads follow.
 
-Of the 12 leads only I, II and V1 to V6 are independent. Masking III alone makes a record in which
-III differs from II - I, which no electrode placement can give and no model was trained on. With
-the lead group ``"independent"`` the players are the eight leads, and III, aVR, aVL and aVF move as
-I and II do.
+Of the 12 leads only I, II and V1 to V6 are independent. Masking III alone violates Einthoven's law
+(III = II - I): no recording can look so, and no model was trained on it. With the lead group
+``"independent"`` the players are the eight leads, and III, aVR, aVL and aVF follow I and II.
 """
 
 from __future__ import annotations
@@ -14,21 +13,21 @@ import numpy as np
 
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.records.leads import DERIVED_LEADS, INDEPENDENT_LEADS
-from ecgxai_core.types import BoolArray, Float32Array, FloatArray, ModelInput, Segmentation
+from ecgxai_core.types import Float32Array, FloatArray, ModelInput
 
 __all__ = [
     "check_limbs",
     "evidence_leads",
     "follow_limbs",
-    "independent_signals",
     "limb_residual",
-    "rederive",
 ]
 
 _LARGEST_RESIDUAL = 0.1
 
 
-def rederive(signals: Float32Array, model_input: ModelInput) -> Float32Array:
+def follow_limbs(
+    signals: Float32Array, values: Float32Array, leads: tuple[str, ...]
+) -> Float32Array:
     """Let the derived leads follow what was done to I and II.
 
     A derived lead becomes its original plus the factors times the change of I and II. So where
@@ -38,31 +37,17 @@ def rederive(signals: Float32Array, model_input: ModelInput) -> Float32Array:
     Parameters
     ----------
     signals
-        ``float32[n, sample, lead]`` in model lead order, I and II masked or not. What stands in the
-        derived leads is not read.
-    model_input
-        The unmasked record. Its limb leads must share one scale (:func:`limb_residual` says).
+        ``float32[n, sample, lead]``, I and II masked or not; what stands in the derived leads is
+        not read.
+    values
+        ``float32[sample, lead]``, the unmasked record, or the same piece of it; its limb leads must
+        share one scale (:func:`check_limbs`).
+    leads
+        Names of the columns, with I and II; derived leads that are absent are not added.
 
     Returns
     -------
-    ``float32[n, sample, lead]``, a copy; derived leads that the model does not have are not added.
-
-    Raises
-    ------
-    ExplanationError
-        The model lacks I or II, or its limb leads do not obey Einthoven's law in the model's
-        units, as after a normalisation of each lead by itself.
-    """
-    check_limbs(model_input)
-    return follow_limbs(signals, model_input.values, model_input.leads)
-
-
-def follow_limbs(
-    signals: Float32Array, values: Float32Array, leads: tuple[str, ...]
-) -> Float32Array:
-    """:func:`rederive` on any piece of a record whose limb leads have been checked.
-
-    ``signals`` ``float32[n, sample, lead]`` and the unmasked ``values`` ``float32[sample, lead]``.
+    ``float32[n, sample, lead]``, a copy.
     """
     out = np.array(signals, dtype=np.float32)
     place = {lead: column for column, lead in enumerate(leads)}
@@ -75,42 +60,6 @@ def follow_limbs(
             column = place[lead]
             out[:, :, column] = values[:, column] + (one * change[0] + two * change[1])
     return out
-
-
-def independent_signals(
-    keep: BoolArray, baseline: Float32Array, model_input: ModelInput, segmentation: Segmentation
-) -> Float32Array:
-    """Masked records of the game whose players are independent leads in segments.
-
-    Parameters
-    ----------
-    keep
-        ``bool[n, lead, segment]``, rows in the order of ``INDEPENDENT_LEADS``, as far as the model
-        has them; ``False`` = masked.
-    baseline
-        ``float32[sample, lead]`` in model lead order
-        (:func:`ecgxai_core.games.baselines.baseline_signal`).
-    model_input, segmentation
-        What the model sees, and how its time is cut; samples outside every segment stay.
-
-    Returns
-    -------
-    ``float32[n, sample, lead]``.
-    """
-    rows = [lead for lead in INDEPENDENT_LEADS if lead in model_input.leads]
-    if keep.ndim != 3 or keep.shape[1:] != (len(rows), len(segmentation)):
-        raise ValueError(f"keep {keep.shape} does not fit {len(rows)} x {len(segmentation)}")
-    values = model_input.values
-    signals = np.repeat(values[None], len(keep), axis=0)
-    samples = np.diff(segmentation.edges)
-    first, stop = int(segmentation.edges[0]), int(segmentation.edges[-1])
-    for row, lead in enumerate(rows):
-        column = model_input.leads.index(lead)
-        kept = np.repeat(keep[:, row], samples, axis=1)
-        signals[:, first:stop, column] = np.where(
-            kept, values[first:stop, column], baseline[first:stop, column]
-        )
-    return rederive(signals, model_input)
 
 
 def limb_residual(model_input: ModelInput) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 import numpy as np
 
@@ -16,18 +15,15 @@ LOGIT_EPS = 1e-6
 """Probabilities are kept this far from 0 and 1 before their logit is taken."""
 
 
-def _identity(probability: FloatArray) -> FloatArray:
-    return probability
-
-
 def _logit(probability: FloatArray) -> FloatArray:
     clipped = np.clip(probability, LOGIT_EPS, 1.0 - LOGIT_EPS)
     return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)
 
 
-LINKS: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProxyType(
-    {"probability": _identity, "logit": _logit}
-)
+LINKS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
+    "probability": lambda probability: probability,
+    "logit": _logit,
+}
 
 
 def beyond_logit(probability: FloatArray) -> BoolArray:

@@ -11,15 +11,15 @@ import numpy as np
 
 from ecgxai_core.errors import DiagnosisError, ModelError
 from ecgxai_core.games.baselines import baseline_signal
-from ecgxai_core.games.engine import Engine, engine_of
-from ecgxai_core.games.events import EventGame
-from ecgxai_core.games.layout import MAX_SPAN, layout_of
+from ecgxai_core.games.designs import SHIPPED_ROWS
 from ecgxai_core.games.leads import check_limbs, follow_limbs
 from ecgxai_core.games.links import beyond_logit
-from ecgxai_core.games.local import LocalGame
-from ecgxai_core.games.pieces import Unit
-from ecgxai_core.models.masking import Masking
-from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.games.local.engine import Engine, engine_of
+from ecgxai_core.games.local.game import LocalGame
+from ecgxai_core.games.local.hierarchy import CORNERS, LocalMap, LocalQuads, Report, local_map
+from ecgxai_core.games.local.pieces import MAX_SPAN, Unit, layout_of
+from ecgxai_core.games.local.sums import EventGame
+from ecgxai_core.models.protocol import Classifier, Masking
 from ecgxai_core.records.leads import INDEPENDENT_LEADS
 from ecgxai_core.types import (
     STANDARD_LEADS,
@@ -31,7 +31,7 @@ from ecgxai_core.types import (
     Segmentation,
 )
 
-__all__ = ["MaskedModel"]
+__all__ = ["LinearGame", "MaskedModel"]
 
 INTACT = b"intact"
 """Key of the unmasked record, whatever the segmentation."""
@@ -43,26 +43,81 @@ LOCAL_ROWS = 4096
 """Coalitions that the local engine puts together at once."""
 
 
+_ROW_BYTES = 300
+"""Of one coalition in memory, beside its probabilities."""
+
+
 @dataclass
 class _Memo:
-    """Probabilities by coalition, shared by all games played on one model input."""
+    """What is known of all classes, shared by all games played on one model input.
 
-    probabilities: dict[bytes, float] = field(default_factory=dict)
+    ``probabilities`` by coalition, ``float32[class]`` each; ``events`` by link and class too.
+    """
+
+    probabilities: dict[bytes, Float32Array] = field(default_factory=dict)
     games: dict[bytes, LocalGame | None] = field(default_factory=dict)
-    events: dict[tuple[bytes, str], EventGame | None] = field(default_factory=dict)
+    events: dict[tuple[bytes, str, int], EventGame | None] = field(default_factory=dict)
+    quads: dict[bytes, LocalQuads] = field(default_factory=dict)
     evaluations: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """About what it takes."""
+        known = sum(_ROW_BYTES + value.nbytes for value in self.probabilities.values())
+        games = sum(game.nbytes for game in self.games.values() if game is not None)
+        return known + games + sum(quads.nbytes for quads in self.quads.values())
+
+
+@dataclass(frozen=True, slots=True)
+class LinearGame:
+    """A target, or a target against another class, as a weighted sum of a local network's classes.
+
+    ``quads`` are known for all classes; ``combination`` ``float64[class]`` is the sum that is
+    explained; ``count`` is called with the passes that the used rows have taken.
+
+    Notes
+    -----
+    Values are on the logit itself: unlike probabilities they are never too near 0 or 1.
+    """
+
+    quads: LocalQuads
+    combination: FloatArray
+    count: Callable[[int], None]
+
+    def map(
+        self, rows: int, groups: IntArray | None = None, report: Report | None = None
+    ) -> LocalMap:
+        """Owen values, or Winter values of segments in groups, from so many rows of the design
+        beyond those of all leads together (:func:`~ecgxai_core.games.local.hierarchy.local_map`).
+        """
+        rows += self.quads.columns
+        self.count(self.quads.passes(rows))
+        return local_map(self.quads, self.combination, rows, groups, report)
+
+    @property
+    def worth(self) -> float:
+        """v(record) - v(baseline)."""
+        return float(self.quads.worth @ self.combination)
+
+    def limit(self, evaluations: int | None) -> int:
+        """Rows for so many evaluations a segment; as many as designs are shipped for by default."""
+        most = SHIPPED_ROWS if evaluations is None else max(1, evaluations // CORNERS)
+        return min(most, self.quads.complete - self.quads.columns)
+
+    def evaluations(self, rows: int) -> int:
+        """Masked leads of segments that so many rows of the design stand for."""
+        return self.quads.passes(rows) // self.quads.period * self.quads.n_segments
 
 
 class MaskedModel:
     """Probability of one target for one model input with some cells masked.
 
     Where the model allows it the exact local engine puts coalitions together from pieces of the
-    record (:mod:`ecgxai_core.games.local`); otherwise, and where that would cost more, the masked
-    record goes through the model as a whole. Which of the two depends on the call alone.
+    record (:mod:`ecgxai_core.games.local.game`); otherwise, and where that would cost more, the
+    masked record goes through the model as a whole. Which of the two depends on the call alone.
 
-    A coalition is evaluated once, whoever asks for it: coalitions are told apart by the packed
-    bits of ``keep`` and the edges of the segmentation. The intact record and duplicates cost
-    nothing the second time.
+    Every coalition (the packed bits of ``keep`` and the edges of the segmentation) is evaluated
+    once, for all users of the memory.
 
     Parameters
     ----------
@@ -78,7 +133,7 @@ class MaskedModel:
         ``auto``: the local engine where it is exact; ``whole``: never.
     filled_by
         The segmentation that ``baseline`` fills cells by; ``None`` = that of each call. Maps are
-        judged on finer grids than they were made on, and must meet the same baseline there.
+        evaluated on finer grids than they were made on, and must meet the same baseline there.
     lead_group
         ``all``: every lead is masked by itself. ``independent``: III, aVR, aVL and aVF follow I and
         II (:mod:`ecgxai_core.games.leads`); what ``keep`` says of them is not read.
@@ -110,12 +165,9 @@ class MaskedModel:
             lead for lead in STANDARD_LEADS if lead in model_input.leads
         )
         if len(self.leads) != len(model_input.leads):
-            raise ModelError(
-                "model input",
-                "leads",
-                f"unknown or repeated leads among {', '.join(model_input.leads)}",
-                f"use each of {', '.join(STANDARD_LEADS)} at most once",
-            )
+            problem = f"unknown or repeated leads among {', '.join(model_input.leads)}"
+            fix = f"use each of {', '.join(STANDARD_LEADS)} at most once"
+            raise ModelError("model input", "leads", problem, fix)
         self._column = classifier.classes.index(target)
         self._order = [self.leads.index(lead) for lead in model_input.leads]
         self._wanted = engine
@@ -127,26 +179,29 @@ class MaskedModel:
         self._asked: set[bytes] = set()
         self._asked_units: dict[tuple[bytes, Unit], float] = {}
         self._asked_tables: dict[bytes, int] = {}
+        self._asked_quads: dict[bytes, int] = {}
         self._valued = self._cut = 0
-        self._cut_in_closed_form = 0.0
+        self._clipped_in_closed_form = 0.0
 
-    def shared(self) -> MaskedModel:
-        """The same model and memory with a count of its own.
+    def of(self, target: str) -> MaskedModel:
+        """The same game of another class, with the same memory and a count of its own.
 
-        ``forward_passes`` of what is returned counts what its user asks for, as if nobody else had
-        asked before: diagnostics then do not depend on which methods ran first.
+        Its ``forward_passes`` count all its own requests, cached or not, so that diagnostics do not
+        depend on which methods or targets came first.
         """
-        other = MaskedModel(
-            self.classifier,
-            self.model_input,
-            self.target,
-            self.baseline,
-            self._wanted,
-            self.lead_group,
-            self._filled_by,
-        )
+        filler = self.baseline, self._wanted, self.lead_group, self._filled_by
+        other = MaskedModel(self.classifier, self.model_input, target, *filler)
         other._memo = self._memo
         return other
+
+    def shared(self) -> MaskedModel:
+        """The same game with a count of its own."""
+        return self.of(self.target)
+
+    @property
+    def nbytes(self) -> int:
+        """About what the memory takes."""
+        return self._memo.nbytes
 
     @property
     def forward_passes(self) -> float:
@@ -155,17 +210,17 @@ class MaskedModel:
         Different masked records (the intact one included), and crops by their length.
         """
         crops = sum(sorted(self._asked_units.values()))
-        return len(self._asked) + sum(self._asked_tables.values()) + round(crops, 6)
+        whole = len(self._asked) + sum(self._asked_tables.values())
+        return whole + sum(self._asked_quads.values()) + round(crops, 6)
 
     @property
-    def share_cut(self) -> float:
+    def clipped_fraction(self) -> float:
         """Share of the values asked for that are too near 0 or 1 for the logit, and cut there."""
         played = self._cut / self._valued if self._valued else 0.0
-        return max(played, self._cut_in_closed_form)
+        return max(played, self._clipped_in_closed_form)
 
     @property
     def engine(self) -> Engine:
-        """How the games of this model are played."""
         if self._wanted == "whole":
             return Engine(None, "whole passes were asked for")
         return engine_of(self.classifier)
@@ -227,25 +282,47 @@ class MaskedModel:
         game = self._game(segmentation)
         if game is None:
             return None
-        key = (_prefix(segmentation), link)
+        key = (_prefix(segmentation), link, self._column)
+        self._asked_tables[key[0]] = game.table_passes
         if key not in self._memo.events:
             found = game.sum_games()
-            self._memo.events[key] = (
-                None if found is None else EventGame(tuple(found[0]), self._column, found[1], link)
+            self._memo.events[key] = found and EventGame(
+                tuple(found[0]), self._column, found[1], link
             )
-        self._asked_tables[key[0]] = game.table_passes
         closed = self._memo.events[key]
         if closed is not None:
-            self._cut_in_closed_form = max(self._cut_in_closed_form, closed.share_cut)
+            clipped = max(self._clipped_in_closed_form, closed.clipped_fraction)
+            self._clipped_in_closed_form = clipped
         return closed
+
+    def linear_game(self, segmentation: Segmentation, link: str) -> LinearGame | None:
+        """The target on the logit as a sum over blocks of a local network.
+
+        ``None`` for another link or activation, and where the local engine does not play.
+        """
+        game = self._game(segmentation)
+        head = None if game is None or link != "logit" else game.network.head
+        if game is None or head is None or head.activation != "sigmoid":
+            return None
+        prefix = _prefix(segmentation)
+        if prefix not in self._memo.quads:
+            rows = [self.model_input.leads.index(self.leads[row]) for row in self.player_rows]
+            self._memo.quads[prefix] = LocalQuads(game, np.array(rows, dtype=np.int64))
+
+        def count(passes: int) -> None:
+            self._asked_tables[prefix] = game.table_passes
+            self._asked_quads[prefix] = max(passes, self._asked_quads.get(prefix, 0))
+
+        combination = np.zeros(len(head.bias))
+        combination[self._column] = 1.0
+        return LinearGame(self._memo.quads[prefix], combination, count)
 
     @property
     def player_rows(self) -> IntArray:
         """``int64[player]``: rows of the lead axis that are masked by themselves."""
         rows = range(len(self.leads))
-        if self.lead_group == "all":
-            return np.array(rows, dtype=np.int64)
-        return np.array([r for r in rows if self.leads[r] in INDEPENDENT_LEADS], dtype=np.int64)
+        every = self.lead_group == "all"
+        return np.array([r for r in rows if every or self.leads[r] in INDEPENDENT_LEADS], np.int64)
 
     # ---- inside ------------------------------------------------------------------------------
 
@@ -273,18 +350,13 @@ class MaskedModel:
             return None
         prefix = _prefix(segmentation)
         if prefix not in self._memo.games:
-            short = layout_of(part.local, segmentation.edges).span > MAX_SPAN
-            baseline = self._filler(segmentation)
+            values, edges = self.model_input.values, segmentation.edges
+            follow = None if self.lead_group == "all" else self._follow
+            short = layout_of(part.local, edges).span > MAX_SPAN
             self._memo.games[prefix] = (
                 None
                 if short
-                else LocalGame(
-                    part,
-                    self.model_input.values,
-                    baseline,
-                    segmentation.edges,
-                    None if self.lead_group == "all" else self._follow,
-                )
+                else LocalGame(part, values, self._filler(segmentation), edges, follow)
             )
         return self._memo.games[prefix]
 
@@ -293,7 +365,7 @@ class MaskedModel:
         prefix = _prefix(segmentation)
         in_model_order = keep[:, self._order, :]
         plans = game.plans(in_model_order)
-        intact = np.asarray(keep.all(axis=(1, 2)), dtype=np.bool_)
+        intact = np.asarray(keep.all(axis=(1, 2)))
         pieces = [row for row, plan in enumerate(plans) if plan is not None and not intact[row]]
         whole = [row for row in range(len(keep)) if plans[row] is None or intact[row]]
         found = np.empty(len(keep))
@@ -311,12 +383,10 @@ class MaskedModel:
     def _whole(self, keep: BoolArray, segmentation: Segmentation) -> FloatArray:
         """Probabilities through whole passes, from memory where they are known."""
         prefix = _prefix(segmentation)
-        flat = keep.reshape(len(keep), -1)
-        packed = np.packbits(flat, axis=1)
-        whole = np.asarray(flat.all(axis=1), dtype=np.bool_)
+        packed = np.packbits(keep.reshape(len(keep), -1), axis=1)
         keys = [
             INTACT if all_kept else prefix + row.tobytes()
-            for row, all_kept in zip(packed, whole, strict=True)
+            for row, all_kept in zip(packed, np.asarray(keep.all(axis=(1, 2))), strict=True)
         ]
         in_model_order = keep[:, self._order, :]
         return self._look_up(keys, lambda rows: self._predicted(in_model_order[rows], segmentation))
@@ -324,7 +394,7 @@ class MaskedModel:
     def _look_up(
         self, keys: Sequence[bytes], predicted: Callable[[list[int]], Float32Array]
     ) -> FloatArray:
-        """``float64[key]``: from memory, else by ``predicted(rows)``, each key once.
+        """``float64[key]`` of the target: from memory, else by ``predicted(rows)``, each key once.
 
         ``predicted`` gives ``float32[row, class]``.
         """
@@ -335,16 +405,14 @@ class MaskedModel:
         chunk = max(1, CHUNK_BYTES // self.model_input.values.nbytes)
         for begin in range(0, len(rows), chunk):
             part = rows[begin : begin + chunk]
-            column = predicted(part)[:, self._column]
-            known.update((keys[row], float(p)) for row, p in zip(part, column, strict=True))
+            known.update((keys[row], p) for row, p in zip(part, predicted(part), strict=True))
             self._memo.evaluations += len(part)
-        return np.array([known[key] for key in keys], dtype=np.float64)
+        return np.array([known[key][self._column] for key in keys], dtype=np.float64)
 
     def _predicted(self, keep: BoolArray, segmentation: Segmentation) -> Float32Array:
         """``float32[n, class]`` of coalitions in the model's lead order, through whole passes."""
         values = self.model_input.values
-        baseline = self._filler(segmentation)
-        masking = Masking(values, baseline, segmentation.edges)
+        masking = Masking(values, self._filler(segmentation), segmentation.edges)
         if self.lead_group == "independent":
             return self.classifier.predict(self._follow(masking.signals(keep), values))
         on_device = getattr(self.classifier, "predict_masked", None)

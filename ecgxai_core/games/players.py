@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
-from ecgxai_core.types import BoolArray, IntArray
+from ecgxai_core.types import BoolArray, FloatArray, IntArray, Segmentation
 
-__all__ = ["cell_keep", "cell_players", "event_keep", "lead_keep"]
+__all__ = ["Game", "cell_keep", "cell_players", "event_keep", "lead_keep"]
 
 
 def event_keep(masks: BoolArray, n_leads: int) -> BoolArray:
@@ -44,3 +46,19 @@ def cell_players(n_leads: int, n_segments: int, open_segments: IntArray) -> IntA
 def cell_keep(masks: BoolArray, player: IntArray) -> BoolArray:
     """Cell game: ``bool[n, player]`` -> ``bool[n, lead, segment]``."""
     return np.ascontiguousarray(masks[:, player])
+
+
+class Game(Protocol):
+    """Coalitions of cells and their values; :class:`ecgxai_core.games.masked.MaskedModel` is one.
+
+    A game that also has ``player_rows`` (``int64[player]``) masks only these rows by themselves.
+    """
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """Names of the lead axis of ``keep``."""
+        ...
+
+    def probabilities(self, keep: BoolArray, segmentation: Segmentation) -> FloatArray:
+        """``float64[n]``: value of coalitions ``bool[n, lead, segment]``; ``False`` = masked."""
+        ...

@@ -1,7 +1,7 @@
-"""From the values of coalitions to the players' shares: two weighted least-squares fits.
+"""Weights of players from the values of coalitions: two weighted least-squares fits.
 
-Both return the fitted values with standard errors of the *sampling*: how far the estimate may lie
-from the one that all coalitions would give. All coalitions seen: standard error 0.
+Standard errors are those of the *sampling*, relative to the estimate from all coalitions; 0 where
+all were evaluated.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from math import comb
 import numpy as np
 
 from ecgxai_core.games.sampling import Coalitions
+from ecgxai_core.stopping import check_stop
 from ecgxai_core.types import BoolArray, FloatArray
 
 __all__ = ["Fit", "fit_ridge", "fit_shapley", "ridge_from_moments", "weighted_r2", "weighted_ridge"]
@@ -25,18 +26,11 @@ FOLDS = 5
 class Fit:
     """A linear model of a game.
 
-    Attributes
-    ----------
-    values
-        ``float64[player]``: the players' weights on the link scale.
-    errors
-        ``float64[player]``: standard errors of sampling; 0 = all coalitions were seen, infinite =
-        fewer coalitions than players.
-    intercept
-        Value of the empty coalition under the fit.
-    held_out_r2
-        Weighted R2 on coalitions that the fit did not see (5 folds over pairs); ``None`` where it
-        is undefined (too few coalitions, or a game whose value never changes).
+    ``values`` ``float64[player]``: weights on the link scale; ``errors`` ``float64[player]``:
+    standard errors of sampling, 0 where all coalitions were evaluated, infinite with fewer
+    coalitions than players; ``intercept``: value of the empty coalition under the fit;
+    ``held_out_r2``: weighted R2 on coalitions that the fit did not see (5 folds over pairs),
+    ``None`` where it is undefined (too few coalitions, or a game whose value never changes).
     """
 
     values: FloatArray
@@ -50,17 +44,9 @@ def weighted_ridge(
 ) -> tuple[float, FloatArray]:
     """Minimise sum w (y - b - z.beta)^2 + alpha |beta|^2; the intercept b is not penalised.
 
-    Parameters
-    ----------
-    masks, values, weights
-        ``bool[n, player]`` (any real matrix will do), ``float64[n]``, ``float64[n]`` >= 0.
-    alpha
-        Penalty, on the scale of the summed weights.
-
-    Returns
-    -------
-    Intercept and ``float64[player]`` coefficients; where they are not determined, those of least
-    norm.
+    ``masks`` ``bool[n, player]`` (or any real matrix), ``values`` ``float64[n]``, ``weights``
+    ``float64[n]`` >= 0; ``alpha`` on the scale of the summed weights. Returns the intercept and
+    ``float64[player]`` coefficients; where they are not determined, those of least norm.
     """
     design = np.asarray(masks, dtype=np.float64)
     total = weights.sum()
@@ -75,14 +61,8 @@ def weighted_ridge(
 def fit_ridge(coalitions: Coalitions, values: FloatArray, weights: FloatArray, alpha: float) -> Fit:
     """LIME's surrogate: weighted ridge regression of the values on the masks.
 
-    Parameters
-    ----------
-    coalitions
-        The masks and how they were drawn.
-    values, weights
-        ``float64[n]``: value on the link scale and weight of each coalition.
-    alpha
-        Ridge penalty.
+    ``values`` and ``weights`` ``float64[n]``: value on the link scale and weight of each coalition;
+    ``alpha``: ridge penalty.
     """
     masks = coalitions.masks.astype(np.float64)
 
@@ -105,18 +85,9 @@ def ridge_from_moments(
 ) -> tuple[FloatArray, float]:
     """:func:`weighted_ridge` over all 2^n masks, weighted by their size alone.
 
-    Parameters
-    ----------
-    weight
-        ``float64[n + 1]``: weight of a mask by the number of players on.
-    total, by_player
-        Sum of ``w y`` over all masks, and ``float64[player]`` over those with each player on.
-    alpha
-        Penalty.
-
-    Returns
-    -------
-    ``float64[player]`` coefficients and the intercept.
+    ``weight`` ``float64[n + 1]``: weight of a mask by the number of players on; ``total``,
+    ``by_player``: sum of ``w y`` over all masks, and ``float64[player]`` over those with each
+    player on; ``alpha``: penalty. Returns ``float64[player]`` coefficients and the intercept.
     """
     n = len(weight) - 1
     mass = sum(comb(n, k) * weight[k] for k in range(n + 1))
@@ -145,14 +116,9 @@ def fit_shapley(
     exactly: phi = (v(N) - v(0)) / n + Q theta, with the columns of Q an orthonormal basis of the
     vectors that sum to zero.
 
-    Parameters
-    ----------
-    coalitions, values, weights
-        As in :func:`fit_ridge`; the empty and the full coalition may have weight 0.
-    empty, full
-        v(0) and v(N) on the link scale.
-    ridge
-        Penalty on theta, which is the distance from equal shares; 0 = none.
+    Parameters as in :func:`fit_ridge`; the empty and the full coalition may have weight 0.
+    ``empty`` and ``full`` are v(0) and v(N) on the link scale; ``ridge`` is the penalty on theta,
+    the distance from equal shares.
     """
     n_players = coalitions.n_players
     basis = _sum_zero_basis(n_players)
@@ -197,8 +163,6 @@ def _dot(left: FloatArray, right: FloatArray) -> FloatArray:
 
 def _solve(gram: FloatArray, alpha: float, right: FloatArray) -> FloatArray:
     """Solve (gram + alpha I) x = right; least-norm solution where that is singular."""
-    if not len(gram):
-        return np.zeros(0)
     return _dot(_inverse(gram + alpha * np.eye(len(gram))), right)
 
 
@@ -247,6 +211,7 @@ def _covariance(
     if n_parameters and np.linalg.matrix_rank(gram, hermitian=True) < n_parameters:
         return np.full((n_parameters, n_parameters), np.inf)
     bread = _inverse(gram)
+    check_stop()
     size = coalitions.cluster_size
     rows = (design * root[:, None]).reshape(-1, size, n_parameters)
     errors = (residual * root).reshape(-1, size)
@@ -293,6 +258,7 @@ def _held_out(
         return None
     predicted = np.zeros(len(values))
     for fold in range(FOLDS):
+        check_stop()
         held = (clusters % FOLDS == fold) & scored
         if (weights[~held] > 0).sum() <= design.shape[1]:
             return None

@@ -1,8 +1,8 @@
 """Which coalitions are evaluated.
 
-Two families. ``published_*`` repeat the schemes of the published ECG-XAI programme. ``paired``
-is ours: it enumerates every coalition where the budget allows, and otherwise draws pairs (a
-coalition and its complement) from strata of coalition size, without replacement.
+``published_*`` repeat the schemes of the published ECG-XAI programme. ``paired`` enumerates every
+coalition where the budget allows, and otherwise draws pairs (a coalition and its complement) from
+strata of coalition size, without replacement.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ecgxai_core.games.kernels import (
     log_shapley_kernel,
     size_mass,
 )
+from ecgxai_core.stopping import check_stop
 from ecgxai_core.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
@@ -37,25 +38,13 @@ __all__ = [
 class Coalitions:
     """Coalitions of one game, and how they were drawn.
 
-    Attributes
-    ----------
-    masks
-        ``bool[n, player]``, ``True`` = on. With ``cluster_size`` 2 rows ``2c`` and ``2c + 1`` are
-        complements of each other.
-    log_rate
-        ``float64[n]``: log of how often the design is expected to contain this very mask; weights
-        of an estimator are (kernel of the mask) / rate (Horvitz & Thompson 1952).
-    stratum
-        ``int64[cluster]``: clusters of one stratum were drawn independently in the same way.
-    fraction
-        ``float64[cluster]``: share of its stratum that was drawn; 1 = all of it, so that it adds no
-        sampling error.
-    cluster_size
-        Rows per independent draw: 1 or 2.
-    exact
-        Whether all coalitions are there.
-    bernoulli
-        Whether the rows are plain Bernoulli draws (rates are not given).
+    ``masks`` ``bool[n, player]``, ``True`` = on; with ``cluster_size`` 2 rows ``2c`` and ``2c + 1``
+    are complements. ``log_rate`` ``float64[n]``: log of the expected number of this mask in the
+    design; weights of an estimator are (kernel of the mask) / rate (Horvitz & Thompson 1952).
+    ``stratum`` ``int64[cluster]``: clusters of one stratum were drawn independently in the same
+    way; ``fraction`` ``float64[cluster]``: share of its stratum that was drawn, 1 = all of it,
+    without sampling error. ``cluster_size``: rows per independent draw, 1 or 2. ``exact``: all
+    coalitions are there. ``bernoulli``: plain Bernoulli draws, without rates.
     """
 
     masks: BoolArray
@@ -71,7 +60,6 @@ class Coalitions:
 
     @property
     def n_players(self) -> int:
-        """Players of the game."""
         return int(self.masks.shape[1])
 
     @property
@@ -83,14 +71,9 @@ class Coalitions:
 def published_lime_coalitions(
     p_on: FloatArray, budget: int, rng: np.random.Generator
 ) -> Coalitions:
-    """LIME masks of the published programme: Bernoulli rows, the first one all ones.
+    """LIME masks of the published programme: ``budget`` Bernoulli rows, the first one all ones.
 
-    Parameters
-    ----------
-    p_on
-        ``float64[player]``: chance that the player stays on.
-    budget
-        Number of masks.
+    ``p_on`` ``float64[player]``: probability that the player stays on.
     """
     masks = rng.binomial(1, p_on, (budget, len(p_on))).astype(np.bool_)
     masks[0] = True
@@ -111,10 +94,7 @@ def published_shapley_coalitions(
     per_size = max(1, budget // (n_players + 1))
     rows = [np.zeros(n_players, dtype=np.bool_)]
     for size in range(1, n_players):
-        for _ in range(per_size):
-            row = np.zeros(n_players, dtype=np.bool_)
-            row[rng.choice(n_players, size, replace=False)] = True
-            rows.append(row)
+        rows.extend(_random_subset(n_players, size, rng) for _ in range(per_size))
     rows.append(np.ones(n_players, dtype=np.bool_))
     masks = np.array(rows)
     sizes = masks.sum(axis=1).astype(np.int64)
@@ -149,16 +129,13 @@ def exact_coalitions(n_players: int) -> Coalitions:
 def shared_lead_mass(n_players: int) -> FloatArray:
     """``float64[size]``: sizes of the lead-in-event masks that LIME and TimeSHAP share.
 
-    Half and half of the two methods' own distributions: the Shapley kernel's, and Bernoulli 0.5
-    times LIME's cosine kernel of width 0.25. Each method divides its own density by the mixture's
-    (multiple importance sampling, balance heuristic: Veach & Guibas, SIGGRAPH 1995), so no weight
-    is inflated by more than 2. In 40 lead games of two classifiers on real records (12 players, 100
-    masks, against all 4,096) the mean error of TimeSHAP is 3 % and that of LIME 13 % above that
-    with 100 masks of its own; two methods then cost half. Masks by one method's distribution alone
-    would leave TimeSHAP's error 75 % or LIME's 55 % higher.
-
-    The event game does not share: with 20 to 40 players and a few hundred masks neither method has
-    masks to spare, and with masks of the other's sizes LIME would be worse still.
+    An even mixture of the Shapley kernel's distribution and Bernoulli 0.5 times LIME's cosine
+    kernel of width 0.25. Each method divides its own density by the mixture's (multiple importance
+    sampling, balance heuristic: Veach & Guibas, SIGGRAPH 1995), so no weight is inflated by more
+    than 2. In 40 lead games of two classifiers on real records (12 players, 100 masks, against all
+    4,096) the mean error of TimeSHAP is 3 % and that of LIME 13 % above that with 100 masks of its
+    own, at half the cost. With masks from one method's distribution alone, TimeSHAP's error is 75 %
+    or LIME's 55 % higher. The event game (20 to 40 players, a few hundred masks) is not shared.
     """
     shapley = size_mass(log_shapley_kernel(n_players))
     return 0.5 * (shapley + size_mass(log_lime_density(n_players, 0.5, 0.25)))
@@ -172,14 +149,8 @@ def paired_coalitions(size_share: FloatArray, budget: int, rng: np.random.Genera
     package; the rest is drawn without replacement, in proportion to ``size_share``. Games with
     ``2^n <= budget`` are enumerated.
 
-    Parameters
-    ----------
-    size_share
-        ``float64[size]``, sizes 0 ... n: how the budget is spread over sizes.
-    budget
-        Most masks.
-    rng
-        Source of all randomness.
+    ``size_share`` ``float64[size]``, sizes 0 ... n: how the ``budget`` (most masks) is spread over
+    sizes.
     """
     n_players = len(size_share) - 1
     if n_players < 63 and 2**n_players <= budget:
@@ -275,7 +246,10 @@ def _draw_band(
     halved = 2 * size == n_players
     total = comb(n_players, size) // (2 if halved else 1)
     if total <= max(4096, pairs):
-        return _listed(n_players, size, halved, pairs, total, rng)
+        subsets = _subsets(n_players, size, halved)
+        return (
+            subsets.copy() if pairs >= total else subsets[rng.choice(total, pairs, replace=False)]
+        )
     seen: dict[bytes, BoolArray] = {}
     while len(seen) < pairs:
         row = _random_subset(n_players, size, rng)
@@ -283,16 +257,6 @@ def _draw_band(
             row = ~row
         seen.setdefault(row.tobytes(), row)
     return np.array(list(seen.values()))
-
-
-def _listed(
-    n_players: int, size: int, halved: bool, pairs: int, total: int, rng: np.random.Generator
-) -> BoolArray:
-    """Draw from the list of all subsets of one size (of those with player 0 when halved)."""
-    subsets = _subsets(n_players, size, halved)
-    if pairs >= total:
-        return subsets.copy()
-    return subsets[rng.choice(total, pairs, replace=False)]
 
 
 @lru_cache(maxsize=64)
@@ -308,6 +272,7 @@ def _subsets(n_players: int, size: int, halved: bool) -> BoolArray:
 
 
 def _random_subset(n_players: int, size: int, rng: np.random.Generator) -> BoolArray:
+    check_stop()  # drawn one by one, by the hundred thousand if need be
     row = np.zeros(n_players, dtype=np.bool_)
     row[rng.choice(n_players, size, replace=False)] = True
     return row

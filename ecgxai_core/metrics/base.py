@@ -1,24 +1,89 @@
-"""How a metric describes itself."""
+"""What a metric declares, what it needs, and what it gives.
+
+A metric module ends with one :class:`MetricGroup`; listed in :data:`ecgxai_core.metrics.GROUPS` it
+stands in every table, page and document.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
-from ecgxai_core.types import Attribution, FusedMap
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["SIDES", "Category", "Direction", "Map", "Metric", "Side", "by_name"]
+from ecgxai_core.diagnoses import Diagnosis
+from ecgxai_core.games.players import Game
+from ecgxai_core.params import EvaluationParams, StabilityParams
+from ecgxai_core.types import (
+    Float32Array,
+    FloatArray,
+    Map,
+    ModelInput,
+    Score,
+    Segmentation,
+    frozen_array,
+)
 
-Map = Attribution | FusedMap
-"""What a metric judges: anything with ``leads``, ``edges_sec``, ``weights`` and ``density()``."""
+__all__ = [
+    "BESIDE",
+    "GATES",
+    "NEEDS",
+    "SIDES",
+    "SIDE_TITLES",
+    "Category",
+    "Curves",
+    "Direction",
+    "Metric",
+    "MetricGroup",
+    "Need",
+    "Outcome",
+    "Side",
+    "Subject",
+    "TimeMapping",
+    "Trial",
+    "by_name",
+]
 
 Category = Literal["plausibility", "faithfulness", "stability", "sanity", "complexity"]
 Direction = Literal["higher", "lower", "none"]
 Side = Literal["random", "empty", "ceiling"]
+Need = Literal["map", "truth", "game", "imputation", "extra_beat", "disturbed", "randomised"]
 
 SIDES: tuple[Side, ...] = ("random", "empty", "ceiling")
-"""What a score may stand beside: fields of :class:`~ecgxai_core.types.Score`."""
+"""What a score is compared with: fields of :class:`~ecgxai_core.types.Score`."""
+
+BESIDE = ("amplitude", "energy", "lead_shuffled", "time_shifted", "template")
+"""Reference maps of a map, made by :func:`ecgxai_core.metrics.references.references_of`; their
+scores stand in :attr:`Score.beside <ecgxai_core.types.Score>`."""
+
+GATES = ("random", "empty", "amplitude", "energy", "lead_shuffled", "time_shifted")
+"""A map is called better only where it is better than each of these, paired by record. The template
+is none of them: plausibility itself is built from R peaks."""
+
+SIDE_TITLES: Mapping[str, str] = {
+    "random": "random map",
+    "empty": "empty map",
+    "amplitude": "|amplitude|",
+    "energy": "squared slope",
+    "lead_shuffled": "leads shuffled",
+    "time_shifted": "half a beat later",
+    "template": "R-peak template",
+    "ceiling": "best possible",
+}
+"""Name for people of everything that a score stands beside, in the order of the tables."""
+
+NEEDS: Mapping[Need, str] = {
+    "map": "the map itself",
+    "truth": "a known truth (planted evidence, marks of cardiologists)",
+    "game": "the model on masked records",
+    "imputation": "the model on records with imputed cells",
+    "extra_beat": "an explanation of the record with one beat doubled",
+    "disturbed": "explanations of the record with noise, a shift and other gains",
+    "randomised": "explanations of the model with randomised weights",
+}
+"""What a metric may need beyond parameters, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +97,7 @@ class Metric:
     direction
         Which way is better; ``"none"`` where neither is.
     category
-        What is judged.
+        What is evaluated.
     chance
         What a map without knowledge reaches, in words.
     undefined
@@ -40,10 +105,12 @@ class Metric:
     source
         Where the definition comes from.
     cost
-        What it takes beyond the map itself, in forward passes or explanations; empty = what is
-        usual in its category.
+        What it takes beyond the map itself, in forward passes or explanations; empty = as its
+        group says.
     sides
-        Which of :data:`SIDES` its scores stand beside; tables have no columns for the others.
+        Which of :data:`SIDES` its scores are compared with; tables have no columns for the others.
+    needs
+        What it needs; filled in from its group.
     """
 
     name: str
@@ -55,6 +122,151 @@ class Metric:
     source: str = ""
     cost: str = ""
     sides: tuple[Side, ...] = ("random", "empty")
+    needs: tuple[Need, ...] = ()
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Which of :data:`BESIDE` are scored too: none for what needs a second explanation."""
+        if self.direction == "none" or self.category not in ("plausibility", "faithfulness"):
+            return ()
+        return BESIDE if self.category == "plausibility" else BESIDE[:-1]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Everything that the score stands beside, in the order of :data:`SIDE_TITLES`."""
+        return tuple(side for side in SIDE_TITLES if side in (*self.sides, *self.beside))
+
+
+class TimeMapping(Protocol):
+    """The part of :class:`ecgxai_core.signal.extra_beat.TimeMap` that metrics use."""
+
+    def forward(self, t: FloatArray) -> FloatArray:
+        """Seconds in the original -> seconds in the changed record; NaN without an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A record that was changed and explained again: its kind, new map and map of times."""
+
+    kind: str
+    changed: Map
+    time_map: TimeMapping
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Maps of one case, and whatever metrics may need to evaluate them.
+
+    Attributes
+    ----------
+    maps
+        By name, for instance ``lime``, ``timeshap`` and ``fused``.
+    params, stability
+        Parameters.
+    diagnosis
+        Where evidence is expected; ``None`` = nowhere.
+    peaks_sec, heart_rate
+        ``float64[beat]``: R peaks, seconds of the record; beats per minute.
+    truth
+        Where evidence is known to lie: lead -> ``[n, 2]`` seconds.
+    game, whole
+        The model on coalitions, and one segment over all that it saw (how seconds become samples).
+    predict, model_input
+        Value of model inputs ``float32[n, sample, lead]`` -> ``float64[n]``, and the model input.
+    changed, time_map
+        Maps of the record with an extra beat, by name, and where its moments went.
+    trials
+        Maps of disturbed records, by name.
+    cascade, repeats, shuffled
+        By name: (layer, map) with the weights randomised from the output down to that layer, the
+        last with all of them; the map of the model itself with another seed; the map of a model
+        trained on shuffled labels.
+    references
+        By name of a map: its reference maps, by the names of :data:`BESIDE`.
+    """
+
+    maps: Mapping[str, Map]
+    params: EvaluationParams
+    stability: StabilityParams = field(default_factory=StabilityParams)
+    diagnosis: Diagnosis | None = None
+    peaks_sec: FloatArray = field(default_factory=lambda: np.zeros(0))
+    heart_rate: float = float("nan")
+    truth: Mapping[str, npt.ArrayLike] | None = None
+    game: Game | None = None
+    whole: Segmentation | None = None
+    predict: Callable[[Float32Array], FloatArray] | None = None
+    model_input: ModelInput | None = None
+    changed: Mapping[str, Map] | None = None
+    time_map: TimeMapping | None = None
+    trials: Mapping[str, Sequence[Trial]] | None = None
+    cascade: Mapping[str, Sequence[tuple[str, Map]]] | None = None
+    repeats: Mapping[str, Map] = field(default_factory=dict)
+    shuffled: Mapping[str, Map] = field(default_factory=dict)
+    references: Mapping[str, Mapping[str, Map]] = field(default_factory=dict)
+
+    def has(self, need: Need) -> bool:
+        """Whether metrics with this need can be computed."""
+        parts: dict[Need, object] = {
+            "map": self.maps,
+            "truth": self.truth,
+            "game": self.game,
+            "imputation": self.predict,
+            "extra_beat": self.changed,
+            "disturbed": self.trials,
+            "randomised": self.cascade,
+        }
+        return parts[need] is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Deletion and insertion curves at equal shares of the record, ends included, for plots.
+
+    ``share`` ``float64[step + 1]``; ``deletion`` (after removing that share of top cells) and
+    ``insertion`` (with only that share shown); ``random_low``, ``random_mean``, ``random_high``:
+    5th percentile, mean and 95th percentile of deletion in random order (insertion in random order
+    is the same seen from the other end).
+    """
+
+    share: FloatArray
+    deletion: FloatArray
+    insertion: FloatArray
+    random_low: FloatArray
+    random_mean: FloatArray
+    random_high: FloatArray
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            object.__setattr__(self, name, frozen_array(getattr(self, name), np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a group gives: scores by map, and what else it found out by map.
+
+    ``facts`` are columns that are no scores (texts, flags).
+    """
+
+    scores: Mapping[str, Sequence[Score]]
+    curves: Mapping[str, Curves] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricGroup:
+    """Metrics that are computed together.
+
+    ``name``: registry name, that of the module; ``metrics``: descriptions, in the order of the
+    tables; ``needs``: what :attr:`compute` reads of the subject beyond parameters; ``compute``:
+    scores of every map that can be evaluated, NaN where undefined; ``cost``: of metrics that do not
+    declare it.
+    """
+
+    name: str
+    metrics: tuple[Metric, ...]
+    needs: tuple[Need, ...]
+    compute: Callable[[Subject], Outcome]
+    cost: str = "none"
 
 
 def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:

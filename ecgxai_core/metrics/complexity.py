@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ecgxai_core.metrics.base import Map, Metric
+from ecgxai_core.metrics.base import Metric, MetricGroup, Outcome, Subject
 from ecgxai_core.metrics.raster import raster_for, rasterise
 from ecgxai_core.params import EvaluationParams
-from ecgxai_core.types import Score
+from ecgxai_core.types import Map, Score
 
-__all__ = ["METRICS", "complexity", "entropy_complexity", "gini"]
+__all__ = ["GROUP", "complexity", "entropy_complexity", "gini"]
 
-_NAN = float("nan")
 _GINI_NORMAL = float(np.sqrt(2) - 1)
 """Gini index of the magnitudes of normal weights (half-normal distribution)."""
 _ENTROPY_LOSS = float((np.log(2) - np.euler_gamma) / 2 + 0.5 * np.log(np.pi / 2))
@@ -30,7 +29,7 @@ def gini(values: npt.ArrayLike) -> float:
     total = float(size.sum())
     n = len(size)
     if n == 0 or total <= 0:
-        return _NAN
+        return np.nan
     rank = np.arange(1, n + 1)
     return float(1 - 2 * (size / total * (n - rank + 0.5) / n).sum())
 
@@ -43,7 +42,7 @@ def entropy_complexity(values: npt.ArrayLike) -> float:
     size = np.abs(np.asarray(values, np.float64).reshape(-1))
     total = float(size.sum())
     if total <= 0:
-        return _NAN
+        return np.nan
     share = size[size > 0] / total
     return float(-(share * np.log(share)).sum())
 
@@ -61,8 +60,8 @@ def complexity(item: Map, params: EvaluationParams) -> tuple[Score, ...]:
     """
     scores = rasterise(item, raster_for(item, params.raster_sec)).scores
     n = scores.size
-    most = float(np.log(n)) if n > 1 else _NAN
-    entropy = entropy_complexity(scores) / most if n > 1 else _NAN
+    most = float(np.log(n)) if n > 1 else np.nan
+    entropy = entropy_complexity(scores) / most if n > 1 else np.nan
     return (
         Score("gini", gini(scores), random=_GINI_NORMAL, ceiling=1.0),
         Score("entropy_share", entropy, random=1 - _ENTROPY_LOSS / most, ceiling=0.0),
@@ -71,7 +70,7 @@ def complexity(item: Map, params: EvaluationParams) -> tuple[Score, ...]:
 
 _BLIND = "the map is all zero; shuffled and reversed maps score alike: it is blind to place"
 
-METRICS = (
+_METRICS = (
     Metric(
         "gini", "Gini sparseness", "higher", "complexity", "0.414 (normal weights)", _BLIND,
         "Chalasani et al. 2020, arXiv 1810.06583", "none", ("random", "ceiling"),
@@ -81,3 +80,10 @@ METRICS = (
         "Bhatt et al. 2020, arXiv 2005.00631", "none", ("random", "ceiling"),
     ),
 )  # fmt: skip
+
+
+def _of(subject: Subject) -> Outcome:
+    return Outcome({name: complexity(item, subject.params) for name, item in subject.maps.items()})
+
+
+GROUP = MetricGroup("complexity", _METRICS, ("map",), _of)

@@ -1,10 +1,7 @@
-"""Faithfulness: does a map name what the model uses?
+"""Faithfulness: deletion and insertion (Petsiuk et al. 2018) against random orders.
 
-Deletion and insertion over the full range of cells (Petsiuk et al. 2018), against random orders.
-
-Cells leave by falling density, because the axis is the share of the record (lead-seconds) that is
-gone. The curve passes through the true share removed, so cells of unequal length are no problem.
-Grid, random orders and ties: :mod:`ecgxai_core.metrics.orders`.
+Cells are removed by falling density; the axis is the share of the record (lead-seconds) removed, so
+cells may differ in length. Grid, random orders and ties: :mod:`ecgxai_core.metrics.orders`.
 """
 
 from __future__ import annotations
@@ -14,38 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgxai_core.metrics.base import SIDES, Direction, Map, Metric
-from ecgxai_core.metrics.orders import CellGame, Cells, Removals, player_rows
+from ecgxai_core.games.players import Game
+from ecgxai_core.metrics.base import SIDES, Curves, Direction, Metric, MetricGroup, Outcome, Subject
+from ecgxai_core.metrics.orders import Cells, Removals, player_rows
 from ecgxai_core.params import EvaluationParams
-from ecgxai_core.types import FloatArray, Score, Segmentation, frozen_array
+from ecgxai_core.types import FloatArray, Map, Score, Segmentation
 
-__all__ = ["METRICS", "Curves", "Faithfulness", "faithfulness"]
+__all__ = ["GROUP", "Faithfulness", "faithfulness"]
 
-_NAN = float("nan")
 _Values = Sequence[tuple[FloatArray, float]]
 """Probabilities along each order, and the area under them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Curves:
-    """Curves at equal shares of the record, ends included, for plots.
-
-    ``share`` ``float64[step + 1]``; ``deletion`` (after removing that share of top cells) and
-    ``insertion`` (with only that share shown); ``random_low``, ``random_mean``, ``random_high``:
-    5th percentile, mean and 95th percentile of deletion in random order (insertion in random order
-    is the same seen from the other end).
-    """
-
-    share: FloatArray
-    deletion: FloatArray
-    insertion: FloatArray
-    random_low: FloatArray
-    random_mean: FloatArray
-    random_high: FloatArray
-
-    def __post_init__(self) -> None:
-        for name in self.__slots__:
-            object.__setattr__(self, name, frozen_array(getattr(self, name), np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +34,7 @@ class Faithfulness:
 
 def faithfulness(
     maps: Mapping[str, Map],
-    game: CellGame,
+    game: Game,
     segmentation: Segmentation,
     params: EvaluationParams,
 ) -> dict[str, Faithfulness]:
@@ -72,7 +47,7 @@ def faithfulness(
     game
         Gives the target's probability with cells masked.
     segmentation
-        Any segmentation of this record for this model: it says how seconds become samples.
+        Any segmentation of this record for this model; it maps seconds to samples.
     params
         ``deletion_steps``, ``n_random``, ``seed``.
 
@@ -80,15 +55,15 @@ def faithfulness(
     -------
     For every map ``deletion_auc`` (lower is better) and ``insertion_auc`` (higher is better), both
     also divided by the intact probability (``_normalised``); ``deletion_gain`` and
-    ``insertion_gain``: how far they are on the good side of the mean random order; and
-    ``deletion_rank``, ``insertion_rank``: the share of random orders that they beat.
-    ``empty`` is the all-zero map: all tied, so the mean random order.
+    ``insertion_gain``: how much better they are than the mean random order; ``deletion_rank`` and
+    ``insertion_rank``: the share of random orders that are worse. ``empty`` is the all-zero map:
+    all cells are tied, so it is the mean random order.
 
     Notes
     -----
-    Forward passes: ``n_random (steps - 1)`` once, and at most ``4 (steps - 1)`` a map (half of
-    that without ties), 290 for three maps and default parameters. The random orders serve twice:
-    inserting in one order shows the records that deleting in the reversed order leaves.
+    Forward passes: ``n_random (steps - 1)`` once, and at most ``4 (steps - 1)`` per map (half of
+    that without ties), 290 for three maps and default parameters. The random orders serve for
+    insertion too: it shows the records that deletion in the reversed order leaves.
     """
     players = player_rows(game)
     plan = Removals(Cells.of(maps, game.leads, segmentation, params, "faithfulness", players))
@@ -96,7 +71,7 @@ def faithfulness(
     values = game.probabilities(plan.keep(), plan.cells.grid)
     chance = [curve.values(values) for curve in random]
     return {
-        name: _judged(
+        name: _evaluated(
             [curve.values(values) for curve in best],
             [curve.values(values) for curve in worst],
             chance,
@@ -105,7 +80,7 @@ def faithfulness(
     }
 
 
-def _judged(deletion: _Values, insertion: _Values, chance: _Values) -> Faithfulness:
+def _evaluated(deletion: _Values, insertion: _Values, chance: _Values) -> Faithfulness:
     """Scores of one map against the random orders.
 
     Inserting the best first is deleting the worst first, read from the other end.
@@ -115,7 +90,7 @@ def _judged(deletion: _Values, insertion: _Values, chance: _Values) -> Faithfuln
     random = np.array([auc for _, auc in chance])
     mean = float(random.mean())
     intact = float(deletion[0][0][0])
-    scale = 1 / intact if intact > 0 else _NAN
+    scale = 1 / intact if intact > 0 else np.nan
     scores = (
         Score("deletion_auc", removed, mean, mean),
         Score("insertion_auc", inserted, mean, mean),
@@ -159,10 +134,26 @@ _DESCRIBED: tuple[tuple[str, str, Direction, str], ...] = (
     ("insertion_rank", "Insertion: random orders beaten", "higher", "0.5"),
 )
 
-METRICS = tuple(
+_METRICS = tuple(
     Metric(
         name, title, direction, "faithfulness", chance, _UNDEFINED, _SOURCE,
         sides=SIDES if name.endswith("_rank") else ("random", "empty"),
     )
     for name, title, direction, chance in _DESCRIBED
+)  # fmt: skip
+
+
+def _of(subject: Subject) -> Outcome:
+    assert subject.game is not None
+    assert subject.whole is not None
+    found = faithfulness(subject.maps, subject.game, subject.whole, subject.params)
+    return Outcome(
+        {name: item.scores for name, item in found.items()},
+        {name: item.curves for name, item in found.items()},
+    )
+
+
+GROUP = MetricGroup(
+    "faithfulness", _METRICS, ("game",), _of,
+    "n_random (steps - 1) forward passes per record, 4 (steps - 1) per map",
 )  # fmt: skip

@@ -1,72 +1,40 @@
-"""In which orders the cells of a record leave, and the masked records that this asks for.
+"""Orders in which the cells of a record are removed, and the masked records that they need.
 
-All maps of one record and target are judged on one grid, the union of their edges, by the same
-random orders: these depend on no map. Only what the game masks by itself is a cell: where III, aVR,
-aVL and aVF follow I and II, they would be inert places of every order. Deletion curves,
-comprehensiveness, infidelity and ROAD all take their sets of removed cells from here, so that a
-masked record is predicted once for all.
+All maps of one record and target are evaluated on one grid, the union of their edges, by the same
+random orders, which depend on no map. Only what the game masks by itself is a cell: not III, aVR,
+aVL and aVF where they follow I and II. Deletion curves, comprehensiveness, infidelity and ROAD take
+their sets of removed cells from here, so that a masked record is predicted once for all.
 
-Ties (cells not explored, or of equal weight) leave in a seeded random order and, in a second
-draw, in its reverse: every tied cell has the same mean place, so position has no say. Where
-nothing is tied the two draws are the same.
+Tied cells (not explored, or of equal weight) are removed in a seeded random order and, in a second
+draw, in its reverse: every tied cell has the same mean rank, whatever its position.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.fusion.grid import density_on, union_edges
-from ecgxai_core.metrics.base import Map
+from ecgxai_core.games.players import Game
 from ecgxai_core.metrics.ranking import settled
 from ecgxai_core.params import EvaluationParams
-from ecgxai_core.types import BoolArray, FloatArray, IntArray, Segmentation, content_seed
+from ecgxai_core.types import BoolArray, FloatArray, IntArray, Map, Segmentation, content_seed
 
-__all__ = [
-    "CellGame",
-    "Cells",
-    "Curve",
-    "Removals",
-    "player_rows",
-    "removal_curve",
-    "top_cells",
-]
-
-
-class CellGame(Protocol):
-    """What is asked of :class:`ecgxai_core.games.masked.MaskedModel`.
-
-    One with ``player_rows`` reads only these rows of ``keep`` (:func:`player_rows`).
-    """
-
-    @property
-    def leads(self) -> tuple[str, ...]:
-        """Names of the lead axis of ``keep``."""
-
-    def probabilities(self, keep: BoolArray, segmentation: Segmentation) -> FloatArray:
-        """``float64[n]``: the target's probability for coalitions ``bool[n, lead, segment]``."""
+__all__ = ["Cells", "Removals", "player_rows", "removal_curve", "top_cells"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The cells that maps are judged on, and the orders that know nothing of them.
+    """The cells that maps are evaluated on, and the orders that know nothing of them.
 
-    Attributes
-    ----------
-    leads, grid
-        Rows, and the segments that are the columns; cells are counted row by row.
-    rows, n_rows
-        ``int64[lead]``: where these leads stand among the ``n_rows`` that the game has.
-    random
-        ``int64[cell]`` each: random orders, first removed first.
-    ties
-        ``int64[cell]``: place of each cell among cells of equal weight.
-    seed
-        Of what else is drawn for this record, model, target and grid; no map changes it.
+    ``leads`` and ``grid`` are rows and columns; cells are counted row by row. ``rows``
+    ``int64[lead]``: positions of these leads among the ``n_rows`` of the game. ``random``:
+    ``int64[cell]`` random orders, first removed first; ``ties`` ``int64[cell]``: rank of each cell
+    among cells of equal weight; ``seed`` for other draws, the same for all maps of this record,
+    model, target and grid.
     """
 
     leads: tuple[str, ...]
@@ -91,16 +59,12 @@ class Cells:
 
         Parameters
         ----------
-        maps
-            By name.
+        maps, segmentation, params
+            As in :func:`ecgxai_core.metrics.faithfulness.faithfulness`.
         leads
-            Of the model.
-        segmentation
-            Any segmentation of this record for this model: it says how seconds become samples.
-        params
-            ``n_random``, ``seed``.
+            Leads of the model.
         metric
-            Who asks, for errors.
+            Name of the metric, for errors.
         players
             Rows of ``leads`` that have cells (:func:`player_rows`); all by default.
 
@@ -192,6 +156,14 @@ class Removals:
             )
         return random, found
 
+    def top(self, orders: Sequence[IntArray], share: float) -> list[int]:
+        """Places in the results of f(x without the first ``share`` of the record), by order."""
+        return [self.without(top_cells(order, self.area, share)) for order in orders]
+
+    def rest(self, orders: Sequence[IntArray], share: float) -> list[int]:
+        """Places in the results of f(only the first ``share`` of the record), by order."""
+        return [self.without(order[len(top_cells(order, self.area, share)) :]) for order in orders]
+
     @property
     def removed(self) -> BoolArray:
         """``bool[n, cell]`` of everything asked for so far."""
@@ -205,23 +177,17 @@ class Removals:
         return keep
 
 
-def player_rows(game: CellGame) -> IntArray:
+def player_rows(game: Game) -> IntArray:
     """``int64[player]``: rows of the lead axis that a game masks by themselves; all if unsaid."""
     rows = getattr(game, "player_rows", None)
     return np.arange(len(game.leads)) if rows is None else np.asarray(rows, dtype=np.int64)
 
 
 def removal_curve(order: IntArray, area: FloatArray, steps: int) -> tuple[IntArray, FloatArray]:
-    """How many cells of an order are gone at every step, and which share of the record that is.
+    """Number of removed cells at each of ``steps`` equal steps, and share of the record removed.
 
-    Parameters
-    ----------
-    order
-        ``int64[cell]``, first removed first.
-    area
-        ``float64[cell]``: seconds of each cell.
-    steps
-        Number of equal steps from 0 to 1.
+    ``order`` ``int64[cell]``, first removed first; ``area`` ``float64[cell]``: seconds of each
+    cell.
 
     Returns
     -------
@@ -257,7 +223,7 @@ def _union(
     if samples[0] < segmentation.edges[0] or samples[-1] > segmentation.edges[-1]:
         raise ParameterError(
             metric, "maps", "a map covers more than the model saw of the record",
-            "judge a map on the same part of the record that was explained",
+            "evaluate a map on the same part of the record that was explained",
         )  # fmt: skip
     unknown = {lead for item in maps.values() for lead in item.leads} - set(leads)
     if unknown:

@@ -1,10 +1,10 @@
 """Plausibility: does a map fall where cardiology expects the evidence?
 
-The truth G is every bin in the diagnosis's leads and windows around the R peaks; everything else
-that the model saw is its opposite, so both leads and times are tested. Where only independent leads
-are masked, the derived leads are neither: nobody could have explored them. What was not explored
-counts as zero, because that is what the map claims; beside it stand the share that was explored
-and the same score over explored bins only. No prior enters a score, except those named ``_priors``.
+The truth G is every bin in the diagnosis's leads and windows around the R peaks; all other bins
+that the model saw are negatives, so both leads and times are tested. Where only independent leads
+are masked, the derived leads are left out. Cells that were not explored count as zero; the explored
+share and scores over explored bins only are given as well. No prior enters a score, except those
+named ``_priors``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecgxai_core.diagnoses import Diagnosis, windows_sec
-from ecgxai_core.metrics.base import SIDES, Map, Metric
+from ecgxai_core.metrics.base import SIDES, Metric, MetricGroup, Outcome, Subject
 from ecgxai_core.metrics.ranking import (
     auc_midranks,
     pointing_game,
@@ -33,21 +33,13 @@ from ecgxai_core.metrics.raster import (
     rasterise,
 )
 from ecgxai_core.params import EvaluationParams
-from ecgxai_core.types import BoolArray, FloatArray, Score
+from ecgxai_core.types import BoolArray, FloatArray, Map, Score
 
-__all__ = [
-    "METRICS",
-    "PRIOR_SHARE",
-    "evidence_masks",
-    "localisation",
-    "plausibility",
-    "with_prior",
-]
+__all__ = ["GROUP", "evidence_masks", "localisation", "plausibility", "with_prior"]
 
 PRIOR_SHARE = 0.8
 """Share of the lead prior in the published blend; used only to show what it does."""
 
-_NAN = float("nan")
 _UNDEFINED = "no evidence rows, no R peak, or every bin (or none) is evidence"
 
 
@@ -63,13 +55,12 @@ def plausibility(
     Parameters
     ----------
     item
-        The map; its edges say what the model saw, and nothing else is scored.
+        The map; only what the model saw (its edges) is scored.
     diagnosis
         Row of the table; ``None`` or one without evidence gives NaN.
-    r_peaks_sec
-        R peaks, seconds of the record.
-    heart_rate
-        Per minute; fast rhythms have a shorter window before the QRS.
+    r_peaks_sec, heart_rate
+        R peaks, seconds of the record; beats per minute (fast rhythms have a shorter window before
+        the QRS).
     params
         ``raster_sec``, ``precision_k``, ``priors``.
 
@@ -81,14 +72,18 @@ def plausibility(
     raster = raster_for(item, params.raster_sec)
     drawn = rasterise(item, raster)
     masks = evidence_masks(raster, diagnosis, r_peaks_sec, heart_rate)
-    share = float(drawn.explored.mean()) if drawn.explored.size else _NAN
+    share = float(drawn.explored.mean()) if drawn.explored.size else np.nan
     scores = [Score("coverage", share, ceiling=1.0)]
     for kind, mask in masks.items():
         scores += localisation(drawn, mask, params.precision_k, kind)
     if params.priors and diagnosis is not None:
-        prior = _prior_mask(raster, diagnosis, r_peaks_sec, heart_rate)
+        windows = [windows_sec(kind, diagnosis, heart_rate) for kind in diagnosis.prior_windows]
+        intervals = beat_windows(r_peaks_sec, windows)
+        prior = mask_from_intervals(raster, dict.fromkeys(diagnosis.prior_leads, intervals))
         for kind, mask in masks.items():
-            scores.append(_attauc_with_prior(drawn, mask, prior, kind))
+            value = auc_midranks(with_prior(np.abs(drawn.scores), prior), mask)
+            alone = auc_midranks(prior, mask)  # what the prior scores without any map
+            scores.append(Score(f"attauc_{kind}_priors", value, empty=alone))
     return tuple(scores)
 
 
@@ -114,22 +109,35 @@ def localisation(
 ) -> tuple[Score, ...]:
     """All localisation scores of one map against one truth mask ``bool[lead, bin]``.
 
-    Each score stands beside ``random`` (its expectation over maps that know nothing: 0.5 for an
+    Each score comes with ``random`` (its expectation over maps without information: 0.5 for an
     AUC, |G| / n for a share), ``empty`` (the all-zero map) and ``ceiling`` (the best that any map
     on this grid reaches if it explores the same cells and calls the rest zero: cells ordered by
     their share of truth, which is the optimal order, Fawcett 2006). The ``_explored`` scores rank
     explored bins only. AttAUC, precision and rank accuracy take signed weights: what speaks
     against the diagnosis is no evidence for it.
     """
-    where: BoolArray = np.ones(mask.shape, dtype=np.bool_)
     oracle = _oracle(drawn, mask)
-    scores = [_scored(spec, drawn, mask, where, oracle, precision_k, suffix) for spec in _SPECS]
-    scores += [
-        _scored(spec, drawn, mask, drawn.explored, oracle, precision_k, f"{suffix}_explored")
-        for spec in _SPECS
-        if spec.explored_too
-    ]
-    return tuple(scores)
+
+    def scored(spec: _Spec, where: BoolArray, suffix: str) -> Score:
+        name, truth = f"{spec.name}_{suffix}", mask[where]
+        if not truth.any() or truth.all():
+            return Score(name, np.nan)
+        best = oracle[where]
+        if spec.peak:
+            seen = np.where(drawn.explored[where], best, -np.inf)
+            best = ((seen == seen.max()) & np.isfinite(seen)).astype(np.float64)
+        return Score(
+            name,
+            value=spec.function(drawn.scores[where], truth, precision_k),
+            random=spec.chance(float(truth.mean())),
+            empty=spec.function(np.zeros(len(truth)), truth, precision_k),
+            ceiling=spec.function(best, truth, precision_k),
+        )
+
+    everywhere: BoolArray = np.ones(mask.shape, dtype=np.bool_)
+    scores = [scored(spec, everywhere, suffix) for spec in _SPECS]
+    explored = [spec for spec in _SPECS if spec.explored_too]
+    return (*scores, *(scored(spec, drawn.explored, f"{suffix}_explored") for spec in explored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,33 +180,6 @@ _SPECS = (
 )  # fmt: skip
 
 
-def _scored(
-    spec: _Spec,
-    drawn: RasterMap,
-    mask: BoolArray,
-    where: BoolArray,
-    oracle: FloatArray,
-    k: int,
-    suffix: str,
-) -> Score:
-    """One metric over the bins of ``where``; all NaN where it is undefined."""
-    name = f"{spec.name}_{suffix}"
-    truth = mask[where]
-    if not truth.any() or truth.all():
-        return Score(name, _NAN)
-    best = oracle[where]
-    if spec.peak:
-        seen = np.where(drawn.explored[where], best, -np.inf)
-        best = ((seen == seen.max()) & np.isfinite(seen)).astype(np.float64)
-    return Score(
-        name,
-        value=spec.function(drawn.scores[where], truth, k),
-        random=spec.chance(float(truth.mean())),
-        empty=spec.function(np.zeros(len(truth)), truth, k),
-        ceiling=spec.function(best, truth, k),
-    )
-
-
 def _oracle(drawn: RasterMap, mask: BoolArray) -> FloatArray:
     """``float64[lead, bin]``: the cell's share of truth minus that of all unexplored bins."""
     n_cells = int(drawn.cell.max()) + 1 if drawn.cell.size else 1
@@ -216,32 +197,14 @@ def _oracle(drawn: RasterMap, mask: BoolArray) -> FloatArray:
 def with_prior(scores: npt.ArrayLike, prior: npt.ArrayLike) -> FloatArray:
     """Scores over their maximum, blended with a 0/1 prior as published: 0.8 prior + 0.2 score.
 
-    It exists only to show the trap: ranked against the leads that the prior prefers, an all-zero
-    map scores 0.85.
+    Only for demonstration: ranked against the leads that the prior prefers, an all-zero map scores
+    0.85.
     """
     values = np.asarray(scores, np.float64)
     peak = float(values.max(initial=0.0))
     return np.asarray(
         PRIOR_SHARE * np.asarray(prior, np.float64)
         + (1 - PRIOR_SHARE) * (values / (peak if peak > 0 else 1.0))
-    )
-
-
-def _prior_mask(
-    raster: Raster, diagnosis: Diagnosis, r_peaks_sec: npt.ArrayLike, heart_rate: float
-) -> BoolArray:
-    windows = [windows_sec(kind, diagnosis, heart_rate) for kind in diagnosis.prior_windows]
-    intervals = beat_windows(r_peaks_sec, windows)
-    return mask_from_intervals(raster, dict.fromkeys(diagnosis.prior_leads, intervals))
-
-
-def _attauc_with_prior(drawn: RasterMap, mask: BoolArray, prior: BoolArray, suffix: str) -> Score:
-    """AttAUC of |weights| blended with the prior; ``empty`` shows what the prior does alone."""
-    return Score(
-        f"attauc_{suffix}_priors",
-        value=auc_midranks(with_prior(np.abs(drawn.scores), prior), mask),
-        random=_NAN,
-        empty=auc_midranks(prior, mask),
     )
 
 
@@ -289,4 +252,25 @@ def _described() -> tuple[Metric, ...]:
     return tuple(found)
 
 
-METRICS = _described()
+_METRICS = _described()
+
+
+def _of(subject: Subject) -> Outcome:
+    """With ``tokens="published"`` the published scores take the place of these."""
+    params = subject.params
+    scores: dict[str, tuple[Score, ...]] = {}
+    for name, item in subject.maps.items():
+        found: tuple[Score, ...] = ()
+        if params.tokens == "raster":
+            found = plausibility(
+                item, subject.diagnosis, subject.peaks_sec, subject.heart_rate, params
+            )
+        if subject.truth is not None:
+            raster = raster_for(item, params.raster_sec)
+            mask = mask_from_intervals(raster, subject.truth)
+            found += localisation(rasterise(item, raster), mask, params.precision_k, "truth")
+        scores[name] = found
+    return Outcome(scores)
+
+
+GROUP = MetricGroup("plausibility", _METRICS, ("map",), _of)

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ecgxai_core.diagnoses import Diagnosis, windows_sec
-from ecgxai_core.metrics.base import Direction, Map, Metric
-from ecgxai_core.metrics.orders import CellGame, player_rows
+from ecgxai_core.fusion.published import spans_of
+from ecgxai_core.games.players import Game
+from ecgxai_core.metrics.base import Direction, Metric, MetricGroup, Outcome, Subject
+from ecgxai_core.metrics.orders import player_rows
 from ecgxai_core.metrics.plausibility import with_prior
 from ecgxai_core.metrics.ranking import auc_midranks
 from ecgxai_core.metrics.raster import overlap_sec
@@ -25,28 +27,19 @@ from ecgxai_core.types import (
     BoolArray,
     FloatArray,
     IntArray,
+    Map,
     Score,
     Segmentation,
     content_seed,
 )
 
-__all__ = [
-    "METRICS",
-    "Tokens",
-    "map_levels",
-    "targeted_deletion",
-    "token_attauc",
-    "token_scores",
-    "tokens_of",
-]
+__all__ = ["GROUP", "targeted_deletion", "token_attauc", "token_scores", "tokens_of"]
 
 SHARES = (0.05, 0.1, 0.2, 0.3)
 """Shares of the plausible tokens' duration that targeted deletion removes."""
 
 N_ORDERS = 5
 """Random orders of implausible tokens that the faithfulness gain is measured against."""
-
-_NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +87,6 @@ def tokens_of(
     )
 
 
-def map_levels(item: Map) -> dict[str, list[tuple[float, float, float]]]:
-    """A map as spans: lead -> (start s, end s, density) of every explored cell."""
-    density = item.density()
-    edges = item.edges_sec
-    return {
-        lead: [
-            (float(edges[c]), float(edges[c + 1]), float(density[row, c]))
-            for c in np.flatnonzero(item.explored[row])
-        ]
-        for row, lead in enumerate(item.leads)
-    }
-
-
 def token_scores(spans: Mapping[str, Sequence[Sequence[float]]], tokens: Tokens) -> FloatArray:
     """``float64[token]``: sum of overlap seconds x |level| of the lead's spans."""
     scores = np.zeros(len(tokens.lead))
@@ -127,7 +107,7 @@ def token_attauc(scores: FloatArray, tokens: Tokens, priors: bool = False) -> tu
     found = []
     for kind, truth in (("strict", tokens.strict), ("lenient", tokens.lenient)):
         value = auc_midranks(scores, truth)
-        sure = 0.5 if np.isfinite(value) else _NAN
+        sure = 0.5 if np.isfinite(value) else np.nan
         found.append(Score(f"token_attauc_{kind}", value, sure, sure))
     if priors:
         for kind, truth in (("strict", tokens.strict), ("lenient", tokens.lenient)):
@@ -140,7 +120,7 @@ def token_attauc(scores: FloatArray, tokens: Tokens, priors: bool = False) -> tu
 def targeted_deletion(
     maps: Mapping[str, Map],
     tokens: Tokens,
-    game: CellGame,
+    game: Game,
     segmentation: Segmentation,
     params: EvaluationParams,
 ) -> dict[str, tuple[Score, ...]]:
@@ -161,7 +141,7 @@ def targeted_deletion(
     plausible = np.flatnonzero(tokens.lenient & shown)
     implausible = np.flatnonzero(~tokens.lenient & shown)
     if len(plausible) == 0 or len(implausible) == 0:
-        return {name: tuple(Score(metric, _NAN) for metric in names) for name in maps}
+        return {name: tuple(Score(metric, np.nan) for metric in names) for name in maps}
     grid, columns = _token_grid(tokens, segmentation)
     rows = {
         row: game.leads.index(lead) for row, lead in enumerate(tokens.leads) if lead in game.leads
@@ -171,8 +151,9 @@ def targeted_deletion(
     duration = np.diff(tokens.intervals, axis=1)[:, 0]
     amounts = np.array(SHARES) * duration[plausible].sum()
     orders = {
-        name: plausible[np.lexsort((ties, -token_scores(map_levels(item), tokens)[plausible]))]
+        name: plausible[np.lexsort((ties, -scores[plausible]))]
         for name, item in maps.items()
+        for scores in [token_scores(spans_of(item, item.density()), tokens)]
     }
     sequences = [*orders.values(), plausible[np.argsort(ties)]]
     sequences += [rng.permutation(implausible) for _ in range(N_ORDERS)]
@@ -240,7 +221,7 @@ _DESCRIBED: tuple[tuple[str, str, Direction, str, str], ...] = (
      "the empty map's own score"),
 )  # fmt: skip
 
-METRICS = tuple(
+_METRICS = tuple(
     Metric(
         name,
         title,
@@ -254,3 +235,19 @@ METRICS = tuple(
     )
     for name, title, direction, category, chance in _DESCRIBED
 )
+
+
+def _of(subject: Subject) -> Outcome:
+    assert subject.game is not None
+    assert subject.whole is not None
+    tokens = tokens_of(subject.diagnosis, subject.peaks_sec, subject.heart_rate)
+    deleted = targeted_deletion(subject.maps, tokens, subject.game, subject.whole, subject.params)
+    localised: dict[str, tuple[Score, ...]] = dict.fromkeys(subject.maps, ())
+    if subject.params.tokens == "published":
+        for name, item in subject.maps.items():
+            scores = token_scores(spans_of(item, item.density()), tokens)
+            localised[name] = token_attauc(scores, tokens, subject.params.priors)
+    return Outcome({name: (*localised[name], *deleted[name]) for name in subject.maps})
+
+
+GROUP = MetricGroup("published", _METRICS, ("game",), _of)

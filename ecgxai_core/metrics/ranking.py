@@ -1,4 +1,4 @@
-"""Pure functions on rankings and masks. None of them depends on the position of an item.
+"""Pure functions of rankings and masks. None of them depends on the position of an item.
 
 Undefined values are NaN. Ties are resolved in expectation, never by position.
 """
@@ -25,15 +25,12 @@ __all__ = [
     "relevance_mass",
     "settled",
     "spearman",
-    "top_membership",
     "weighted_jaccard",
 ]
 
-NAN = float("nan")
-
 
 def settled(values: npt.ArrayLike, relative: float = 1e-6) -> FloatArray:
-    """Values with those that differ by rounding only made equal; NaN stays.
+    """Make values equal that differ by rounding only; NaN stays.
 
     Weights are float32, so the two halves of a split segment may differ in the last digit. Such a
     difference must not order cells: neighbours in sorted order closer than ``relative`` (of their
@@ -69,7 +66,7 @@ def auc_midranks(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
     mask = np.asarray(positive, np.bool_).reshape(-1)
     n_pos, n_neg = int(mask.sum()), int((~mask).sum())
     if n_pos == 0 or n_neg == 0:
-        return NAN
+        return np.nan
     ranks = midranks(np.asarray(scores, np.float64).reshape(-1))
     return float((ranks[mask].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
 
@@ -77,7 +74,7 @@ def auc_midranks(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
 def top_membership(scores: npt.ArrayLike, k: int) -> FloatArray:
     """``float64[n]``: the chance that each item is among the ``k`` highest, ties broken at random.
 
-    Items above the border have 1, those tied at it share what is left, the rest has 0.
+    Items above the cut have 1, those tied at it divide what is left, all others have 0.
     """
     above, tied, rest = _top(np.asarray(scores, np.float64), k)
     share = rest / max(int(np.count_nonzero(tied)), 1)
@@ -85,21 +82,21 @@ def top_membership(scores: npt.ArrayLike, k: int) -> FloatArray:
 
 
 def _top(values: FloatArray, k: int) -> tuple[BoolArray, BoolArray, int]:
-    """Items above the border of the top ``k``, items at it, and how many of those fit in."""
+    """Items above the cut of the top ``k``, items at it, and how many of those fit in."""
     k = min(k, len(values))
     if k == 0:
         nothing = np.zeros(len(values), dtype=np.bool_)
         return nothing, nothing, 0
-    border = np.partition(values, len(values) - k)[len(values) - k]
-    above: BoolArray = values > border
-    return above, values == border, k - int(np.count_nonzero(above))
+    cut = np.partition(values, len(values) - k)[len(values) - k]
+    above: BoolArray = values > cut
+    return above, values == cut, k - int(np.count_nonzero(above))
 
 
 def precision_at_k(scores: npt.ArrayLike, positive: npt.ArrayLike, k: int) -> float:
     """Expected share of positives among the ``k`` highest; NaN where one class is empty."""
     mask = np.asarray(positive, np.bool_).reshape(-1)
     if not mask.any() or mask.all():
-        return NAN
+        return np.nan
     above, tied, rest = _top(np.asarray(scores, np.float64).reshape(-1), k)
     hits = np.count_nonzero(above & mask)
     shared = np.count_nonzero(tied & mask) * rest / max(int(np.count_nonzero(tied)), 1)
@@ -120,14 +117,14 @@ def relevance_mass(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
     gain = np.maximum(np.asarray(scores, np.float64).reshape(-1), 0.0)
     inside, outside = float(gain[mask].sum()), float(gain[~mask].sum())
     if not mask.any() or mask.all() or inside + outside <= 0:
-        return NAN
+        return np.nan
     return inside / (inside + outside)
 
 
 def pointing_game(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
     """1 if the highest score lies in the mask, minus the share of the mask (Zhang et al. 2018).
 
-    Ties share the credit, so a map without knowledge gets 0. NaN where one class is empty.
+    Ties share the credit, so a map without information gets 0. NaN where one class is empty.
     """
     hit = precision_at_k(scores, positive, 1)
     return hit - float(np.mean(np.asarray(positive, np.bool_)))
@@ -139,7 +136,7 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     first, second = first - first.mean(), second - second.mean()
     spread = float((first @ first) * (second @ second))
     if len(first) < 2 or spread <= 0:
-        return NAN
+        return np.nan
     if np.array_equal(first, second):
         return 1.0
     return float(np.clip((first @ second) / np.sqrt(spread), -1.0, 1.0))
@@ -148,20 +145,20 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 def jaccard_at_k(a: npt.ArrayLike, b: npt.ArrayLike, k: int) -> float:
     """|A and B| / |A or B| of the ``k`` highest items.
 
-    Items tied at the border belong to the set with the share that is left to each
-    (:func:`top_membership`), and sets of shares are compared as sum min / sum max: without ties
+    Items tied at the cut belong to the set with the fraction that is left to each
+    (:func:`top_membership`), and sets of fractions are compared as sum min / sum max: without ties
     this is the plain index, and identical lists give 1. NaN where a list has no order at all.
     """
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if not (_ordered(first) and _ordered(second)):
-        return NAN
+        return np.nan
     return weighted_jaccard(top_membership(first, k), top_membership(second, k))
 
 
 def jaccard_chance(n: int, k: int) -> float:
     """Expected Jaccard index of two random sets of ``k`` out of ``n`` (hypergeometric overlap)."""
     if n <= 0 or k <= 0:
-        return NAN
+        return np.nan
     k = min(k, n)
     total = comb(n, k)
     return sum(
@@ -176,7 +173,7 @@ def weighted_jaccard(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     if np.any(first < 0) or np.any(second < 0):
         raise ValueError("weighted Jaccard needs non-negative values")
     union = float(np.maximum(first, second).sum())
-    return float(np.minimum(first, second).sum()) / union if union > 0 else NAN
+    return float(np.minimum(first, second).sum()) / union if union > 0 else np.nan
 
 
 def rbo_ext(a: npt.ArrayLike, b: npt.ArrayLike, p: float = 0.9, k: int | None = None) -> float:
@@ -185,8 +182,8 @@ def rbo_ext(a: npt.ArrayLike, b: npt.ArrayLike, p: float = 0.9, k: int | None = 
     Webber, Moffat and Zobel, ACM TOIS 28:20 (2010), eq. 32:
     (X_k / k) p^k + ((1 - p) / p) sum_{d<=k} (X_d / d) p^d, X_d = overlap at depth d.
 
-    Ties follow the paper's agreement 2 X_d / (|S_d| + |L_d|) with sets of shares: the items tied
-    at depth d belong to the top d with the share left to each (:func:`top_membership`), and
+    Ties follow the paper's agreement 2 X_d / (|S_d| + |L_d|) with sets of fractions: the items tied
+    at depth d belong to the top d with the fraction left to each (:func:`top_membership`), and
     X_d = sum of minima. Nothing depends on position and identical rankings give exactly 1.
 
     Parameters
@@ -204,7 +201,7 @@ def rbo_ext(a: npt.ArrayLike, b: npt.ArrayLike, p: float = 0.9, k: int | None = 
     """
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if not (_ordered(first) and _ordered(second)):
-        return NAN
+        return np.nan
     depth = len(first) if k is None else min(k, len(first))
     one, other = _memberships(first, depth), _memberships(second, depth)
     overlap = np.minimum(one, other).sum(axis=1)
@@ -217,7 +214,7 @@ def rbo_ext_chance(n: int, p: float = 0.9, k: int | None = None) -> float:
     """Expected extrapolated overlap of two random rankings of ``n`` items: E[X_d / d] = d / n."""
     depth = n if k is None else min(k, n)
     if depth <= 0:
-        return NAN
+        return np.nan
     weights = _rbo_weights(p, depth)
     return float((weights * np.arange(1, depth + 1) / n).sum() / weights.sum())
 

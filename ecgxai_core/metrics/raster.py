@@ -12,17 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ecgxai_core.metrics.base import Map
 from ecgxai_core.metrics.ranking import settled
 from ecgxai_core.records.leads import DERIVED_LEADS
-from ecgxai_core.types import BoolArray, FloatArray, IntArray
+from ecgxai_core.types import BoolArray, FloatArray, IntArray, Map
 
 __all__ = [
     "Raster",
     "RasterMap",
     "beat_windows",
+    "explorable_leads",
     "independent",
-    "judged_leads",
     "mask_from_intervals",
     "merged",
     "overlap_sec",
@@ -77,11 +76,11 @@ def independent(item: Map) -> bool:
     return "independent" in said
 
 
-def judged_leads(item: Map) -> tuple[str, ...]:
+def explorable_leads(item: Map) -> tuple[str, ...]:
     """The leads that a map could explore, in its order.
 
     With independent leads as players a derived lead of which no cell was explored is not among
-    them: nobody could have found anything there, so its zeros say nothing.
+    them: it could not be explored, so its zeros carry no information.
     """
     if not independent(item):
         return item.leads
@@ -96,11 +95,11 @@ def judged_leads(item: Map) -> tuple[str, ...]:
 def raster_for(item: Map, bin_sec: float) -> Raster:
     """The raster over the part of the record that the map covers: what the model saw.
 
-    Its leads are those that could be explored (:func:`judged_leads`).
+    Its leads are those that could be explored (:func:`explorable_leads`).
     """
     start, stop = float(item.edges_sec[0]), float(item.edges_sec[-1])
     n_bins = int((stop - start) / bin_sec + 1e-6)
-    return Raster(start, bin_sec, n_bins, judged_leads(item))
+    return Raster(start, bin_sec, n_bins, explorable_leads(item))
 
 
 def overlap_sec(intervals: FloatArray, others: FloatArray) -> FloatArray:

@@ -1,8 +1,8 @@
-"""More of faithfulness: what removing, keeping and singly masking cells does to the prediction.
+"""Faithfulness: the prediction when cells are removed, kept, or masked singly.
 
-Everything is asked of the game in one batch: f(x) with sets of cells masked. That batch begins
-with the one of :func:`ecgxai_core.metrics.faithfulness.faithfulness`, so that a game which
-remembers has most of it already. Grid, random orders and ties: :mod:`ecgxai_core.metrics.orders`.
+All masked records are evaluated in one batch. It begins with that of
+:func:`ecgxai_core.metrics.faithfulness.faithfulness`, so that a game with a memory has most of it
+already. Grid, random orders and ties: :mod:`ecgxai_core.metrics.orders`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ecgxai_core.metrics.base import Map, Metric
-from ecgxai_core.metrics.orders import CellGame, Cells, Removals, player_rows, top_cells
+from ecgxai_core.games.players import Game
+from ecgxai_core.metrics.base import Metric, MetricGroup, Outcome, Subject
+from ecgxai_core.metrics.orders import Cells, Removals, player_rows
 from ecgxai_core.metrics.ranking import spearman
 from ecgxai_core.params import EvaluationParams
-from ecgxai_core.types import BoolArray, FloatArray, IntArray, Score, Segmentation, content_seed
+from ecgxai_core.types import (
+    BoolArray,
+    FloatArray,
+    Map,
+    Score,
+    Segmentation,
+    content_seed,
+)
 
-__all__ = ["METRICS", "SHARES", "infidelity", "removal"]
+__all__ = ["GROUP", "SHARES", "infidelity", "removal"]
 
 SHARES: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Shares of the record (lead-seconds) that are removed or kept (DeYoung et al. 2020)."""
@@ -25,50 +33,38 @@ SHARES: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.5)
 MOST_SINGLE = 128
 """Cells that are masked singly, drawn at random where a grid has more."""
 
-_NAN = float("nan")
 _PERMUTATIONS = 100
 
 
 def removal(
     maps: Mapping[str, Map],
-    game: CellGame,
+    game: Game,
     segmentation: Segmentation,
     params: EvaluationParams,
 ) -> dict[str, tuple[Score, ...]]:
     """Comprehensiveness, sufficiency, monotonicity and infidelity of several maps of one record.
 
-    Parameters
-    ----------
-    maps
-        By name; judged on one grid, the union of their edges.
-    game
-        Gives the target's probability with cells masked.
-    segmentation
-        Any segmentation of this record for this model: it says how seconds become samples.
-    params
-        ``deletion_steps``, ``n_random``, ``seed``.
+    Parameters as in :func:`ecgxai_core.metrics.faithfulness.faithfulness`.
 
     Returns
     -------
     For every map ``comprehensiveness``: mean over :data:`SHARES` of f(x) - f(x without the top
     share); ``sufficiency``: the same with only the top share shown (lower is better);
     ``monotonicity``: Spearman correlation of the weights with the loss when a cell is masked alone
-    (Nguyen and Martinez 2020, with signs); ``infidelity`` (:func:`infidelity`) over the random
-    sets of cells that the random orders have removed at each step.
-    ``random`` is the mean over ``n_random`` orders, or over permuted weights; ``empty`` the
-    all-zero map, whose order is random.
+    (Nguyen and Martinez 2020, with signs); ``infidelity`` (:func:`infidelity`) over the sets of
+    cells that the random orders have removed at each step. ``random`` is the mean over ``n_random``
+    orders, or over permuted weights; ``empty`` the all-zero map, whose order is random.
 
-    Comprehensiveness and sufficiency are plain means over the five shares. ERASER's AOPC divides
-    the sum by one more than the number of shares and counts a term for nothing removed (kept), so
-    published figures are on another scale: that term is 0 for comprehensiveness, whose AOPC is 5/6
-    of ours, and f(x) - f(nothing) for sufficiency.
+    Comprehensiveness and sufficiency are plain means over the five shares. ERASER's AOPC divides by
+    one more and adds a term for nothing removed (kept), so published figures are on another scale:
+    that term is 0 for comprehensiveness, whose AOPC is 5/6 of ours, and f(x) - f(nothing) for
+    sufficiency.
 
     Notes
     -----
     Forward passes beyond those of the deletion curves, with ten steps: ``2 n_random`` and
-    ``min(cells, 128)`` once, and at most 8 a map. What is shown of a random order read from its
-    other end is what is left when the order is removed to that point, so both chance levels come
-    from the same orders. Shares that the deletion curves do not pass are asked of half of them.
+    ``min(cells, 128)`` once, and at most 8 per map. Both chance levels come from the same orders,
+    read from either end; shares that the deletion curves do not pass use half of the orders.
     """
     players = player_rows(game)
     plan = Removals(Cells.of(maps, game.leads, segmentation, params, "removal", players))
@@ -78,8 +74,9 @@ def removal(
     random = _random_places(plan, params.deletion_steps)
     density = {name: cells.density(item) for name, item in maps.items()}
     own = {
-        name: [_places(plan, cells.falling(scores), share) for share in SHARES]
+        name: [(plan.top(orders, share), plan.rest(orders, share)) for share in SHARES]
         for name, scores in density.items()
+        for orders in [cells.falling(scores)]
     }
     single = _rng("single cells", cells).permutation(len(plan.area))[:MOST_SINGLE]
     alone = [plan.without(single[i : i + 1]) for i in range(len(single))]
@@ -108,16 +105,12 @@ def infidelity(sums: FloatArray, losses: FloatArray) -> float:
     probability, dimensionless), and over the mean square of what is to be explained: 0 is perfect,
     1 is what the all-zero map has. NaN where nothing changes the prediction.
 
-    Parameters
-    ----------
-    sums
-        ``float64[set]``: I.phi, the summed weights of the masked cells.
-    losses
-        ``float64[set]``: f(x) - f(x - I).
+    ``sums`` ``float64[set]``: I.phi, the summed weights of the masked cells; ``losses``
+    ``float64[set]``: f(x) - f(x - I).
     """
     worth = float(losses @ losses)
     if worth <= 0:
-        return _NAN
+        return np.nan
     own, shared = float(sums @ sums), float(sums @ losses)
     if own <= 0 or shared <= 0:
         return 1.0
@@ -128,10 +121,6 @@ _Places = tuple[list[int], list[int]]
 """Of f(x without the top share) and of f(only the top share), by order."""
 
 
-def _places(plan: Removals, orders: Sequence[IntArray], share: float) -> _Places:
-    return _without(plan, orders, share), _only(plan, orders, share)
-
-
 def _random_places(plan: Removals, steps: int) -> list[_Places]:
     """By share; the other end of a random order is as random as its beginning."""
     found = []
@@ -140,16 +129,8 @@ def _random_places(plan: Removals, steps: int) -> list[_Places]:
         orders = plan.cells.random
         orders = orders if on_curve else orders[: (len(orders) + 1) // 2]
         turned = [order[::-1] for order in orders]
-        found.append((_without(plan, orders, share), _only(plan, turned, share)))
+        found.append((plan.top(orders, share), plan.rest(turned, share)))
     return found
-
-
-def _without(plan: Removals, orders: Sequence[IntArray], share: float) -> list[int]:
-    return [plan.without(top_cells(order, plan.area, share)) for order in orders]
-
-
-def _only(plan: Removals, orders: Sequence[IntArray], share: float) -> list[int]:
-    return [plan.without(order[len(top_cells(order, plan.area, share)) :]) for order in orders]
 
 
 def _left(values: FloatArray, by_share: Sequence[_Places]) -> tuple[float, float]:
@@ -172,11 +153,11 @@ def _rng(what: str, cells: Cells) -> np.random.Generator:
 
 _NO_CHANGE = "no set of cells changes the prediction"
 
-METRICS = (
+_METRICS = (
     Metric(
         "comprehensiveness", "Comprehensiveness", "higher", "faithfulness",
         "mean of the random orders", "never", "DeYoung et al. 2020 (ERASER), arXiv 1911.03429",
-        "2 n_random forward passes a record and 8 a map beyond the deletion curves",
+        "2 n_random forward passes per record and 8 per map beyond the deletion curves",
     ),
     Metric(
         "sufficiency", "Sufficiency", "lower", "faithfulness",
@@ -186,7 +167,7 @@ METRICS = (
     Metric(
         "monotonicity", "Monotonicity (single cells)", "higher", "faithfulness", "0",
         "a map without any order, or no single cell changes the prediction",
-        "Nguyen and Martinez 2020, arXiv 2007.07584", "up to 128 forward passes a record",
+        "Nguyen and Martinez 2020, arXiv 2007.07584", "up to 128 forward passes per record",
         sides=("random", "ceiling"),
     ),
     Metric(
@@ -195,3 +176,12 @@ METRICS = (
         "Yeh et al. 2019, arXiv 1901.09392", "none beyond the deletion curves",
     ),
 )  # fmt: skip
+
+
+def _of(subject: Subject) -> Outcome:
+    assert subject.game is not None
+    assert subject.whole is not None
+    return Outcome(removal(subject.maps, subject.game, subject.whole, subject.params))
+
+
+GROUP = MetricGroup("removal", _METRICS, ("game",), _of)

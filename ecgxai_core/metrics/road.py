@@ -1,11 +1,11 @@
 """ROAD: remove and debias (Rong et al., ICML 2022, arXiv 2202.00449), on f and not on the argmax.
 
-Masked cells are not replaced by a baseline but by what their neighbours suggest, so what is
-removed leaves no edge of its own that a network could read. In Rong's images a pixel becomes the
-mean of its neighbours; along time that system of equations has the straight line as its solution,
-and leads have no neighbours (their order is a convention), so a removed stretch of a lead becomes
-the line between the samples that border it, plus noise. At an end of the record the line is
-level; a lead that is gone whole becomes its value at 0 mV.
+Masked cells are replaced by an interpolation of their neighbours, not by a baseline, so that their
+removal leaves no edges that a network could use. In Rong's images a pixel becomes the mean of its
+neighbours; along time the solution of that system is the straight line, and leads have no
+neighbours (their order is a convention), so a removed stretch of a lead becomes the line between
+the samples that border it, plus noise. At an end of the record the line is level; a lead that is
+removed as a whole becomes its value at 0 mV.
 
 Where a map was made with independent leads, III, aVR, aVL and aVF are not imputed by themselves,
 which would make an ECG that cannot exist: they follow what was imputed in I and II.
@@ -19,8 +19,8 @@ import numpy as np
 
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.games.leads import check_limbs, follow_limbs
-from ecgxai_core.metrics.base import Map, Metric
-from ecgxai_core.metrics.orders import Cells, Removals, top_cells
+from ecgxai_core.metrics.base import Metric, MetricGroup, Outcome, Subject
+from ecgxai_core.metrics.orders import Cells, Removals
 from ecgxai_core.metrics.raster import independent
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.records.leads import DERIVED_LEADS
@@ -29,13 +29,14 @@ from ecgxai_core.types import (
     Float32Array,
     FloatArray,
     IntArray,
+    Map,
     ModelInput,
     Score,
     Segmentation,
     content_seed,
 )
 
-__all__ = ["METRICS", "NOISE", "SHARES", "imputed", "road"]
+__all__ = ["GROUP", "NOISE", "imputed", "road"]
 
 SHARES: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 """Shares of the record that are removed, most relevant first and least relevant first."""
@@ -65,7 +66,7 @@ def road(
     Parameters
     ----------
     maps
-        By name; judged on one grid, the union of their edges.
+        By name; evaluated on one grid, the union of their edges.
     predict
         Probability of the target for model inputs.
     model_input, segmentation
@@ -78,7 +79,7 @@ def road(
     For every map ``road_morf``, the mean probability over :data:`SHARES` with the most relevant
     cells removed first (lower is better), ``road_lerf``, with the least relevant first (higher is
     better), and ``road_gap``, the second minus the first: 0 for a random order. With independent
-    leads (where one map of them was made so, all are judged so) all NaN if the limb leads, as the
+    leads (one such map, and all are evaluated so) all NaN if the limb leads, as the
     model sees them, do not obey Einthoven's law.
     """
     follow = any(independent(item) for item in maps.values())
@@ -91,8 +92,8 @@ def road(
     )
     plan = Removals(Cells.of(maps, leads, segmentation, params, "road", players))
     cells = plan.cells
-    random = [_Both(plan, [order]) for order in cells.random[: max(1, params.n_random // 2)]]
-    asked = {name: _Both(plan, cells.falling(cells.density(item))) for name, item in maps.items()}
+    random = [_places(plan, [order]) for order in cells.random[: max(1, params.n_random // 2)]]
+    asked = {name: _places(plan, cells.falling(cells.density(item))) for name, item in maps.items()}
     noise = _noise(model_input, np.random.default_rng(content_seed("road", cells.seed)))
     removed = ~plan.keep()
     parts = []
@@ -102,10 +103,10 @@ def road(
             records = follow_limbs(records, model_input.values, leads)
         parts.append(predict(records))
     probability = np.concatenate(parts)
-    chance = float(np.mean([both.means(probability) for both in random]))
+    chance = float(np.mean([_means(probability, both) for both in random]))
     found: dict[str, tuple[Score, ...]] = {}
     for name, both in asked.items():
-        most, least = both.means(probability)
+        most, least = _means(probability, both)
         found[name] = (
             Score("road_morf", most, chance, chance),
             Score("road_lerf", least, chance, chance),
@@ -123,24 +124,22 @@ def _obeys(model_input: ModelInput) -> bool:
     return True
 
 
-class _Both:
-    """Orders read from their beginning (most relevant first) and from their end."""
+_Places = tuple[list[list[int]], list[list[int]]]
+"""Places in the results, by share and order: most relevant removed first, and least relevant."""
 
-    def __init__(self, plan: Removals, orders: Sequence[IntArray]) -> None:
-        self.most = [self._places(plan, order) for order in orders]
-        self.least = [self._places(plan, order[::-1]) for order in orders]
 
-    @staticmethod
-    def _places(plan: Removals, order: IntArray) -> list[int]:
-        return [plan.without(top_cells(order, plan.area, share)) for share in SHARES]
+def _places(plan: Removals, orders: Sequence[IntArray]) -> _Places:
+    turned = [order[::-1] for order in orders]
+    return [plan.top(orders, s) for s in SHARES], [plan.top(turned, s) for s in SHARES]
 
-    def means(self, probability: FloatArray) -> tuple[float, float]:
-        """Mean probability with the most, and with the least relevant cells removed first.
 
-        Sorted, so that where both ask for the same records they are equal to the last bit.
-        """
-        most, least = (np.sort(probability[p], axis=None).mean() for p in (self.most, self.least))
-        return float(most), float(least)
+def _means(probability: FloatArray, both: _Places) -> tuple[float, float]:
+    """Mean probability with the most, and with the least relevant cells removed first.
+
+    Sorted, so that where both ask for the same records they are equal to the last bit.
+    """
+    most, least = (np.sort(probability[places], axis=None).mean() for places in both)
+    return float(most), float(least)
 
 
 def imputed(
@@ -148,14 +147,8 @@ def imputed(
 ) -> Float32Array:
     """Records with removed cells replaced by noisy lines.
 
-    Parameters
-    ----------
-    model_input, grid
-        The record, and its cells.
-    removed
-        ``bool[n, lead, segment]``, leads in the order of the model input.
-    noise
-        ``float64[sample, lead]``, added where something was removed.
+    ``removed`` ``bool[n, lead, segment]`` on ``grid``, leads in the order of the model input;
+    ``noise`` ``float64[sample, lead]`` is added where something was removed.
 
     Returns
     -------
@@ -187,9 +180,11 @@ def _noise(model_input: ModelInput, rng: np.random.Generator) -> FloatArray:
 
 _SOURCE = "Rong et al. 2022 (ROAD), arXiv 2202.00449"
 _UNDEFINED = "independent leads, and limb leads that do not obey Einthoven's law"
-_COST = "6 n_random forward passes a record, 12 a map (24 with ties); not shared with other metrics"
+_COST = (
+    "6 n_random forward passes per record, 12 per map (24 with ties); not shared with other metrics"
+)
 
-METRICS = (
+_METRICS = (
     Metric(
         "road_morf", "ROAD, most relevant first", "lower", "faithfulness",
         "mean of the random orders", _UNDEFINED, _SOURCE, _COST,
@@ -203,3 +198,14 @@ METRICS = (
         _COST,
     ),
 )  # fmt: skip
+
+
+def _of(subject: Subject) -> Outcome:
+    assert subject.predict is not None
+    assert subject.model_input is not None
+    assert subject.whole is not None
+    found = road(subject.maps, subject.predict, subject.model_input, subject.whole, subject.params)
+    return Outcome(found)
+
+
+GROUP = MetricGroup("road", _METRICS, ("imputation",), _of)

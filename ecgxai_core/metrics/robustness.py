@@ -1,47 +1,36 @@
-"""Robustness: does a map survive noise, a shift and a gain that leave the prediction alone?
+"""Robustness: is a map stable under noise, a shift and a gain that do not change the prediction?
 
-Every change has a known map of its times, and a map is compared only where the prediction stayed:
-where the model answers otherwise, the explanation ought to change.
+The time mapping of every change is known. A map is compared only where the prediction stayed: where
+it changes, the explanation should change too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ecgxai_core.metrics.base import Direction, Map, Metric
+from ecgxai_core.metrics.base import Direction, Metric, MetricGroup, Outcome, Subject, Trial
 from ecgxai_core.metrics.raster import raster_for, rasterise
-from ecgxai_core.metrics.stability import TimeMapping, stability
+from ecgxai_core.metrics.stability import stability
 from ecgxai_core.params import StabilityParams
-from ecgxai_core.types import Score
+from ecgxai_core.types import Map, Score
 
-__all__ = ["KINDS", "METRICS", "STAYED_WITHIN", "Trial", "max_sensitivity", "robustness", "stayed"]
+__all__ = ["GROUP", "KINDS", "robustness", "stayed"]
 
 KINDS: tuple[str, ...] = ("noise", "shift", "gain")
-"""Kinds of :mod:`ecgxai_core.disturb`."""
+"""Kinds of :mod:`ecgxai_core.signal.disturbances`."""
 
 STAYED_WITHIN = 0.1
 """A probability that moves by more is another prediction; so is one on the other side of 0.5."""
 
-_NAN = float("nan")
 _NAMES = ("spearman", "weighted_jaccard")
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A record that was changed and explained again: its kind, new map and map of times."""
-
-    kind: str
-    changed: Map
-    time_map: TimeMapping
-
-
-def stayed(before: float, after: float, within: float = STAYED_WITHIN) -> bool:
+def stayed(before: float, after: float) -> bool:
     """Whether a prediction is still the same: same side of 0.5, and not far away."""
-    return (before >= 0.5) == (after >= 0.5) and abs(after - before) <= within
+    return (before >= 0.5) == (after >= 0.5) and abs(after - before) <= STAYED_WITHIN
 
 
 def robustness(
@@ -54,15 +43,11 @@ def robustness(
 
     Parameters
     ----------
-    original
-        The map of the record as it is.
-    trials
-        Changed records, explained as the original was. Several of a kind are averaged; one of them
-        undefined makes the mean so.
-    r_peaks_sec
-        R peaks of the original, seconds.
-    params
-        As for the extra beat (:func:`ecgxai_core.metrics.stability.stability`).
+    original, trials
+        The map of the record as it is, and changed records, explained as the original was. Several
+        of a kind are averaged; NaN if one of them is undefined.
+    r_peaks_sec, params
+        R peaks of the original, s; as for :func:`ecgxai_core.metrics.stability.stability`.
 
     Returns
     -------
@@ -79,20 +64,14 @@ def robustness(
             if t.kind == kind
         ]
         for name in _NAMES:
-            own = [row[name] for row in found]
-            scores.append(
-                Score(
-                    f"{name}_{kind}",
-                    _mean([s.value for s in own]),
-                    random=_mean([s.random for s in own]),
-                    ceiling=1.0,
-                )
-            )
+            value = _mean([row[name].value for row in found])
+            random = _mean([row[name].random for row in found])
+            scores.append(Score(f"{name}_{kind}", value, random=random, ceiling=1.0))
     noise = [t.changed for t in kept if t.kind == "noise"]
     scores.append(
         Score("max_sensitivity", max_sensitivity(original, noise), float(np.sqrt(2)), ceiling=0.0)
     )
-    share = len(kept) / len(trials) if trials else _NAN
+    share = len(kept) / len(trials) if trials else np.nan
     scores.append(Score("predictions_stayed", share, ceiling=1.0))
     return tuple(scores)
 
@@ -108,7 +87,7 @@ def max_sensitivity(original: Map, changed: Sequence[Map], bin_sec: float = 0.02
     before = rasterise(original, raster).scores
     size = float(np.linalg.norm(before))
     if size <= 0 or not changed:
-        return _NAN
+        return np.nan
     return max(
         float(np.linalg.norm(rasterise(item, raster).scores - before)) / size for item in changed
     )
@@ -116,10 +95,10 @@ def max_sensitivity(original: Map, changed: Sequence[Map], bin_sec: float = 0.02
 
 def _mean(values: Sequence[float]) -> float:
     """NaN without any, or where one of them is undefined: it is not averaged away."""
-    return float(np.mean(values)) if values else _NAN
+    return float(np.mean(values)) if values else np.nan
 
 
-_COST = "one explanation a trial"
+_COST = "one explanation per trial"
 _UNDEFINED = (
     "no prediction stayed; or in one trial that stayed no beat compared, or a map without any order"
 )
@@ -132,7 +111,7 @@ _DESCRIBED: tuple[tuple[str, str, Direction, str, str], ...] = (
     ),
 )  # fmt: skip
 
-METRICS = (
+_METRICS = (
     *(
         Metric(
             f"{name}_{kind}", f"{title} under {kind}", direction, "stability", chance,
@@ -151,3 +130,16 @@ METRICS = (
         _COST, ("ceiling",),
     ),
 )  # fmt: skip
+
+
+def _of(subject: Subject) -> Outcome:
+    assert subject.trials is not None
+    return Outcome(
+        {
+            name: robustness(subject.maps[name], trials, subject.peaks_sec, subject.stability)
+            for name, trials in subject.trials.items()
+        }
+    )
+
+
+GROUP = MetricGroup("robustness", _METRICS, ("disturbed",), _of)

@@ -1,23 +1,22 @@
-"""Stability: does a map survive a change that should not matter (an extra beat)?
+"""Stability: is a map stable under a change that should not matter (an extra beat)?
 
-Both maps are read on the same regions, lead x beat, with beats cut at RR midpoints and matched
-through the known time map. Only beats that both explanations saw whole take part. A region's value
-is the sum of density x seconds in it, and what was not explored counts as zero.
+Both maps are compared on the same regions, lead x beat, with beats cut at RR midpoints and matched
+through the known time map. Only beats that both explanations cover completely take part. A region's
+value is the sum of density x seconds in it; cells that were not explored count as zero.
 
-Spearman ranks the signed values. Jaccard@k and RBO_ext rank magnitudes (which regions matter most).
-Weighted Jaccard compares the shares of all |weight|, positive and negative parts apart, so that
-neither the unit of a map nor a change of sign passes unnoticed.
+Spearman ranks the signed values; Jaccard@k and RBO_ext rank magnitudes. Weighted Jaccard compares
+the shares of all |weight|, positive and negative parts apart: it is independent of the unit of a
+map, and a change of sign lowers it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ecgxai_core.metrics.base import Direction, Map, Metric
+from ecgxai_core.metrics.base import Direction, Metric, MetricGroup, Outcome, Subject, TimeMapping
 from ecgxai_core.metrics.ranking import (
     jaccard_at_k,
     jaccard_chance,
@@ -29,21 +28,21 @@ from ecgxai_core.metrics.ranking import (
 )
 from ecgxai_core.metrics.raster import overlap_sec
 from ecgxai_core.params import StabilityParams
-from ecgxai_core.types import BoolArray, FloatArray, Score, array_digest, content_seed, frozen_array
+from ecgxai_core.types import (
+    BoolArray,
+    FloatArray,
+    Map,
+    Score,
+    array_digest,
+    content_seed,
+    frozen_array,
+)
 
-__all__ = ["METRICS", "Regions", "TimeMapping", "beat_intervals", "compare", "match", "stability"]
+__all__ = ["GROUP", "beat_intervals", "compare", "match", "stability"]
 
-_NAN = float("nan")
-_SEEN_TOLERANCE_SEC = 1e-6
+_SEEN_TOLERANCE_SEC, _LENGTH_TOLERANCE_SEC = 1e-6, 2e-3
 _N_PERMUTATIONS = 100
 _INSET = 0.02  # of a beat: 6 ms of the shortest, more than half a sample at 100 Hz
-
-
-class TimeMapping(Protocol):
-    """What is asked of :class:`ecgxai_core.augment.TimeMap`."""
-
-    def forward(self, t: FloatArray) -> FloatArray:
-        """Seconds in the original -> seconds in the changed record; NaN without an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +86,12 @@ def match(
     changed: Map,
     r_peaks_sec: npt.ArrayLike,
     time_map: TimeMapping,
-    tolerance_sec: float = 2e-3,
 ) -> Regions:
-    """The regions that both maps saw whole.
+    """The regions that both maps cover completely.
 
-    Parameters
-    ----------
-    original, changed
-        Maps of the original and of the changed record, same leads.
-    r_peaks_sec
-        R peaks of the original record, seconds.
-    time_map
-        Where each moment of the original is in the changed record.
-    tolerance_sec
-        A beat whose image differs in length by more (cut, stretched, or with something inserted
-        into it) is left out.
+    ``r_peaks_sec`` are those of the original record; ``time_map`` gives where each moment of it is
+    in the changed record. A beat whose image differs in length (cut, stretched, or with something
+    inserted into it) is left out.
     """
     if original.leads != changed.leads:
         raise ValueError("maps of different leads cannot be compared")
@@ -109,7 +99,7 @@ def match(
     beats = beats[_inside(beats, original)]
     images = _images(beats, time_map)
     with np.errstate(invalid="ignore"):
-        kept = np.abs(np.diff(images - beats, axis=1)[:, 0]) <= tolerance_sec
+        kept = np.abs(np.diff(images - beats, axis=1)[:, 0]) <= _LENGTH_TOLERANCE_SEC
     kept &= _inside(images, changed)
     one, seen_one = _region_values(original, beats[kept])
     other, seen_other = _region_values(changed, images[kept])
@@ -128,17 +118,17 @@ def compare(regions: Regions, params: StabilityParams, seed: int) -> tuple[Score
     joined = settled(np.stack((regions.original.reshape(-1), regions.changed.reshape(-1))))
     one, other = joined[0], joined[1]
     n = len(one)
-    share = regions.beats.shape[0] / regions.n_beats if regions.n_beats else _NAN
-    explored = float(regions.explored.mean()) if n else _NAN
+    share = regions.beats.shape[0] / regions.n_beats if regions.n_beats else np.nan
+    explored = float(regions.explored.mean()) if n else np.nan
     size_one, size_other = np.abs(one), np.abs(other)
     rows = (
-        ("spearman", spearman(one, other) if n else _NAN, 0.0),
+        ("spearman", spearman(one, other) if n else np.nan, 0.0),
         ("jaccard_at_k", jaccard_at_k(size_one, size_other, params.k), jaccard_chance(n, params.k)),
         ("weighted_jaccard", _shared_mass(one, other), _permuted_mass(one, other, seed)),
         ("rbo_ext", rbo_ext(size_one, size_other, params.rbo_p), rbo_ext_chance(n, params.rbo_p)),
     )
     scores = [
-        Score(name, value, random=chance if np.isfinite(value) else _NAN, ceiling=1.0)
+        Score(name, value, random=chance if np.isfinite(value) else np.nan, ceiling=1.0)
         for name, value, chance in rows
     ]
     scores.append(Score("regions_compared", share, ceiling=1.0))
@@ -194,7 +184,7 @@ def _shared_mass(one: FloatArray, other: FloatArray) -> float:
     """Weighted Jaccard of the shares of |weight|, positive and negative parts apart."""
     totals = float(np.abs(one).sum()), float(np.abs(other).sum())
     if max(totals) <= 0:
-        return _NAN
+        return np.nan
     parts = [
         np.concatenate((np.maximum(values, 0), np.maximum(-values, 0))) / (total or 1.0)
         for values, total in zip((one, other), totals, strict=True)
@@ -206,7 +196,7 @@ def _permuted_mass(one: FloatArray, other: FloatArray, seed: int) -> float:
     """Mean of :func:`_shared_mass` over seeded permutations of the regions."""
     rng = np.random.default_rng(seed)
     if len(one) == 0:
-        return _NAN
+        return np.nan
     return float(
         np.mean([_shared_mass(one, rng.permutation(other)) for _ in range(_N_PERMUTATIONS)])
     )
@@ -233,10 +223,29 @@ _DESCRIBED: tuple[tuple[str, str, Direction, str, str, str], ...] = (
     ("regions_explored", "Regions explored in both", "none", "-", "no region compared", ""),
 )  # fmt: skip
 
-METRICS = tuple(
+_METRICS = tuple(
     Metric(
         name, title, direction, "stability", chance, undefined, source,
         sides=("ceiling",) if name.startswith("regions_") else ("random", "ceiling"),
     )
     for name, title, direction, chance, undefined, source in _DESCRIBED
 )  # fmt: skip
+
+
+def _of(subject: Subject) -> Outcome:
+    assert subject.changed is not None
+    assert subject.time_map is not None
+    return Outcome(
+        {
+            name: stability(
+                subject.maps[name], item, subject.peaks_sec, subject.time_map, subject.stability
+            )
+            for name, item in subject.changed.items()
+            if name in subject.maps
+        }
+    )
+
+
+GROUP = MetricGroup(
+    "stability", _METRICS, ("extra_beat",), _of, "one explanation of the changed record"
+)

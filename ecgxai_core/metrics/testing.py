@@ -1,27 +1,89 @@
-"""Paired tests between methods on the same records, corrected for how many are made."""
+"""Paired tests on the same records: between methods, and between a map and its reference maps."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from ecgxai_core.bootstrap import LEAST_RECORDS, all_equal, interval_of
 from ecgxai_core.errors import ParameterError
+from ecgxai_core.metrics.base import GATES
+from ecgxai_core.params import EvaluationParams
 from ecgxai_core.types import FloatArray, content_seed
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["Against", "compare_methods", "compared_with_each", "holm", "paired_p"]
 
-__all__ = ["compare_methods", "holm", "paired_p"]
-
-_NAN = float("nan")
 _EXACT_BELOW = 17  # 2**16 signs at most
 _PERMUTATIONS = 20_000
 
 Test = Literal["wilcoxon", "permutation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """A map beside one of its reference maps, over records.
+
+    ``difference`` is the mean of the map's score minus the reference's, so that more is better,
+    over ``n`` records in which both are defined; ``low``, ``high`` its interval, the value itself
+    where all differences are equal, NaN below
+    :data:`ecgxai_core.bootstrap.LEAST_RECORDS` records.
+    """
+
+    reference: str
+    n: int
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def better(self) -> bool:
+        """Whether the whole interval lies above 0."""
+        return self.low > 0
+
+
+def compared_with_each(
+    values: FloatArray,
+    beside: Mapping[str, FloatArray],
+    params: EvaluationParams,
+    *purpose: Any,
+    lower: bool = False,
+) -> tuple[Against, ...]:
+    """A map beside each of its reference maps, paired by record.
+
+    A map is better only where it is better than each of them. That is an intersection-union test
+    (Berger, Technometrics 1982;24:295-300): it needs no correction for their number, as all must be
+    passed, and leaves no choice of the strongest reference afterwards.
+
+    Parameters
+    ----------
+    values, beside
+        ``float64[record]``: scores of the map, and of the reference maps by name. Only those of
+        :data:`~ecgxai_core.metrics.base.GATES` are compared, and of them those that are defined on
+        any record.
+    params, purpose
+        Level, size and seed of the interval.
+    lower
+        Whether lower scores are better.
+    """
+    found = []
+    for name in (gate for gate in GATES if gate in beside):
+        other = np.asarray(beside[name], np.float64)
+        if not np.isfinite(other).any():
+            continue
+        gaps = (other - values) if lower else (values - other)
+        gaps = gaps[np.isfinite(gaps)]
+        mean = float(gaps.mean()) if len(gaps) else np.nan
+        low, high = interval_of(gaps, params, *purpose, name)
+        if len(gaps) >= LEAST_RECORDS and all_equal(gaps):
+            low = high = mean
+        found.append(Against(name, len(gaps), mean, low, high))
+    return tuple(found)
 
 
 def paired_p(differences: npt.ArrayLike, test: Test = "permutation", seed: int = 0) -> float:
@@ -45,7 +107,7 @@ def paired_p(differences: npt.ArrayLike, test: Test = "permutation", seed: int =
     values = np.asarray(differences, np.float64)
     values = values[np.isfinite(values)]
     if len(values) < 2:
-        return _NAN
+        return np.nan
     if not np.any(values):
         return 1.0
     if test == "wilcoxon":
@@ -63,7 +125,7 @@ def _sign_flip_p(values: FloatArray, seed: int) -> float:
         sums = (1.0 - 2.0 * codes) @ values
         return float(np.mean(np.abs(sums) >= observed - tiny))
     rng = np.random.default_rng(content_seed("sign flip", seed))
-    values = values[np.argsort(np.abs(values), kind="stable")]  # the order of records has no say
+    values = values[np.argsort(np.abs(values), kind="stable")]  # whatever the order of records
     hits = 0
     for _ in range(20):
         signs = rng.integers(0, 2, (_PERMUTATIONS // 20, len(values))) * 2.0 - 1.0
@@ -96,19 +158,17 @@ def compare_methods(
 ) -> pd.DataFrame:
     """Every pair of methods on every metric, record by record.
 
-    What several targets of one record say is not independent: differences are averaged within the
-    record first, so that the test counts records and not predictions.
+    The targets of one record are not independent of each other: differences are averaged within
+    the record first, so that the test counts records, not predictions.
 
     Parameters
     ----------
-    frame
-        One row a record, target and method.
-    metrics
-        Columns that are compared.
+    frame, metrics
+        One row per record, target and method; columns that are compared.
     methods
-        Which; by default all in the table, in its order.
+        By default all in the table, in its order.
     by
-        Column of what is independent of each other: the record, or for instance the patient.
+        Column that names the independent units: records, or for instance patients.
     test, seed
         As in :func:`paired_p`.
 
@@ -125,8 +185,6 @@ def compare_methods(
         No such metric, method or column; a method twice for one record and target; or a record
         that belongs to two of ``by``.
     """
-    import pandas as pd
-
     known = list(dict.fromkeys(frame["method"])) if "method" in frame else []
     chosen = list(methods) if methods is not None else known
     unknown = [m for m in (*metrics, by) if m not in frame]
@@ -139,7 +197,7 @@ def compare_methods(
     if by != "record":
         _refuse_repeated(owners, ["record"], f"has more than one {by}")
     owner = owners.drop_duplicates().set_index("record", drop=False)[by]
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     for metric in metrics:
         wide = frame.set_index(keys)[metric].unstack("method").reindex(columns=chosen)
         groups = owner.loc[wide.index.get_level_values("record")].to_numpy()
@@ -147,18 +205,12 @@ def compare_methods(
             pairs = wide[other] - wide[one]
             known_pairs = pairs.notna().to_numpy()
             values = pairs[known_pairs].groupby(groups[known_pairs]).mean().to_numpy(np.float64)
-            rows.append(
-                {
-                    "metric": metric,
-                    "one": one,
-                    "other": other,
-                    "n": len(values),
-                    "pairs": int(known_pairs.sum()),
-                    "undefined": int((~known_pairs).sum()),
-                    "difference": float(values.mean()) if len(values) else _NAN,
-                    "p": paired_p(values, test, seed),
-                }
+            count, difference = (
+                int(known_pairs.sum()),
+                float(values.mean()) if len(values) else np.nan,
             )
+            undefined, p = len(pairs) - count, paired_p(values, test, seed)
+            rows.append((metric, one, other, len(values), count, undefined, difference, p))
     columns = ["metric", "one", "other", "n", "pairs", "undefined", "difference", "p"]
     table = pd.DataFrame(rows, columns=columns)
     table["p_holm"] = holm(table["p"].to_numpy(np.float64))

@@ -15,14 +15,14 @@ import numpy as np
 
 from ecgxai_core.errors import ModelError
 from ecgxai_core.models.keras_runtime import import_keras
-from ecgxai_core.models.local_network import LocalNetwork
+from ecgxai_core.models.local_network import LocalNetwork, batches, filled
 from ecgxai_core.models.locality import NotLocal, locality
 from ecgxai_core.models.manifest import Manifest, model_digest
-from ecgxai_core.models.masking import Masking
-from ecgxai_core.models.structure import Structure
+from ecgxai_core.models.protocol import Masking
+from ecgxai_core.models.safe.structure import Structure
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, content_seed
 
-__all__ = ["KerasClassifier", "calibrated"]
+__all__ = ["KerasClassifier", "calibrated", "probe_rows"]
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,11 @@ class KerasClassifier:
     @property
     def is_softmax(self) -> bool:
         """Whether the classes exclude each other."""
+        windows = self.manifest.windows
+        if windows is not None and windows.combine == "max":
+            return False  # the largest of several shares; they no longer sum to 1
+        if self.manifest.output == "softmax":
+            return True
         return self.structure.outputs[self.output_index].activation == "softmax"
 
     def predict(self, values: Float32Array) -> Float32Array:
@@ -103,7 +108,7 @@ class KerasClassifier:
         Raises
         ------
         ModelError
-            Another shape than the model's, or a result that is no probability.
+            Another shape than the model's, or a result that is not a probability.
         """
         (raw,) = self._run(self._forward, values)
         return self._as_probabilities(raw)
@@ -133,12 +138,9 @@ class KerasClassifier:
     def _as_probabilities(self, raw: Float32Array) -> Float32Array:
         probabilities = calibrated(raw, self.manifest, self.is_softmax)
         if not np.all((probabilities >= 0) & (probabilities <= 1)):
-            raise ModelError(
-                self.name,
-                "output",
-                "gives values outside [0, 1], or not finite, for this input",
-                "check 'output', 'units' and 'normalisation' in the manifest",
-            )
+            problem = "gives values outside [0, 1], or not finite, for this input"
+            fix = "check 'output', 'units' and 'normalisation' in the manifest"
+            raise ModelError(self.name, "output", problem, fix)
         return probabilities
 
     def attention(self, values: Float32Array) -> dict[str, Float32Array]:
@@ -161,10 +163,12 @@ class KerasClassifier:
     # ---- inside ------------------------------------------------------------------------------
 
     def _cut(self) -> LocalNetwork | NotLocal:
+        if self.manifest.windows is not None:
+            return NotLocal("the network sees the record in windows, whose answers are combined")
         found = locality(self.keras_model, self.manifest.samples)
         if isinstance(found, NotLocal):
             return found
-        outer = "sigmoid" if self.manifest.output == "logit" else ""
+        outer = {"logit": "sigmoid", "softmax": "softmax"}.get(self.manifest.output, "")
         return LocalNetwork(
             self.keras_model,
             found,
@@ -211,18 +215,17 @@ class KerasClassifier:
             tf.constant(masking.values),
             tf.constant(masking.baseline),
         ]
-        width = int(forward.input_signature[0].shape[2])
+        spare = int(forward.input_signature[0].shape[2]) - keep.shape[2]
+        wide = np.pad(keep, ((0, 0), (0, 0), (0, spare)), constant_values=True)
         parts = []
-        for start in range(0, len(keep), self.batch_size):
-            part = keep[start : start + self.batch_size]
-            batch = np.ones((self.batch_size, keep.shape[1], width), np.bool_)
-            batch[: len(part), :, : keep.shape[2]] = part
-            parts.append(np.asarray(forward(tf.constant(batch), *given))[: len(part)])
+        for rows in batches(len(keep), self.batch_size):
+            batch = filled(wide[rows], self.batch_size, rest=True)
+            parts.append(np.asarray(forward(tf.constant(batch), *given))[: rows.stop - rows.start])
         return np.concatenate(parts)
 
     def _same_masked(self, graph: Any) -> bool:
         """Whether masking on the device gives the bytes of masking before it."""
-        values = self._probe_rows()[-1]
+        values = probe_rows(self.manifest)[-1]
         edges = np.array([0, len(values) // 3, len(values)], dtype=np.int64)
         masking = Masking(values, np.ascontiguousarray(values[::-1]), edges)
         rng = np.random.default_rng(content_seed("masked", self.digest))
@@ -259,11 +262,9 @@ class KerasClassifier:
                 "prepare records with models.preprocess.prepare",
             )
         parts: list[list[Float32Array]] = []
-        for start in range(0, max(len(values), 1), size):
-            part = values[start : start + size]
-            batch = np.zeros((size, *shape), np.float32)
-            batch[: len(part)] = part
-            results = function(tf.constant(batch))
+        for rows in batches(max(len(values), 1), size):
+            part = values[rows]
+            results = function(tf.constant(filled(part, size)))
             parts.append([np.asarray(result)[: len(part)] for result in results])
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
@@ -273,7 +274,7 @@ class KerasClassifier:
         Each row stands in three places. Rows that differ mean a model that is random, which is
         refused, or results that depend on the place in the batch: then records go one by one.
         """
-        rows = self._probe_rows()
+        rows = probe_rows(self.manifest)
         batch = np.concatenate([rows, rows[::-1], np.roll(rows, 1, axis=0)])
         first = self._predict_probe(batch)
         plain, mirrored, rolled = np.split(first, 3)
@@ -282,42 +283,20 @@ class KerasClassifier:
         if not differ and len({row.tobytes() for row in plain}) > 1:
             return
         if self._predict_probe(batch).tobytes() != first.tobytes():
-            raise ModelError(
-                self.name,
-                "model",
-                "gives another result each time for one record",
-                "remove what is random at prediction",
-            )
+            problem = "gives another result each time for one record"
+            raise ModelError(self.name, "model", problem, "remove what is random at prediction")
         if differ:
             self._go_singly()
 
     def _go_singly(self) -> None:
         fixed = self.structure.inputs[0][0]
         if fixed is not None:
-            raise ModelError(
-                self.name,
-                "input",
-                f"the results depend on the place in its batch of {fixed} records",
-                "save the model for any number of records",
-            )
+            problem = f"the results depend on the place in its batch of {fixed} records"
+            fix = "save the model for any number of records"
+            raise ModelError(self.name, "input", problem, fix)
         log.warning("%s: results depend on the place in a batch; records go singly", self.name)
         self.batch_size = 1
         self._forward = self._compiled((self.output_index,))
-
-    def _probe_rows(self) -> Float32Array:
-        """A flat line, then noise of many sizes, ``float32[row, sample, lead]``.
-
-        Different rows, because one may round alike in every place by chance.
-        """
-        size = TYPICAL_SIZE[self.manifest.units]
-        if self.manifest.normalisation.kind != "none":
-            size = 1.0
-        shape = (PROBES, self.manifest.samples, len(self.manifest.leads))
-        rng = np.random.default_rng(content_seed("probe", self.digest))
-        sizes = size * np.geomspace(0.1, 2.0, PROBES)[:, None, None]
-        rows = (sizes * rng.standard_normal(shape)).astype(np.float32)
-        rows[0] = 0
-        return rows
 
     def _predict_probe(self, batch: Float32Array) -> Float32Array:
         try:
@@ -325,12 +304,25 @@ class KerasClassifier:
         except ModelError:
             raise
         except Exception as error:  # whatever TensorFlow raises
-            raise ModelError(
-                self.name,
-                "model",
-                f"cannot predict ({type(error).__name__}: {error})",
-                "check that it predicts in Keras",
-            ) from None
+            problem = f"cannot predict ({type(error).__name__}: {error})"
+            fix = "check that it predicts in Keras"
+            raise ModelError(self.name, "model", problem, fix) from None
+
+
+def probe_rows(manifest: Manifest) -> Float32Array:
+    """A flat line, then noise of many sizes, ``float32[row, sample, lead]``.
+
+    Different rows, because one may round alike in every place by chance.
+    """
+    size = TYPICAL_SIZE[manifest.units]
+    if manifest.normalisation.kind != "none":
+        size = 1.0
+    shape = (PROBES, manifest.samples, len(manifest.leads))
+    rng = np.random.default_rng(content_seed("probe", model_digest(manifest)))
+    sizes = size * np.geomspace(0.1, 2.0, PROBES)[:, None, None]
+    rows = (sizes * rng.standard_normal(shape)).astype(np.float32)
+    rows[0] = 0
+    return rows
 
 
 def calibrated(raw: Float32Array, manifest: Manifest, is_softmax: bool = False) -> Float32Array:
@@ -354,7 +346,10 @@ def calibrated(raw: Float32Array, manifest: Manifest, is_softmax: bool = False) 
     Temperature scaling: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
     """
     values = raw.astype(np.float64)
-    if manifest.output == "logit":
+    output = manifest.combined_output
+    if output == "softmax":
+        return _softmax(values / manifest.temperature)
+    if output == "logit":
         return _sigmoid(values / manifest.temperature).astype(np.float32)
     if np.any((values < -ROUNDING) | (values > 1 + ROUNDING)):
         return raw  # no probability; the caller says so
@@ -364,12 +359,15 @@ def calibrated(raw: Float32Array, manifest: Manifest, is_softmax: bool = False) 
     values = inside.astype(np.float64)
     with np.errstate(divide="ignore"):
         if is_softmax:
-            logs = np.log(values) / manifest.temperature
-            powered = np.exp(logs - logs.max(axis=1, keepdims=True))
-            shares: FloatArray = powered / powered.sum(axis=1, keepdims=True)
-            return shares.astype(np.float32)
+            return _softmax(np.log(values) / manifest.temperature)
         logit = np.log(values) - np.log1p(-values)
     return _sigmoid(logit / manifest.temperature).astype(np.float32)
+
+
+def _softmax(logs: FloatArray) -> Float32Array:
+    powered = np.exp(logs - logs.max(axis=1, keepdims=True))
+    shares: FloatArray = powered / powered.sum(axis=1, keepdims=True)
+    return shares.astype(np.float32)
 
 
 def _sigmoid(logit: FloatArray) -> FloatArray:

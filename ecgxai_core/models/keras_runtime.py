@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from ecgxai_core.errors import ModelError
+from ecgxai_core.errors import EcgXaiError, ModelError
 
-__all__ = ["import_keras", "in_fresh_thread", "state_unchanged"]
+__all__ = ["import_keras", "isolated"]
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -44,12 +44,9 @@ def import_keras() -> Any:
                 with _library_messages_to_log():
                     _first_import()
             except ImportError as error:
-                raise ModelError(
-                    "TensorFlow",
-                    "",
-                    f"cannot be imported ({error})",
-                    "pip install -r requirements.txt, and unset KERAS_BACKEND",
-                ) from None
+                fix = "pip install -r requirements.txt, and unset KERAS_BACKEND"
+                problem = f"cannot be imported ({error})"
+                raise ModelError("TensorFlow", "", problem, fix) from None
         import keras
 
         if not _ready:
@@ -62,12 +59,8 @@ def _check_environment() -> None:
     mode = os.environ.get("ONEDNN_DEFAULT_FPMATH_MODE", "STRICT").upper()
     if mode not in {"STRICT", ""}:
         # wrong results were measured for convolutions over 8 or 12 channels on CPUs with AMX
-        raise ModelError(
-            "ONEDNN_DEFAULT_FPMATH_MODE",
-            mode,
-            "lets float32 layers compute in lower precision, which gives wrong probabilities",
-            "unset it",
-        )
+        problem = "lets float32 layers compute in lower precision, which gives wrong probabilities"
+        raise ModelError("ONEDNN_DEFAULT_FPMATH_MODE", mode, problem, "unset it")
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
         log.warning("TF_ENABLE_ONEDNN_OPTS=0: predictions are slow and differ in the last digits")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -95,12 +88,8 @@ def _check_setup(keras: Any) -> None:
     }
     for name, (found, right) in wanted.items():
         if found != right:
-            raise ModelError(
-                "Keras",
-                name,
-                f"is {found!r}, not {right!r}",
-                "correct ~/.keras/keras.json, and unset KERAS_BACKEND",
-            )
+            fix = "correct ~/.keras/keras.json, and unset KERAS_BACKEND"
+            raise ModelError("Keras", name, f"is {found!r}, not {right!r}", fix)
 
 
 @contextmanager
@@ -127,21 +116,34 @@ def _library_messages_to_log() -> Iterator[None]:
                 log.debug("%s", line)
 
 
-def in_fresh_thread(work: Callable[[], T]) -> T:
-    """Run ``work`` in a thread of its own and return its result; errors come through."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="keras") as pool:
-        return pool.submit(work).result()
-
-
-@contextmanager
-def state_unchanged(keras: Any, name: str) -> Iterator[None]:
-    """Refuse a model whose reading changes Keras for everyone else, and undo the change.
+def isolated(name: str, field: str, doing: str, work: Callable[[Any], T]) -> T:
+    """``work(keras)`` in a thread of its own, with what is global in Keras checked afterwards.
 
     Raises
     ------
     ModelError
-        The dtype policy, the float type, the axis order or the registered objects have changed.
+        Keras refuses the model ``name``, or the model changes Keras for everyone else.
     """
+    keras = import_keras()
+
+    def inside() -> T:
+        with _state_unchanged(keras, name):
+            return work(keras)
+
+    try:
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="keras") as pool:
+            return pool.submit(inside).result()
+    except EcgXaiError:
+        raise
+    except Exception as error:  # Keras raises whatever its layers raise
+        problem = f"Keras cannot {doing} it ({type(error).__name__}: {error})"
+        fix = "open it in Keras 3 to see why; a model of Keras 2 can be exported to ONNX (tf2onnx)"
+        raise ModelError(name, field, problem, fix) from None
+
+
+@contextmanager
+def _state_unchanged(keras: Any, name: str) -> Iterator[None]:
+    """Refuse a model whose reading changes Keras for everyone else, and undo the change."""
     with _lock:
         before = _state(keras)
         custom = dict(keras.saving.get_custom_objects())
@@ -153,12 +155,9 @@ def state_unchanged(keras: Any, name: str) -> Iterator[None]:
                 _restore(keras, before, custom)
         changed = [key for key, value in before.items() if after[key] != value]
         if changed:
-            raise ModelError(
-                name,
-                "configuration",
-                f"changes Keras for the whole process ({', '.join(changed)})",
-                "do not use this file; it was not made by model.save",
-            )
+            problem = f"changes Keras for the whole process ({', '.join(changed)})"
+            fix = "do not use this file; it was not made by model.save"
+            raise ModelError(name, "configuration", problem, fix)
 
 
 def _state(keras: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Load a classifier from a file that nobody vouches for.
+"""Load a classifier from an untrusted file, or draft its manifest.
 
 In this order, and each step only if those before it passed: manifest, SHA-256, container, weights,
 configuration, size, fit to the manifest, Keras itself (from a private copy of what was checked),
@@ -10,29 +10,45 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 import warnings
 import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecgxai_core.errors import EcgXaiError, ModelError
+from ecgxai_core.errors import ModelError
 from ecgxai_core.models.keras_classifier import KerasClassifier
-from ecgxai_core.models.keras_runtime import import_keras, in_fresh_thread, state_unchanged
-from ecgxai_core.models.manifest import Manifest, load_manifest, manifest_path
-from ecgxai_core.models.model_file import ModelFile, parse_model_file, read_bytes
-from ecgxai_core.models.structure import check_fit, examine
-from ecgxai_core.models.weights_file import fingerprint
+from ecgxai_core.models.keras_runtime import isolated
+from ecgxai_core.models.local_network import LocalNetwork
+from ecgxai_core.models.locality import NotLocal
+from ecgxai_core.models.manifest import (
+    FILL_IN,
+    Manifest,
+    load_manifest,
+    manifest_path,
+    model_digest,
+)
+from ecgxai_core.models.plain import plain
+from ecgxai_core.models.protocol import Masking
+from ecgxai_core.models.safe.model_file import ModelFile, parse_model_file, read_bytes
+from ecgxai_core.models.safe.structure import Structure, check_fit, examine
+from ecgxai_core.models.safe.weights_file import fingerprint
+from ecgxai_core.models.windows import windowed
+from ecgxai_core.types import STANDARD_LEADS, BoolArray, Float32Array
 
-__all__ = ["load_classifier", "read_model"]
+if TYPE_CHECKING:
+    from ecgxai_core.models.onnx.runtime import OnnxClassifier
+
+__all__ = ["LazyClassifier", "draft_manifest", "load_classifier", "load_exported", "read_model"]
 
 
 def load_classifier(
     path: str | os.PathLike[str], manifest: Manifest | None = None
-) -> KerasClassifier:
-    """Load a Keras model (``.keras``, legacy ``.h5``, or one named as the other) safely.
+) -> KerasClassifier | OnnxClassifier:
+    """Load a Keras model (``.keras``, legacy ``.h5``, or one named as the other) or ONNX file.
 
     Parameters
     ----------
@@ -49,10 +65,29 @@ def load_classifier(
     """
     name = Path(path).name
     data, manifest = read_model(path, manifest)
+    return (
+        load_exported(data, manifest, name) if is_onnx(name) else _load_keras(data, manifest, name)
+    )
+
+
+def load_exported(data: bytes, manifest: Manifest, name: str) -> KerasClassifier | OnnxClassifier:
+    """The classifier of an ONNX file's bytes; see :func:`load_classifier`."""
+    from ecgxai_core.models.onnx.load import load_onnx
+
+    return load_onnx(data, manifest, name, _load_keras)
+
+
+def is_onnx(name: str) -> bool:
+    """Whether a file is named as an ONNX model."""
+    return name.lower().endswith(".onnx")
+
+
+def _load_keras(data: bytes, manifest: Manifest, name: str) -> KerasClassifier:
     file = parse_model_file(data, name, manifest.sha256)
-    structure = examine(file)
+    structure = examine(file, manifest.network_samples)
     index = check_fit(structure, manifest, name)
-    model = _load_checked(file)
+    model = plain(_load_checked(file), name, structure.leads_first)
+    model, structure, index = windowed(model, manifest, structure, index, name)
     return KerasClassifier(model, manifest, structure, index, name)
 
 
@@ -70,38 +105,27 @@ def read_model(
     if manifest is None:
         manifest = load_manifest(manifest_path(path))
     if manifest.sha256 != sha256:
-        raise ModelError(
-            Path(path).name,
-            "sha256",
-            "is not the file that the manifest describes (SHA-256 differs)",
-            "use the file that belongs to the manifest, or draft a manifest for this one",
-        )
+        problem = "is not the file that the manifest describes (SHA-256 differs)"
+        fix = "use the file that belongs to the manifest, or draft a manifest for this one"
+        raise ModelError(Path(path).name, "sha256", problem, fix)
     return data, manifest
 
 
 def _load_checked(file: ModelFile) -> Any:
     """Let Keras load a private copy that holds only what was checked."""
-    keras = import_keras()
 
-    def work() -> Any:
-        with tempfile.TemporaryDirectory(prefix="ecgxai-") as folder:
+    def work(keras: Any) -> Any:
+        with tempfile.TemporaryDirectory(prefix="ecgxai-") as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is checked afterwards
             copy = _write_copy(file, Path(folder))
-            with state_unchanged(keras, file.name), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what they tell is checked afterwards
-                return keras.models.load_model(copy, safe_mode=True, compile=False)
+            return keras.models.load_model(copy, safe_mode=True, compile=False)
 
-    try:
-        model = in_fresh_thread(work)
-    except EcgXaiError:
-        raise
-    except Exception as error:  # Keras raises whatever its layers raise
-        raise ModelError(
-            file.name,
-            "model",
-            f"Keras cannot load it ({type(error).__name__}: {error})",
-            "save the model again with the current version of Keras",
-        ) from None
-    _check_weights(model, file)
+    model = isolated(file.name, "model", "load", work)
+    arrays = (np.asarray(weight) for weight in model.weights)
+    loaded = Counter(fingerprint(array) for array in arrays if array.dtype.kind == "f")
+    if loaded - file.arrays:
+        problem = "some weights of the model are not in the file, so it would be partly untrained"
+        raise ModelError(file.name, "weights", problem, "save the whole model again")
     model.trainable = False
     return model
 
@@ -138,14 +162,130 @@ def _from_zeros(value: Any) -> Any:
     return [_from_zeros(part) for part in value] if isinstance(value, list) else value
 
 
-def _check_weights(model: Any, file: ModelFile) -> None:
-    """Every weight of the model is in the file: none was left at its random start."""
-    arrays = (np.asarray(weight) for weight in model.weights)
-    loaded = Counter(fingerprint(array) for array in arrays if array.dtype.kind == "f")
-    if loaded - file.summary.arrays:
-        raise ModelError(
-            file.name,
-            "weights",
-            "some weights of the model are not in the file, so it would be partly untrained",
-            "save the whole model again",
-        )
+class LazyClassifier:
+    """The classifier of a model file; see :class:`ecgxai_core.models.protocol.Classifier`.
+
+    The manifest and the digest are checked at once, so a wrong file is refused before any work.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _, self._manifest = read_model(path)
+        self._digest = model_digest(self._manifest)
+        self._loaded: KerasClassifier | OnnxClassifier | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the model expects and returns."""
+        return self._manifest
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the model file and the manifest."""
+        return self._digest
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Codes of the output columns."""
+        return self._manifest.classes
+
+    def loaded(self) -> KerasClassifier | OnnxClassifier:
+        """The classifier itself, for methods that look inside; loads the network if need be."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = load_classifier(self.path, self._manifest)
+        return self._loaded
+
+    def predict(self, values: Float32Array) -> Float32Array:
+        """Probabilities ``float32[n, class]``; loads the network at the first call."""
+        return self.loaded().predict(values)
+
+    def predict_masked(self, masking: Masking, keep: BoolArray) -> Float32Array:
+        """See :meth:`ecgxai_core.models.keras_classifier.KerasClassifier.predict_masked`."""
+        return self.loaded().predict_masked(masking, keep)
+
+    def local_part(self) -> LocalNetwork | NotLocal:
+        """See :meth:`ecgxai_core.models.keras_classifier.KerasClassifier.local_part`."""
+        return self.loaded().local_part()
+
+
+def draft_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Draft the manifest of a model file.
+
+    Samples, the number of leads and of classes, the kind of output and the SHA-256 come from the
+    file. What the file cannot say (rate, units, lead order, classes, normalisation, ...) reads
+    ``"FILL IN: ..."`` with the question, and such a manifest is refused until all are answered:
+    a wrong guess there would give wrong probabilities without any error.
+
+    Returns
+    -------
+    JSON-able dict in the order of the manifest's fields.
+
+    Raises
+    ------
+    ModelError
+        The model itself would be refused.
+    """
+    name = Path(path).name
+    data, sha256 = read_bytes(path)
+    if is_onnx(name):
+        from ecgxai_core.models.onnx.load import examine_onnx
+
+        structure = examine_onnx(data, name)
+    else:
+        structure = examine(parse_model_file(data, name, sha256))
+    samples, n_leads = _input(structure, name)
+    outputs = [output for output in structure.outputs if len(output.shape) == 2]
+    n_classes = outputs[0].shape[1] if len(outputs) == 1 else None
+    activation = outputs[0].activation if len(outputs) == 1 else None
+    kinds = {"sigmoid": "probability", "softmax": "probability"}
+    every_lead = ", ".join(STANDARD_LEADS)
+    known: dict[str, Any] = {
+        "classes": [
+            _ask(f"SNOMED-CT code or name of output column {i + 1}") for i in range(n_classes or 0)
+        ]
+        or [_ask("SNOMED-CT codes or names of the output columns, in their order")],
+        "fs": _ask("sampling rate of the training data, Hz"),
+        "samples": samples if samples is not None else _ask("length of the input, samples"),
+        "leads": [_ask(f"name of lead {i + 1} ({every_lead})") for i in range(n_leads)],
+        "units": _ask("'mV', 'uV' or 'adc' (raw counts)"),
+        "filter": _ask("null, or kind (bandpass, highpass, lowpass), low, high (Hz) and order"),
+        "normalisation": {"kind": _ask("none, per_lead, per_record, or given with mean and scale")},
+        "pad": _ask("shorter records: 'end_zero', 'start_zero' or 'center_zero'"),
+        "crop": _ask("longer records: 'start', 'center' or 'end'"),
+        "output": kinds.get(activation or "", _ask(_OUTPUTS)),
+        "temperature": 1.0,
+        "source": _ask("who made it, on which data, licence, citation"),
+        "sha256": sha256,
+    }
+    if len(structure.outputs) > 1:
+        names = ", ".join(output.name for output in structure.outputs)
+        known["outputs"] = {"probability": _ask(f"which output holds the classes: {names}")}
+    if structure.receptive_field is not None:
+        known["receptive_field_samples"] = structure.receptive_field
+    return known
+
+
+_OUTPUTS = (
+    "'logit' (each class by a sigmoid of its own), 'softmax' (logits of classes that exclude each "
+    "other), or 'probability'"
+)
+
+
+def _ask(question: str) -> str:
+    return f"{FILL_IN}: {question}"
+
+
+def _input(structure: Structure, name: str) -> tuple[int | None, int]:
+    """Samples and leads of the single input."""
+    shape = structure.inputs[0]
+    if len(structure.inputs) != 1 or len(shape) != 3 or shape[2] is None:
+        problem = f"has {len(structure.inputs)} inputs, the first of shape {list(shape[1:])}"
+        fix = "only models of one input (samples, leads) can be used"
+        raise ModelError(name, "input", problem, fix)
+    if shape[2] > len(STANDARD_LEADS):
+        problem = f"has shape ({shape[1]}, {shape[2]}), whose last axis cannot be leads"
+        fix = f"only models of one to {len(STANDARD_LEADS)} leads can be used"
+        raise ModelError(name, "input", problem, fix)
+    return shape[1], shape[2]

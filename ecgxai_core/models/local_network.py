@@ -1,22 +1,31 @@
 """A network cut at its pooling over time: features of pieces of a record, and the head after them.
 
-Before the cut a change of the record changes only what lies in reach; after it time is gone. So
-the sums (or maxima) of the features over any piece of the record can be had from a crop.
+Before the cut a change of the record changes only what lies in reach; after it time is gone. So the
+sums (or maxima) of the features over any piece of the record can be had from a crop.
+
+Where an average and one dense layer follow, the two change places: the features of a position are
+then what it adds to each class before the activation, which is less to keep, and all that any
+class, contrast or temperature needs.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, softmax
 
-from ecgxai_core.models.locality import Locality
+from ecgxai_core.models.locality import Locality, axes_of_one
+from ecgxai_core.stopping import check_stop
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
 
-__all__ = ["PATTERN_ROWS", "LinearHead", "LocalNetwork"]
+__all__ = ["PATTERN_ROWS", "LinearHead", "LocalNetwork", "batches", "filled"]
+
+T = TypeVar("T", bound=np.generic)
 
 PATTERN_ROWS = 4
 """Whole records that go through the local part together: as many as events have patterns."""
@@ -30,7 +39,7 @@ HEAD_ROWS = 256
 
 @dataclass(frozen=True, slots=True)
 class LinearHead:
-    """Probabilities = activation(features @ kernel + bias).
+    """Probabilities = activation(mean of channels @ kernel + bias), temperature included.
 
     ``kernel`` ``float64[channel, class]``, ``bias`` ``float64[class]``, ``activation`` ``sigmoid``
     or ``softmax``.
@@ -39,6 +48,12 @@ class LinearHead:
     kernel: FloatArray
     bias: FloatArray
     activation: str
+
+    def probabilities(self, scores: FloatArray) -> Float32Array:
+        """``float32[n, class]`` for mean scores (channels @ kernel), ``float64[n, class]``."""
+        raw = scores + self.bias
+        found = expit(raw) if self.activation == "sigmoid" else softmax(raw, axis=1)
+        return np.asarray(found, dtype=np.float32)
 
 
 class LocalNetwork:
@@ -79,16 +94,20 @@ class LocalNetwork:
         self._output = model.outputs[output_index]
         widths = [int(pool.source.shape[-1]) for pool in local.pools]
         kinds = [pool.kind == "max" for pool in local.pools]
-        self.is_max: BoolArray = np.repeat(kinds, widths)
+        self.head = None if any(kinds) else self._linear_head()
+        classes = None if self.head is None else len(self.head.bias)
+        self.is_max: BoolArray = (
+            np.repeat(kinds, widths) if classes is None else np.zeros(classes, dtype=np.bool_)
+        )
         self._splits = np.cumsum(widths)[:-1].tolist()
         self._crops: dict[tuple[int, int], Any] = {}
         self._lock = threading.Lock()
         self._whole = self._compiled_features()
-        self._head = self._compiled_head(sum(widths))
+        self._head: Any = None if self.head else self._compiled_head(sum(widths))
 
     @property
     def channels(self) -> int:
-        """Features of one position."""
+        """Features of one position: channels, or classes where there is a linear :attr:`head`."""
         return len(self.is_max)
 
     def features(self, values: Float32Array) -> Float32Array:
@@ -97,11 +116,9 @@ class LocalNetwork:
         ``float32[n, sample, lead]`` -> ``float32[n, position, channel]``.
         """
         parts = []
-        for start in range(0, len(values), PATTERN_ROWS):
-            rows = values[start : start + PATTERN_ROWS]
-            batch = np.zeros((PATTERN_ROWS, *values.shape[1:]), np.float32)
-            batch[: len(rows)] = rows
-            parts.append(np.asarray(self._whole(batch))[: len(rows)])
+        for part in batches(len(values), PATTERN_ROWS):
+            rows = values[part]
+            parts.append(np.asarray(self._whole(filled(rows, PATTERN_ROWS)))[: len(rows)])
         return np.concatenate(parts)
 
     def pooled_crops(
@@ -126,14 +143,10 @@ class LocalNetwork:
         """
         function, rows = self._crop_function(length, use.shape[1]), _crop_rows(length)
         found = np.empty((*use.shape[:2], self.channels), np.float32)
-        for start in range(0, len(use), rows):
-            part = slice(start, min(start + rows, len(use)))
-            count = part.stop - part.start
-            batch = np.zeros((rows, length, self.n_leads), np.float32)
-            batch[:count] = make(part)
-            ranges = np.zeros((rows, *use.shape[1:]), np.int32)
-            ranges[:count] = use[part]
-            found[part] = np.asarray(function(batch, ranges))[:count]
+        for part in batches(len(use), rows, rows * length / self.samples):
+            ranges = filled(use[part].astype(np.int32), rows)
+            pooled = np.asarray(function(filled(make(part), rows), ranges))
+            found[part] = pooled[: part.stop - part.start]
         return found
 
     def probabilities(self, pooled: FloatArray) -> Float32Array:
@@ -141,15 +154,18 @@ class LocalNetwork:
 
         ``float64[n, channel]`` -> ``float32[n, class]``, temperature applied.
         """
+        if self.head is not None:
+            return self.head.probabilities(pooled)
         parts = []
-        for start in range(0, len(pooled), HEAD_ROWS):
-            rows = pooled[start : start + HEAD_ROWS]
-            batch = np.zeros((HEAD_ROWS, self.channels), np.float32)
-            batch[: len(rows)] = rows
-            parts.append(self._calibrated(np.asarray(self._head(batch))[: len(rows)]))
+        for part in batches(len(pooled), HEAD_ROWS, 0.0):
+            rows = pooled[part].astype(np.float32)
+            raw = np.asarray(self._head(filled(rows, HEAD_ROWS)))[: len(rows)]
+            parts.append(self._calibrated(raw))
         return np.concatenate(parts)
 
-    def linear_head(self) -> LinearHead | None:
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _linear_head(self) -> LinearHead | None:
         """The head as one dense layer, temperature included.
 
         ``None`` where anything else stands between the pooling and the probabilities.
@@ -197,13 +213,21 @@ class LocalNetwork:
         bias = np.zeros(kernel.shape[1]) if layer.bias is None else np.asarray(layer.bias)
         return kernel, bias.astype(np.float64), activation
 
-    # ---- inside ------------------------------------------------------------------------------
-
     def _features(self, batch: Any) -> Any:
         import tensorflow as tf
 
         sources = [pool.source for pool in self.local.pools]
-        found = _evaluated(sources, {id(self._model.inputs[0]): batch})
+        found = [
+            _by_channel(pool.kind, features)
+            for pool, features in zip(
+                self.local.pools,
+                _evaluated(sources, {id(self._model.inputs[0]): batch}),
+                strict=True,
+            )
+        ]
+        if self.head is not None:
+            kernel = tf.constant(self.head.kernel, tf.float32)
+            return tf.tensordot(found[0], kernel, axes=1)
         return found[0] if len(found) == 1 else tf.concat(found, axis=-1)
 
     def _compiled_features(self) -> Any:
@@ -220,8 +244,8 @@ class LocalNetwork:
             parts = tf.split(pooled, np.diff([0, *self._splits, channels]).tolist(), axis=-1)
             given = {}
             for pool, part in zip(self.local.pools, parts, strict=True):
-                wide = len(pool.result.shape) == 3  # keepdims
-                given[id(pool.result)] = part[:, None] if wide else part
+                kept = (1,) * (len(pool.result.shape) - 2)  # keepdims
+                given[id(pool.result)] = tf.reshape(part, [-1, *kept, part.shape[-1]])
             return _evaluated([self._output], given)[0]
 
         signature = [tf.TensorSpec((HEAD_ROWS, channels), tf.float32)]
@@ -254,6 +278,23 @@ class LocalNetwork:
         return tf.function(pooled, input_signature=signature, autograph=False)
 
 
+def batches(count: int, size: int, passes: float | None = None) -> Iterator[slice]:
+    """The rows of each batch of ``size``; see :func:`ecgxai_core.stopping.check_stop`.
+
+    ``passes``: forward passes of one record that a batch costs; ``None`` = one per row.
+    """
+    for start in range(0, count, size):
+        check_stop(size if passes is None else passes)
+        yield slice(start, min(start + size, count))
+
+
+def filled(rows: npt.NDArray[T], size: int, rest: float = 0) -> npt.NDArray[T]:
+    """A full batch of ``size`` rows, those beyond the given ones all ``rest``."""
+    batch = np.full((size, *rows.shape[1:]), rest, rows.dtype)
+    batch[: len(rows)] = rows
+    return batch
+
+
 def _crop_rows(length: int) -> int:
     """Crops of one length that go through the network together."""
     return min(CROP_ROWS, max(1, CROP_SAMPLES // length))
@@ -280,6 +321,31 @@ def _activation_name(layer: Any) -> str | None:
     return {"Softmax": "softmax", "Sigmoid": "sigmoid"}.get(kind)
 
 
+def _by_channel(kind: str, features: Any) -> Any:
+    """``[row, position, channel]``, a second axis pooled as the model pools it with time."""
+    import tensorflow as tf
+
+    if len(features.shape) == 3:
+        return features
+    return (tf.reduce_max if kind == "max" else tf.reduce_mean)(features, axis=2)
+
+
+def _result(operation: Any, node: Any, known: dict[int, Any]) -> Any:
+    """What an operation makes of known values; a reshape by axes of one fits any length."""
+    import tensorflow as tf
+
+    if type(operation).__name__ == "Reshape":
+        (before,), (after,) = node.input_tensors, node.output_tensors
+        axes = axes_of_one(before.shape, after.shape)
+        if axes is not None:
+            found = tf.squeeze(known[id(before)], axis=axes[0]) if axes[0] else known[id(before)]
+            for axis in axes[1]:
+                found = tf.expand_dims(found, axis)
+            return found
+    args, kwargs = node.arguments.fill_in(known)
+    return operation(*args, **kwargs)
+
+
 def _evaluated(tensors: list[Any], given: dict[int, Any]) -> list[Any]:
     """Values of Keras tensors from those of others, by the layers between; any length of time."""
     known = dict(given)
@@ -290,8 +356,7 @@ def _evaluated(tensors: list[Any], given: dict[int, Any]) -> list[Any]:
             node = history.operation._inbound_nodes[history.node_index]
             for source in node.input_tensors:
                 value(source)
-            args, kwargs = node.arguments.fill_in(known)
-            results = history.operation(*args, **kwargs)
+            results = _result(history.operation, node, known)
             flat = results if isinstance(results, (list, tuple)) else [results]
             known.update(
                 {id(out): result for out, result in zip(node.output_tensors, flat, strict=True)}

@@ -10,23 +10,30 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-__all__ = ["Locality", "NotLocal", "Pool", "locality", "receptive_field"]
+__all__ = ["Locality", "NotLocal", "Pool", "axes_of_one", "locality", "receptive_field"]
 
 POINTWISE = frozenset(
     """
-    Activation ELU LeakyReLU ReLU Dense BatchNormalization
+    Activation ELU LeakyReLU ReLU Dense
     Rescaling Dropout AlphaDropout GaussianDropout GaussianNoise
-    SpatialDropout1D ActivityRegularization Identity
+    SpatialDropout1D SpatialDropout2D ActivityRegularization Identity
     Add Average Concatenate Maximum Minimum Multiply Subtract
     Relu Sigmoid Silu Tanh Absolute Negative Square Sqrt Exp Log
     """.split()  # noqa: SIM905
 )
-CHANNEL_NORMS = frozenset({"LayerNormalization", "RMSNormalization", "Normalization", "PReLU"})
-WINDOWED = frozenset(
-    {"Conv1D", "DepthwiseConv1D", "SeparableConv1D", "MaxPooling1D", "AveragePooling1D"}
+CHANNEL_NORMS = frozenset(
+    ["BatchNormalization", "LayerNormalization", "RMSNormalization", "Normalization", "PReLU"]
 )
-GLOBAL = {"GlobalAveragePooling1D": "mean", "GlobalMaxPooling1D": "max"}
-HEAD_ONLY = frozenset({"Flatten", "Reshape", "Softmax"})
+WINDOWED = frozenset(
+    f"{kind}{rank}D"
+    for kind in ("Conv", "DepthwiseConv", "SeparableConv", "MaxPooling", "AveragePooling")
+    for rank in (1, 2)
+)
+GLOBAL = {
+    "GlobalAveragePooling1D": "mean", "GlobalMaxPooling1D": "max",
+    "GlobalAveragePooling2D": "mean", "GlobalMaxPooling2D": "max",
+}  # fmt: skip
+HEAD_ONLY = frozenset({"Flatten", "Permute", "Reshape", "Softmax"})
 UNKNOWN_LENGTH = 4096
 
 
@@ -164,7 +171,11 @@ def _view(
         view = _View(1, 0, 0, length)
     else:
         inner = [_view(source, views, pools, length) for source in node.input_tensors]
-        view = _after(layer, kind, inner)
+        reshaped = kind == "Reshape" and not inner[0].pooled
+        if reshaped and axes_of_one(node.input_tensors[0].shape, tensor.shape) is not None:
+            view = inner[0]
+        else:
+            view = _after(layer, kind, inner)
         if kind in GLOBAL and not inner[0].pooled:
             pool = Pool(node.input_tensors[0], tensor, "mean" if GLOBAL[kind] == "mean" else "max")
             pools[id(tensor)] = (pool, inner[0])
@@ -189,12 +200,13 @@ def _after(layer: Any, kind: str, inner: list[_View]) -> _View:
         return view
     if kind in WINDOWED and not view.pooled:
         return _windowed(layer, kind, view)
-    if kind == "ZeroPadding1D" and not view.pooled:
-        left, right = layer.padding
+    if kind in ("ZeroPadding1D", "ZeroPadding2D") and not view.pooled:
+        left, right = layer.padding if kind == "ZeroPadding1D" else layer.padding[0]
         offset = left * view.step
         length = view.length + left + right
         return replace(view, first=view.first - offset, last=view.last - offset, length=length)
-    raise _SeesEverythingError(f"layer {layer.name} ({kind}) may relate all times to each other")
+    does = "moves the time axis" if kind == "Permute" else "may relate all times to each other"
+    raise _SeesEverythingError(f"layer {layer.name} ({kind}) {does}")
 
 
 def _joined(layer: Any, kind: str, inner: list[_View]) -> _View:
@@ -203,7 +215,7 @@ def _joined(layer: Any, kind: str, inner: list[_View]) -> _View:
         return inner[0]
     if len({(view.step, view.length) for view in inner}) != 1:
         raise _SeesEverythingError(f"layer {layer.name} ({kind}) joins branches of unequal stride")
-    if kind == "Concatenate" and getattr(layer, "axis", -1) not in (-1, 2):
+    if kind == "Concatenate" and getattr(layer, "axis", -1) not in (-1, 2, 3):
         raise _SeesEverythingError(f"layer {layer.name} ({kind}) joins pieces of time")
     return replace(
         inner[0],
@@ -233,13 +245,28 @@ def _windowed(layer: Any, kind: str, view: _View) -> _View:
     return _View(view.step * stride, first, last, length)
 
 
+def axes_of_one(before: Any, after: Any) -> tuple[list[int], list[int]] | None:
+    """Axes of one element that a reshape takes away and puts in; ``None`` = it does more.
+
+    Parameters
+    ----------
+    before, after
+        Shapes with the batch first.
+    """
+    gone = [axis for axis, size in enumerate(before) if axis and size == 1]
+    new = [axis for axis, size in enumerate(after) if axis and size == 1]
+    kept = [size for axis, size in enumerate(before) if axis not in gone]
+    same = kept == [size for axis, size in enumerate(after) if axis not in new]
+    return (gone, new) if same else None
+
+
 def _over_channels(layer: Any) -> bool:
-    """Whether a layer treats every time alike (a normalisation over the last axis alone)."""
+    """Whether a layer treats every time alike (a normalisation over an axis behind time)."""
     if type(layer).__name__ == "PReLU":
         return layer.shared_axes is not None and 1 in layer.shared_axes
     axis = layer.axis
     axes = tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
-    return axes in {(-1,), (2,)}
+    return axes in {(-1,), (2,), (3,)}
 
 
 def _one(value: Any) -> int:

@@ -11,10 +11,7 @@ from __future__ import annotations
 import io
 import math
 import os
-import stat
-import struct
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -22,7 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ecgxai_core.diagnoses import code_of
 from ecgxai_core.errors import ModelError
+from ecgxai_core.records.files import open_regular, read_members
+from ecgxai_core.store.atomic import write_bytes_atomic
 from ecgxai_core.types import BoolArray, Float32Array, frozen_array
 
 __all__ = [
@@ -43,6 +43,8 @@ ARRAY_FILES = {
 
 MAX_BYTES = 2_000_000_000
 MAX_HEADER = 4096
+MAX_ITEM_BYTES = 16_384
+"""Of one text; a file name in NumPy's four bytes a character."""
 KINDS = {
     "filenames": "US",
     "probabilities": "f",
@@ -61,7 +63,7 @@ class MetadataArrays:
     filenames
         Record names, one per row.
     classes
-        SNOMED-CT codes, one per column.
+        SNOMED-CT codes, one per column; a file may also give names (:func:`code_of`).
     probabilities
         ``float32[n, class]`` in [0, 1].
     labels
@@ -77,24 +79,20 @@ class MetadataArrays:
         object.__setattr__(self, "probabilities", frozen_array(self.probabilities, np.float32))
         shape = (len(self.filenames), len(self.classes))
         if self.probabilities.shape != shape:
-            raise _refused(
-                "probabilities",
-                f"has shape {self.probabilities.shape}; names and classes make {shape}",
-                "give arrays of the same records and the same model",
-            )
+            problem = f"has shape {self.probabilities.shape}; names and classes make {shape}"
+            fix = "give arrays of the same records and the same model"
+            raise _refused("probabilities", problem, fix)
         if not np.all((self.probabilities >= 0) & (self.probabilities <= 1)):
-            raise _refused(
-                "probabilities", "has values outside [0, 1] or not finite", "give probabilities"
-            )
+            problem = "has values outside [0, 1] or not finite"
+            raise _refused("probabilities", problem, "give probabilities")
         for field, names in (("filenames", self.filenames), ("classes", self.classes)):
             if len(set(names)) != len(names) or not all(names):
                 raise _refused(field, "has empty or repeated entries", "name each one once")
         if self.labels is not None:
             object.__setattr__(self, "labels", frozen_array(self.labels, np.bool_))
             if self.labels.shape != shape:
-                raise _refused(
-                    "labels", f"has shape {self.labels.shape}, not {shape}", "give labels per class"
-                )
+                problem = f"has shape {self.labels.shape}, not {shape}"
+                raise _refused("labels", problem, "give labels per class")
 
     @property
     def record_names(self) -> tuple[str, ...]:
@@ -124,13 +122,12 @@ def read_metadata_arrays(path: str | os.PathLike[str]) -> MetadataArrays:
         found = {stems[stem]: array for stem, array in read_npz(source, kinds).items()}
     missing = [ARRAY_FILES[field] for field in ARRAY_FILES if field not in found]
     if set(missing) - {ARRAY_FILES["labels"]}:
-        raise ModelError(
-            source.name, missing[0], "is missing", "give filenames, probabilities and classes"
-        )
+        fix = "give filenames, probabilities and classes"
+        raise ModelError(source.name, missing[0], "is missing", fix)
     labels = found.get("labels")
     return MetadataArrays(
         filenames=_texts(found["filenames"], "filenames"),
-        classes=_texts(found["classes"], "classes"),
+        classes=tuple(code_of(name) for name in _texts(found["classes"], "classes")),
         probabilities=found["probabilities"].astype(np.float32),
         labels=None if labels is None else _binary(labels),
     )
@@ -148,16 +145,9 @@ def write_metadata_arrays(arrays: MetadataArrays, folder: str | os.PathLike[str]
     if arrays.labels is not None:
         contents["labels"] = arrays.labels.astype(np.int8)
     for field, array in contents.items():
-        final = target / ARRAY_FILES[field]
-        temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as stream:
-                np.save(stream, array, allow_pickle=False)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(final)
-        finally:
-            temporary.unlink(missing_ok=True)
+        stream = io.BytesIO()
+        np.save(stream, array, allow_pickle=False)
+        write_bytes_atomic(target / ARRAY_FILES[field], stream.getvalue())
 
 
 def read_npy(path: str | os.PathLike[str], kinds: str = "biufUS") -> npt.NDArray[Any]:
@@ -171,15 +161,8 @@ def read_npy(path: str | os.PathLike[str], kinds: str = "biufUS") -> npt.NDArray
         numpy kind letters that are allowed; objects never are.
     """
     file = Path(path)
-    _check_size(file)
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ModelError(
-            file.name, "", f"cannot be read ({error.strerror})", "check the file and its rights"
-        ) from None
-    return _parse_npy(data, file.name, kinds)
+    with open_regular(file, MAX_BYTES, ModelError, "split the data") as (stream, size):
+        return _parse_npy(stream.read(size), file.name, kinds)
 
 
 def read_npz(path: str | os.PathLike[str], kinds: dict[str, str]) -> dict[str, npt.NDArray[Any]]:
@@ -193,55 +176,29 @@ def read_npz(path: str | os.PathLike[str], kinds: dict[str, str]) -> dict[str, n
         Names of the arrays (without ``.npy``) and the numpy kind letters allowed for each.
     """
     file = Path(path)
-    _check_size(file)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            _check_members(members, file.name, kinds)
-            return {
-                Path(member.filename).stem: _parse_npy(
-                    archive.read(member),
-                    f"{file.name}:{member.filename}",
-                    kinds[Path(member.filename).stem],
-                )
-                for member in members
-            }
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        EOFError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:
-        raise ModelError(file.name, "", f"is no readable .npz ({error})", RESAVE) from None
 
+    def check(members: list[zipfile.ZipInfo]) -> None:
+        names = [member.filename for member in members]
+        if len(set(names)) != len(names) or not set(names) <= {f"{stem}.npy" for stem in kinds}:
+            problem, fix = f"holds {', '.join(names[:6])}", f"give only {', '.join(kinds)}"
+            raise ModelError(file.name, "members", problem, fix)
+        if sum(member.file_size for member in members) > MAX_BYTES:
+            problem = f"inflates to more than {MAX_BYTES / 1e9:g} GB"
+            raise ModelError(file.name, "", problem, "split the data")
+        for member in members:
+            if member.file_size > max(10_000_000, 200 * member.compress_size):
+                problem = "is compressed more than 200-fold"
+                raise ModelError(file.name, member.filename, problem, RESAVE)
 
-def _check_members(members: list[zipfile.ZipInfo], name: str, kinds: dict[str, str]) -> None:
-    names = [member.filename for member in members]
-    if len(set(names)) != len(names) or not set(names) <= {f"{stem}.npy" for stem in kinds}:
-        raise ModelError(
-            name, "members", f"holds {', '.join(names[:6])}", f"give only {', '.join(kinds)}"
-        )
-    if sum(member.file_size for member in members) > MAX_BYTES:
-        raise ModelError(
-            name, "", f"inflates to more than {MAX_BYTES / 1e9:g} GB", "split the data"
-        )
-    for member in members:
-        if member.file_size > max(10_000_000, 200 * member.compress_size):
-            raise ModelError(name, member.filename, "is compressed more than 200-fold", RESAVE)
-
-
-def _check_size(file: Path) -> None:
-    try:
-        info = file.stat()
-    except (OSError, ValueError):
-        raise ModelError(file.name, "", "does not exist", "check the path") from None
-    if not stat.S_ISREG(info.st_mode):
-        raise ModelError(file.name, "", "is not a regular file", "give a .npy or .npz file")
-    if info.st_size > MAX_BYTES:
-        raise ModelError(file.name, "", f"is larger than {MAX_BYTES / 1e9:g} GB", "split the data")
+    found = {}
+    with open_regular(file, MAX_BYTES, ModelError, "split the data") as (stream, _):
+        try:
+            for name, data in read_members(stream, check):
+                stem = Path(name).stem
+                found[stem] = _parse_npy(data, f"{file.name}:{name}", kinds[stem])
+        except ValueError as error:
+            raise ModelError(file.name, "", f"is not a readable .npz ({error})", RESAVE) from None
+    return found
 
 
 def _parse_npy(data: bytes, name: str, kinds: str) -> npt.NDArray[Any]:
@@ -258,12 +215,13 @@ def _parse_npy(data: bytes, name: str, kinds: str) -> npt.NDArray[Any]:
         raise ModelError(name, "dtype", "holds Python objects, which can run code", RESAVE)
     if dtype.kind not in kinds or dtype.itemsize == 0 or dtype.names is not None:
         raise ModelError(name, "dtype", f"is {dtype}, not of kind {kinds!r}", RESAVE)
+    if dtype.itemsize > MAX_ITEM_BYTES:
+        raise ModelError(name, "dtype", f"holds texts of {dtype.itemsize} bytes", RESAVE)
     claimed = math.prod(shape) * dtype.itemsize
     held = len(data) - stream.tell()
     if len(shape) > 2 or any(size < 0 for size in shape) or claimed != held:
-        raise ModelError(
-            name, "shape", f"claims {list(shape)} ({claimed} bytes) and holds {held} bytes", RESAVE
-        )
+        problem = f"claims {list(shape)} ({claimed} bytes) and holds {held} bytes"
+        raise ModelError(name, "shape", problem, RESAVE)
     if claimed == 0:
         return np.empty(shape, dtype)
     flat = np.frombuffer(data, dtype, count=math.prod(shape), offset=stream.tell())

@@ -16,7 +16,7 @@ from ecgxai_core.errors import ModelError, ParameterError, RecordError
 from ecgxai_core.models.manifest import FilterSpec, Manifest
 from ecgxai_core.types import FloatArray, ModelInput, QualityWarning, Record
 
-__all__ = ["MAX_GAP_SEC", "prepare", "rational_ratio", "resample", "zero_phase_filter"]
+__all__ = ["prepare", "rational_ratio", "resample", "zero_phase_filter"]
 
 MAX_GAP_SEC = 0.2
 """Longest run of missing samples that is filled: shorter than any RR interval, so no beat is made
@@ -78,9 +78,8 @@ def prepare(record: Record, manifest: Manifest, start_sec: float | None = None) 
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
     if not np.all(np.isfinite(narrow)):
-        raise RecordError(
-            record.name, "signal", "has values that no model can take", "check gain and units"
-        )
+        problem = "has values that no model can take"
+        raise RecordError(record.name, "signal", problem, "check gain and units")
     return ModelInput(
         values=narrow,
         zero=((zero - mean) / scale).astype(np.float32),
@@ -101,26 +100,15 @@ def _selected(record: Record, manifest: Manifest) -> FloatArray:
     """``float64[lead, sample]``, mV, leads in the model's order."""
     missing = [lead for lead in manifest.leads if lead not in record.leads]
     if missing:
-        raise ModelError(
-            record.name,
-            "leads",
-            f"the model needs {', '.join(missing)}, which the record does not have",
-            "use a record with these leads, or a model trained without them",
-        )
+        problem = f"the model needs {', '.join(missing)}, which the record does not have"
+        fix = "use a record with these leads, or a model trained without them"
+        raise ModelError(record.name, "leads", problem, fix)
     rows = [record.leads.index(lead) for lead in manifest.leads]
     return record.signal[rows].astype(np.float64)
 
 
-# ---- missing samples -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """A run of missing samples: lead, and its start and stop in seconds of the record."""
-
-    lead: str
-    start: float
-    stop: float
+_Gap = tuple[str, float, float]
+"""A run of missing samples: lead, and its start and stop in seconds of the record."""
 
 
 def _filled(
@@ -136,12 +124,11 @@ def _filled(
     for row, lead in enumerate(manifest.leads):
         bad = missing[row]
         if bad.all():
-            raise RecordError(
-                record.name, lead, "has no valid sample", "leave the record out or repair the lead"
-            )
+            problem = "has no valid sample"
+            raise RecordError(record.name, lead, problem, "leave the record out or repair the lead")
         filled[row, bad] = np.interp(times[bad], times[~bad], signal[row, ~bad])
         edges = np.flatnonzero(np.diff(np.concatenate(([0], bad.view(np.int8), [0]))))
-        gaps += [_Gap(lead, a / record.fs, b / record.fs) for a, b in edges.reshape(-1, 2)]
+        gaps += [(lead, a / record.fs, b / record.fs) for a, b in edges.reshape(-1, 2)]
     leads = tuple(lead for row, lead in enumerate(manifest.leads) if missing[row].any())
     share = missing.any(axis=0).mean()
     message = f"missing samples filled with straight lines ({share:.2%} of the record)"
@@ -152,20 +139,13 @@ def _refuse_long_gaps(
     gaps: list[_Gap], window: _Window, record: Record, manifest: Manifest
 ) -> None:
     """A long gap matters only where the model looks."""
-    start, stop = window.first / manifest.fs, window.stop / manifest.fs
-    for gap in gaps:
-        length = gap.stop - gap.start
-        if length > MAX_GAP_SEC + 0.5 / record.fs and gap.start < stop and gap.stop > start:
-            raise RecordError(
-                record.name,
-                gap.lead,
-                f"{length:.2f} s are missing at {gap.start:.2f} s; at most {MAX_GAP_SEC} s are"
-                " filled",
-                "choose another part of the record with a start time, or leave it out",
-            )
-
-
-# ---- sampling rate ---------------------------------------------------------------------------
+    for lead, start, stop in gaps:
+        seen = start < window.stop / manifest.fs and stop > window.first / manifest.fs
+        if seen and stop - start > MAX_GAP_SEC + 0.5 / record.fs:
+            problem = f"{stop - start:.2f} s are missing at {start:.2f} s"
+            problem += f"; at most {MAX_GAP_SEC} s are filled"
+            fix = "choose another part of the record with a start time, or leave it out"
+            raise RecordError(record.name, lead, problem, fix)
 
 
 def rational_ratio(target_fs: float, fs: float, n_samples: int) -> Fraction | None:
@@ -185,12 +165,9 @@ def rational_ratio(target_fs: float, fs: float, n_samples: int) -> Fraction | No
 def _ratio(record: Record, manifest: Manifest) -> Fraction:
     ratio = rational_ratio(manifest.fs, record.fs, record.n_samples)
     if ratio is None:
-        raise RecordError(
-            record.name,
-            "fs",
-            f"{record.fs:g} Hz cannot be converted to the model's {manifest.fs:g} Hz",
-            "correct the sampling rate, or resample the record",
-        )
+        problem = f"{record.fs:g} Hz cannot be converted to the model's {manifest.fs:g} Hz"
+        fix = "correct the sampling rate, or resample the record"
+        raise RecordError(record.name, "fs", problem, fix)
     return ratio
 
 
@@ -228,9 +205,6 @@ def resample(signal: FloatArray, ratio: Fraction) -> FloatArray:
     return resampled[:, steps * up : steps * up + length]
 
 
-# ---- filter ----------------------------------------------------------------------------------
-
-
 def zero_phase_filter(signal: FloatArray, spec: FilterSpec, fs: float) -> FloatArray:
     """Butterworth filter run forward and backward (second-order sections, no phase shift).
 
@@ -265,15 +239,8 @@ def _filtered(signal: FloatArray, record: Record, manifest: Manifest) -> FloatAr
     try:
         return zero_phase_filter(signal, manifest.filter, manifest.fs)
     except ValueError:
-        raise RecordError(
-            record.name,
-            "length",
-            f"{record.duration:.3f} s are too short for the model's filter",
-            "use a longer record",
-        ) from None
-
-
-# ---- window ----------------------------------------------------------------------------------
+        problem = f"{record.duration:.3f} s are too short for the model's filter"
+        raise RecordError(record.name, "length", problem, "use a longer record") from None
 
 
 def _window(length: int, record: Record, manifest: Manifest, start_sec: float | None) -> _Window:
@@ -282,22 +249,14 @@ def _window(length: int, record: Record, manifest: Manifest, start_sec: float | 
     if start_sec is None:
         first = {"start": 0, "center": spare // 2, "end": spare}[manifest.crop]
     else:
-        first = _start_sample(start_sec, length, record, manifest)
+        if not math.isfinite(start_sec) or not 0 <= start_sec < length / manifest.fs:
+            problem = f"{start_sec:g} s lies outside the record (0 to {record.duration:g} s)"
+            raise ParameterError(record.name, "start", problem, "choose a start inside the record")
+        first = min(round(start_sec * manifest.fs), length - 1)
     stop = min(length, first + manifest.samples)
     free = manifest.samples - (stop - first)
     offset = {"end_zero": 0, "start_zero": free, "center_zero": free // 2}[manifest.pad]
     return _Window(first, stop, offset)
-
-
-def _start_sample(start_sec: float, length: int, record: Record, manifest: Manifest) -> int:
-    if not math.isfinite(start_sec) or not 0 <= start_sec < length / manifest.fs:
-        raise ParameterError(
-            record.name,
-            "start",
-            f"{start_sec:g} s lies outside the record (0 to {record.duration:g} s)",
-            "choose a start inside the record",
-        )
-    return min(round(start_sec * manifest.fs), length - 1)
 
 
 def _length_warnings(
@@ -320,9 +279,6 @@ def _length_warnings(
     return warnings
 
 
-# ---- units and normalisation -----------------------------------------------------------------
-
-
 def _in_units(
     seen: FloatArray, record: Record, manifest: Manifest
 ) -> tuple[FloatArray, FloatArray, list[QualityWarning]]:
@@ -334,7 +290,12 @@ def _in_units(
         return seen * 1000.0, zero, []
     if manifest.adc_gain is not None:
         return seen * manifest.adc_gain, zero, []
-    gain, zero = _adc_scale(record, manifest)
+    if record.adc_gain is None or record.adc_zero is None:
+        problem = "has no ADC counts, and the model takes raw counts"
+        fix = "write the counts per mV of the model's training data into the manifest ('adc_gain')"
+        raise RecordError(record.name, "adc_gain", problem, fix)
+    rows = [record.leads.index(lead) for lead in manifest.leads]
+    gain, zero = (np.array(v, np.float64)[rows] for v in (record.adc_gain, record.adc_zero))
     if manifest.filter is not None and manifest.filter.kind != "lowpass":
         zero = np.zeros_like(zero)  # the filter removes the offset of the counts
     counts = seen * gain[:, None] + zero[:, None]
@@ -343,19 +304,6 @@ def _in_units(
     rounding = np.finfo(np.float32).eps * np.maximum(1.0, np.abs(counts - zero[:, None]))
     counts = np.where(np.abs(counts - whole) <= rounding, whole, counts)
     return counts, zero, _gain_warnings(gain, manifest)
-
-
-def _adc_scale(record: Record, manifest: Manifest) -> tuple[FloatArray, FloatArray]:
-    """``float64[lead]`` counts per mV and counts at 0 mV."""
-    if record.adc_gain is None or record.adc_zero is None:
-        raise RecordError(
-            record.name,
-            "adc_gain",
-            "has no ADC counts, and the model takes raw counts",
-            "write the counts per mV of the model's training data into the manifest ('adc_gain')",
-        )
-    rows = [record.leads.index(lead) for lead in manifest.leads]
-    return np.array(record.adc_gain, np.float64)[rows], np.array(record.adc_zero, np.float64)[rows]
 
 
 def _gain_warnings(gain: FloatArray, manifest: Manifest) -> list[QualityWarning]:
@@ -377,10 +325,8 @@ def _statistics(seen: FloatArray, manifest: Manifest) -> tuple[FloatArray, Float
     if spec.kind == "none":
         return np.zeros(n_leads), np.ones(n_leads)
     if spec.kind == "given":
-        assert spec.mean is not None
-        assert spec.scale is not None
-        mean = np.broadcast_to(np.asarray(spec.mean, np.float64), n_leads)
-        return mean, np.broadcast_to(np.asarray(spec.scale, np.float64), n_leads)
+        mean, scale = (np.asarray(v, np.float64) for v in (spec.mean, spec.scale))
+        return np.broadcast_to(mean, n_leads), np.broadcast_to(scale, n_leads)
     axis = 1 if spec.kind == "per_lead" else None
     mean = np.broadcast_to(seen.mean(axis=axis), n_leads)
     scale = np.broadcast_to(seen.std(axis=axis), n_leads)

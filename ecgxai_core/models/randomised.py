@@ -11,6 +11,7 @@ import numpy as np
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.models.keras_classifier import KerasClassifier
+from ecgxai_core.models.plain import set_weights
 from ecgxai_core.types import array_digest, content_seed
 
 __all__ = ["cascade", "randomised"]
@@ -55,7 +56,7 @@ def cascade(
 
     keras = import_keras()
     model = keras.models.clone_model(classifier.keras_model)
-    model.set_weights(classifier.keras_model.get_weights())
+    set_weights(model, classifier.keras_model.get_weights())
     layers = [layer for layer in reversed(model.layers) if layer.weights]
     n = len(layers) if stages is None else min(stages, len(layers))
     stops = {round((i + 1) * len(layers) / n) for i in range(n)} if layers else set()
@@ -82,13 +83,13 @@ def randomised(
 def _randomise(layer: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
     weights = [np.asarray(array) for array in layer.get_weights()]
-    layer.set_weights([rng.permutation(w.reshape(-1)).reshape(w.shape) for w in weights])
+    set_weights(layer, [rng.permutation(w.reshape(-1)).reshape(w.shape) for w in weights])
 
 
 def _copy(keras: Any, classifier: KerasClassifier, model: Any, what: str) -> KerasClassifier:
     """A classifier of its own, so that later stages do not change it."""
     own = keras.models.clone_model(model)
-    own.set_weights(model.get_weights())
+    set_weights(own, model.get_weights())
     made = KerasClassifier(
         own, classifier.manifest, classifier.structure, classifier.output_index, classifier.name
     )

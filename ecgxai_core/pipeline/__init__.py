@@ -1,1 +1,1 @@
-"""Select, explain, fuse, judge: many records, through the cache, resumable."""
+"""Select, explain, fuse, evaluate: many records, through the cache, resumable."""

@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ecgxai_core.types import Attribution, FusedMap, QualityWarning
+from ecgxai_core.types import Attribution, FusedMap, Map, warning_rows
 
-__all__ = ["SCHEMA", "explanation_json"]
+__all__ = ["explanation_json"]
 
 SCHEMA = "ecgxai-explanation/1"
 
 
 def explanation_json(
-    result: Attribution | FusedMap,
+    result: Map,
     profile: str,
     synthetic: bool,
     parts: Mapping[str, Attribution] | None = None,
 ) -> dict[str, Any]:
     """Plain values; cells that were not explored are ``null``, never zero.
 
-    ``weights`` and ``explored`` are lists of rows, one a lead in ``leads`` order;
-    ``event_values`` is ``null`` for a fused map, which has no event game of its own. What each
-    method says of itself (convergence, engine, the fully masked record) stands in ``diagnostics``,
-    and for the attributions ``parts`` of a fused map in ``parts``, by method.
+    ``weights`` and ``explored`` are lists of rows, one per lead in ``leads`` order;
+    ``event_values`` is ``null`` for a fused map, which has no event game of its own.
+    ``diagnostics`` are those of the method (convergence, engine, the fully masked record), and
+    ``parts`` those of the attributions ``parts`` of a fused map, by method.
     """
     values: dict[str, Any] = {
         "schema": SCHEMA,
@@ -41,7 +41,7 @@ def explanation_json(
         "params": dict(result.provenance.params),
         "diagnostics": dict(result.diagnostics),
         "provenance": result.provenance.as_dict(),
-        "warnings": [_warning(warning) for warning in result.warnings],
+        "warnings": warning_rows(result.warnings),
         "synthetic": synthetic,
     }
     if isinstance(result, Attribution):
@@ -50,7 +50,7 @@ def explanation_json(
         values["event_errors"] = _optional(result.event_errors)
         errors = result.standard_errors
         values["standard_errors"] = None if errors is None else _rows(errors)
-    else:
+    if isinstance(result, FusedMap):
         values["method"] = "fused"
         values["methods"] = list(result.methods)
         values["event_values"] = None
@@ -72,7 +72,3 @@ def _rows(array: npt.NDArray[Any]) -> list[list[float | None]]:
 
 def _optional(array: npt.NDArray[Any] | None) -> list[float | None] | None:
     return None if array is None else _numbers(array)
-
-
-def _warning(warning: QualityWarning) -> dict[str, Any]:
-    return {"code": warning.code, "message": warning.message, "leads": list(warning.leads)}

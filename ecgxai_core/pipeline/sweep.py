@@ -1,8 +1,8 @@
-"""What two fusion parameters do to the scores, over one record or many.
+"""The effect of two fusion parameters on the scores, over one record or many.
 
-Explanations come from the cache; only the fusion and its scores are computed again. ``tau`` and
-``topk`` change what is shown, never a score (see :mod:`ecgxai_core.fusion`); the measure ``shown``
-is the share of the map that reaches ``tau``.
+Explanations come from the cache; only the fusion and its scores are computed again. ``tau`` changes
+what is shown, and a score only under the profile ``reference`` (see :mod:`ecgxai_core.fusion`); the
+measure ``shown`` is the share of the map that reaches ``tau``.
 """
 
 from __future__ import annotations
@@ -10,43 +10,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+import pandas as pd
 
-from ecgxai_core.diagnoses import find_diagnosis
+from ecgxai_core.case import Case
 from ecgxai_core.errors import ExplanationError, ParameterError
 from ecgxai_core.fusion import view
 from ecgxai_core.metrics.faithfulness import faithfulness
 from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.metrics.stability import stability
-from ecgxai_core.models.protocol import Classifier
-from ecgxai_core.params import FusionParams, Profile
-from ecgxai_core.pipeline.explanation import FUSED_METHODS, cached_attributions, fused_map
-from ecgxai_core.pipeline.judging import Beats, beats_of, game_of
-from ecgxai_core.pipeline.prediction import Progress, no_progress
-from ecgxai_core.pipeline.shaking import Shaken, cached_shaken
+from ecgxai_core.params import FusionParams, Profile, choices
+from ecgxai_core.pipeline.evaluation import Beats, beats_of, game_of
+from ecgxai_core.pipeline.explain import FUSED_METHODS, cached_explained, fused_map
+from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, cached_extra_beat_test
+from ecgxai_core.progress import Progress, no_progress
 from ecgxai_core.store.cache import Store
-from ecgxai_core.types import Attribution, FloatArray, FusedMap, Record, Score
+from ecgxai_core.types import Attribution, FloatArray, FusedMap, Map, Score
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = [
-    "MEASURES",
-    "SWEPT",
-    "Axis",
-    "Case",
-    "Peak",
-    "Sweep",
-    "cached_case",
-    "default_axis",
-    "sweep",
-]
+__all__ = ["MEASURES", "SWEPT", "Axis", "Sweep", "cached_case", "default_axis", "sweep"]
 
 SWEPT: tuple[str, ...] = (
     "agg",
     "beta",
+    "found",
     "sign_policy",
     "scale",
     "method_weights",
@@ -70,7 +58,6 @@ MEASURES: Mapping[str, str] = {
 _PLAUSIBLE = ("attauc_strict", "attauc_lenient", "precision_strict")
 _STABLE = ("spearman", "weighted_jaccard")
 _WEIGHTS = "method_weights"
-Map = Attribution | FusedMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +107,13 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One record with its cached explanations, and the extra-beat experiment where it is there."""
+class CachedCase:
+    """A case with its cached explanations, and the extra-beat test where the cache has it."""
 
-    record: Record
-    target: str
+    case: Case
     attributions: Mapping[str, Attribution]
     beats: Beats
-    shaken: Shaken | None
-    start_sec: float | None = None
+    extra_beat: ExtraBeatTest | None
 
 
 class Peak(NamedTuple):
@@ -143,7 +128,7 @@ class Peak(NamedTuple):
 class Sweep:
     """Result of :func:`sweep`.
 
-    ``frame`` has a row a grid point and measure: the two parameters (``x``, ``y``), ``measure``,
+    ``frame`` has one row per grid point and measure: both parameters (``x``, ``y``), ``measure``,
     ``n`` (records with a value), ``mean`` and ``chance``. ``records`` were used, and ``methods``
     fused.
     """
@@ -192,58 +177,45 @@ def default_axis(name: str, steps: int = 5, method: str | None = None) -> Axis:
     """
     if name not in SWEPT:
         raise ParameterError("sweep", name, "cannot be swept", f"use {', '.join(SWEPT)}")
-    kind = FusionParams.model_fields[name].annotation
-    if get_origin(kind) is Literal:
-        return Axis(name, get_args(kind))
+    if options := choices(FusionParams, name):
+        return Axis(name, tuple(options))
     top = 0.2 if name == "tau" else 1.0
     return Axis(name, tuple(round(top * i / (steps - 1), 4) for i in range(steps)), method)
 
 
 def cached_case(
-    record: Record,
-    classifier: Classifier,
-    target: str,
-    profile: Profile,
-    store: Store,
-    *,
-    methods: Sequence[str] = FUSED_METHODS,
-    start_sec: float | None = None,
-) -> Case | None:
-    """A record whose explanations the cache has, or ``None``; nothing is explained here."""
-    params = {method: profile.for_method(method) for method in methods}
-    found = cached_attributions(record, classifier, target, params, store, start_sec=start_sec)
-    if len(found) < len(params):
+    case: Case, profile: Profile, store: Store, methods: Sequence[str] = FUSED_METHODS
+) -> CachedCase | None:
+    """A case whose explanations the cache has, or ``None``; nothing is explained here."""
+    found = cached_explained(case, profile, store, methods)
+    if found is None:
         return None
     try:
-        shaken = cached_shaken(
-            record, classifier, target, profile, store, methods=methods, start_sec=start_sec
-        )
+        test = cached_extra_beat_test(case, profile, store, methods)
     except ExplanationError:
-        shaken = None  # too few beats for the experiment: the other measures still stand
-    return Case(record, target, found, beats_of(record), shaken, start_sec)
+        test = None  # too few beats for the test: the other measures still stand
+    return CachedCase(case, found.attributions, beats_of(case.record), test)
 
 
 def sweep(
-    cases: Sequence[Case],
+    cases: Sequence[CachedCase],
     x: Axis,
     y: Axis,
     profile: Profile,
     *,
-    classifier: Classifier | None = None,
+    deletion: bool = False,
     progress: Progress = no_progress,
 ) -> Sweep:
-    """Fuse and judge every case at every grid point.
+    """Fuse and evaluate every case at every grid point.
 
     Parameters
     ----------
-    cases
-        At least one.
-    x, y
-        Two different parameters.
+    cases, x, y
+        At least one case, and two different parameters.
     profile
         All other parameters.
-    classifier
-        With it the deletion gain is computed too, which needs forward passes.
+    deletion
+        Compute the deletion gain too, which needs forward passes.
     progress
         Called with (done, total, what).
 
@@ -252,8 +224,6 @@ def sweep(
     ParameterError
         No case, one parameter twice, cases with different methods, or weights of fewer than two.
     """
-    import pandas as pd
-
     if not cases:
         raise ParameterError("sweep", "records", "there are none", "explain some records first")
     if x.name == y.name:
@@ -269,8 +239,8 @@ def sweep(
     ]
     found: list[dict[tuple[int, str], tuple[float, float]]] = []
     for number, case in enumerate(cases):
-        progress(number, len(cases), case.record.name)
-        found.append(_case_scores(case, settings, profile, classifier))
+        progress(number, len(cases), case.case.record.name)
+        found.append(_case_scores(case, settings, profile, deletion))
     progress(len(cases), len(cases), "")
     rows = []
     for place, (a, b) in enumerate(product(y.values, x.values)):
@@ -286,7 +256,7 @@ def sweep(
 
 
 def _case_scores(
-    case: Case, settings: Sequence[FusionParams], profile: Profile, classifier: Classifier | None
+    case: CachedCase, settings: Sequence[FusionParams], profile: Profile, deletion: bool
 ) -> dict[tuple[int, str], tuple[float, float]]:
     """(grid point, measure) -> value and chance level, of one record."""
     scores: dict[tuple[int, str], tuple[float, float]] = {}
@@ -295,45 +265,36 @@ def _case_scores(
         chosen = profile.updated(fusion=params)
         fused = fused_map(case.attributions, chosen)
         maps[str(place)] = fused
-        for score in _judged(case, fused, chosen):
+        for score in _evaluated(case, fused, chosen):
             scores[place, score.metric] = score.value, score.random
         scores[place, "shown"] = 1 - view(fused, params).dropped_mass, float("nan")
-    if classifier is not None:
-        for place, value in _gains(case, maps, profile, classifier):
+    if deletion:
+        for place, value in _gains(case, maps, profile):
             scores[place, "deletion_gain"] = value, 0.0
     return scores
 
 
-def _judged(case: Case, fused: FusedMap, profile: Profile) -> Iterator[Score]:
-    """Plausibility, and stability where the experiment is there."""
-    diagnosis = find_diagnosis(case.target)
+def _evaluated(case: CachedCase, fused: FusedMap, profile: Profile) -> Iterator[Score]:
+    diagnosis = case.case.diagnosis
     beats = case.beats
     for score in plausibility(fused, diagnosis, beats.seconds, beats.rate, profile.evaluation):
         if score.metric in _PLAUSIBLE:
             yield score
-    if case.shaken is None:
+    if case.extra_beat is None:
         return
-    changed = fused_map(
-        {name: _attribution(case.shaken.changed[name]) for name in case.attributions}, profile
-    )
-    time_map = case.shaken.augmented.time_map
+    again = {name: case.extra_beat.changed[name] for name in case.attributions}
+    changed = fused_map(cast("dict[str, Attribution]", again), profile)
+    time_map = case.extra_beat.augmented.time_map
     for score in stability(fused, changed, beats.seconds, time_map, profile.stability):
         if score.metric in _STABLE:
             yield score
 
 
-def _attribution(item: Map) -> Attribution:
-    if not isinstance(item, Attribution):
-        raise TypeError(f"{type(item).__name__} is no attribution")
-    return item
-
-
 def _gains(
-    case: Case, maps: Mapping[str, Map], profile: Profile, classifier: Classifier
+    case: CachedCase, maps: Mapping[str, Map], profile: Profile
 ) -> Iterator[tuple[int, float]]:
     """Deletion gain of every map; all maps share the random orders."""
-    model, whole = game_of(case.record, classifier, case.target, profile.explain, case.start_sec)
-    judged = faithfulness(maps, model, whole, profile.evaluation)
-    for place, result in judged.items():
-        gain = next(score for score in result.scores if score.metric == "deletion_gain")
+    game, whole = game_of(case.case, profile.explain)
+    for place, found in faithfulness(maps, game, whole, profile.evaluation).items():
+        gain = next(score for score in found.scores if score.metric == "deletion_gain")
         yield int(place), gain.value

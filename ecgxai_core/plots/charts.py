@@ -1,16 +1,17 @@
 """Charts of numbers: rankings, distributions, intervals and paired comparisons.
 
-Every builder takes plain values (tables, mappings) and gives a Plotly figure. What a number must be
-judged against - a random map, an empty map, the best possible - is drawn beside it with a mark of
-its own shape, so that it does not depend on colour.
+Every function takes plain values (tables, mappings) and returns a Plotly figure. The references of
+a score (random map, empty map, best possible) are drawn as marks of different shapes, so that they
+do not rely on colour.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ecgxai_core.plots.theme import METHOD_COLOURS, Theme
+from ecgxai_core.plots.theme import METHOD_COLOURS, Theme, method_colour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,25 +26,32 @@ __all__ = [
     "lead_bars",
     "paired_plot",
     "styled",
+    "text_grid",
 ]
 
 MARKS: Mapping[str, tuple[str, str]] = {
     "random": ("x-thin-open", "random map"),
     "empty": ("circle-open", "empty map"),
+    "amplitude": ("diamond-tall-open", "|amplitude|"),
+    "energy": ("star-triangle-up-open", "squared slope"),
+    "lead_shuffled": ("hourglass-open", "leads shuffled"),
+    "time_shifted": ("triangle-right-open", "half a beat later"),
+    "template": ("asterisk-open", "R-peak template"),
     "ceiling": ("line-ew-open", "best possible"),
 }
-"""Column -> (symbol, name) of what a score is judged against."""
+"""Column -> (symbol, name) of what a score stands beside
+(:data:`ecgxai_core.metrics.base.SIDE_TITLES`)."""
 
 
 def lead_bars(rows: Sequence[Mapping[str, Any]], top: Sequence[str], theme: Theme) -> go.Figure:
-    """Leads by their share of the map: evidence for the target to the right, against to the left.
+    """Bars of each lead's share of the map: evidence for the target right, evidence against left.
 
     Parameters
     ----------
     rows
-        As :func:`ecgxai_core.plots.words.lead_ranking` gives them.
+        From :func:`ecgxai_core.plots.words.lead_ranking`.
     top
-        Leads named in the ranking; their names are bold.
+        Leads whose names are bold.
     theme
         Colours.
     """
@@ -54,71 +62,59 @@ def lead_bars(rows: Sequence[Mapping[str, Any]], top: Sequence[str], theme: Them
     bars = []
     for label, colour, sign in (("for", theme.in_favour, 1), ("against", theme.against, -1)):
         parts = [_part(row, sign) for row in order]
-        bars.append(
-            {
-                "type": "bar",
-                "x": parts,
-                "y": names,
-                "orientation": "h",
-                "name": label,
-                "marker": {"color": colour, "pattern": {"shape": "" if sign > 0 else "/"}},
-                "customdata": [abs(part) for part in parts],
-                "hovertemplate": f"%{{y}} {label}: %{{customdata:.1%}} of the map<extra></extra>",
-            }
-        )
-    layout = _style(theme, 21 * len(order) + 110) | {"barmode": "relative", "bargap": 0.25}
-    x_title = {**_axis(theme)["title"], "text": "share of the sum of |weight|"}
-    layout |= {
-        "xaxis": {**_axis(theme), "title": x_title, "tickformat": ".0%"},
-        "yaxis": _axis(theme),
+        bars.append({
+            "type": "bar", "x": parts, "y": names, "orientation": "h", "name": label,
+            "marker": {"color": colour, "pattern": {"shape": "" if sign > 0 else "/"}},
+            "customdata": [abs(part) for part in parts],
+            "hovertemplate": f"%{{y}} {label}: %{{customdata:.1%}} of the map<extra></extra>",
+        })  # fmt: skip
+    axis = _axis(theme)
+    x_title = {**axis["title"], "text": "share of the sum of |weight|"}
+    layout = _style(theme, 21 * len(order) + 110) | {
+        "barmode": "relative",
+        "bargap": 0.25,
+        "xaxis": {**axis, "title": x_title, "tickformat": ".0%"},
+        "yaxis": axis,
     }
-    # unchecked, as the ECG paper: it is drawn anew at every move of a slider
+    # Without validation, for speed: the chart is redrawn at every slider move.
     return go.Figure(bars, layout, _validate=False)
 
 
 def _part(row: Mapping[str, Any], sign: int) -> float:
-    """Signed share of a lead that speaks for (1) or against (-1) the target."""
+    """Signed share of a lead's evidence for (1) or against (-1) the target."""
     inside = row["for_share"] if row["share"] > 0 else 0.0
     return float(sign * row["share"] * (inside if sign > 0 else 1 - inside))
 
 
-def box_plots(
-    frame: pd.DataFrame, metric: str, title: str, theme: Theme, *, by: str = "target_name"
-) -> go.Figure:
-    """Values of one metric by group and method: a box, every record as a point, and marks.
+def box_plots(frame: pd.DataFrame, metric: str, title: str, theme: Theme) -> go.Figure:
+    """Box plots of one metric by class and method, with every record as a point.
 
     Parameters
     ----------
     frame
-        One row a record and method, columns ``by``, ``method``, ``record``, the metric, and its
-        ``_random``, ``_empty``, ``_ceiling`` where it has some (their means are marked).
+        One row per record and method, with columns ``target_name``, ``method``, ``record``, the
+        metric, and optionally columns of :data:`MARKS` (``<metric>_energy``), whose means over
+        records and methods are marked.
     metric, title
-        Column, and its name for people.
+        Column, and the name displayed.
     theme
         Colours.
-    by
-        Column of the groups on the horizontal axis.
     """
+    import pandas as pd
     import plotly.graph_objects as go
 
     figure = go.Figure()
     for number, (method, rows) in enumerate(frame.groupby("method", sort=True)):
-        figure.add_trace(
-            go.Box(
-                x=rows[by],
-                y=rows[metric],
-                name=str(method),
-                offsetgroup=str(method),
-                text=rows["record"],
-                boxpoints="all",
-                jitter=0.4,
-                pointpos=0,
-                marker={"color": METHOD_COLOURS[number % len(METHOD_COLOURS)], "size": 5},
-                line={"width": 1.2},
-                hovertemplate="%{text}: %{y:.3f}<extra>" + str(method) + "</extra>",
-            )
-        )
-    _mark_groups(figure, frame, metric, by, theme)
+        figure.add_box(
+            x=rows["target_name"], y=rows[metric], name=str(method), offsetgroup=str(method),
+            text=rows["record"], boxpoints="all", jitter=0.4, pointpos=0, line={"width": 1.2},
+            marker={"color": method_colour(number), "size": 5},
+            hovertemplate="%{text}: %{y:.3f}<extra>" + str(method) + "</extra>",
+        )  # fmt: skip
+    for side in (side for side in MARKS if f"{metric}_{side}" in frame):
+        numbers = pd.to_numeric(frame[f"{metric}_{side}"])
+        means = numbers.groupby(frame["target_name"]).mean().dropna()
+        _add_marks(figure, list(means.index), list(means), side, theme)
     figure.update_layout(boxmode="group", boxgap=0.35, boxgroupgap=0.25)
     figure.update_xaxes(categoryorder="category ascending")
     figure.update_yaxes(title={"text": title})
@@ -126,18 +122,20 @@ def box_plots(
 
 
 def interval_plot(summary: pd.DataFrame, title: str, theme: Theme) -> go.Figure:
-    """Means with confidence intervals by class (rows) and method (colours), and marks.
+    """Means with confidence intervals by class (rows) and method (colours), with references.
 
     Parameters
     ----------
     summary
         Rows of one metric with ``target_name``, ``method``, ``n``, ``mean``, ``ci_low``,
-        ``ci_high``, ``random``, ``empty``, ``ceiling``.
+        ``ci_high``, and the columns of :data:`MARKS` that there are; without an interval (few
+        records) the single ``values``, a text, are drawn where they are given.
     title
-        Name of the metric for people.
+        Name of the metric.
     theme
         Colours.
     """
+    import pandas as pd
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -145,32 +143,28 @@ def interval_plot(summary: pd.DataFrame, title: str, theme: Theme) -> go.Figure:
     methods = sorted(summary["method"].unique())
     place = {name: row for row, name in enumerate(classes)}
     step = 0.5 / max(1, len(methods))
+    heights: pd.Series = pd.Series(0.0, index=summary.index)
     for number, method in enumerate(methods):
         rows = summary[summary["method"] == method]
         y = [place[n] - step * (number - (len(methods) - 1) / 2) for n in rows["target_name"]]
-        figure.add_trace(
-            go.Scatter(
-                x=rows["mean"],
-                y=y,
-                mode="markers",
-                name=str(method),
-                marker={"color": METHOD_COLOURS[number % len(METHOD_COLOURS)], "size": 8},
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": (rows["ci_high"] - rows["mean"]).fillna(0),
-                    "arrayminus": (rows["mean"] - rows["ci_low"]).fillna(0),
-                    "thickness": 1.5,
-                },
-                customdata=rows[["target_name", "n"]],
-                hovertemplate="%{customdata[0]}: %{x:.3f} (n = %{customdata[1]})"
-                f"<extra>{method}</extra>",
-            )
-        )
-    for side in MARKS:
-        if side in summary and summary[side].notna().any():
-            means = summary.groupby("target_name")[side].mean()
-            figure.add_trace(_marks(list(means), [place[n] for n in means.index], side, theme))
+        heights.loc[rows.index] = y
+        if "values" in rows:
+            _add_values(figure, rows["values"], y, method_colour(number))
+        figure.add_scatter(
+            x=rows["mean"], y=y, mode="markers", name=str(method),
+            marker={"color": method_colour(number), "size": 8},
+            error_x={
+                "type": "data", "symmetric": False, "thickness": 1.5,
+                "array": (rows["ci_high"] - rows["mean"]).fillna(0),
+                "arrayminus": (rows["mean"] - rows["ci_low"]).fillna(0),
+            },
+            customdata=rows[["target_name", "n"]],
+            hovertemplate="%{customdata[0]}: %{x:.3f} (n = %{customdata[1]})"
+            f"<extra>{method}</extra>",
+        )  # fmt: skip
+    for side in (side for side in MARKS if side in summary and summary[side].notna().any()):
+        known = summary[side].dropna()
+        _add_marks(figure, list(known), list(heights[known.index]), side, theme)
     figure.update_yaxes(
         tickvals=list(place.values()), ticktext=[broken(name) for name in place], zeroline=False
     )
@@ -178,45 +172,50 @@ def interval_plot(summary: pd.DataFrame, title: str, theme: Theme) -> go.Figure:
     return styled(figure, theme, height=max(260, 64 * len(classes) + 150))
 
 
-def paired_plot(frame: pd.DataFrame, one: str, other: str, title: str, theme: Theme) -> go.Figure:
-    """Two methods on the same records: above the diagonal the second is higher.
+def _add_values(figure: go.Figure, texts: pd.Series, y: Sequence[float], colour: str) -> None:
+    """The single values of records that are too few for an interval, as faint points."""
+    points = [
+        (float(value), height)
+        for text, height in zip(texts, y, strict=True)
+        if isinstance(text, str)
+        for value in text.split(";")
+        if value.strip()
+    ]
+    if points:
+        figure.add_scatter(
+            x=[x for x, _ in points], y=[height for _, height in points], mode="markers",
+            marker={"color": colour, "size": 6, "symbol": "line-ns-open", "opacity": 0.6},
+            showlegend=False, hovertemplate="one record: %{x:.3g}<extra></extra>",
+        )  # fmt: skip
 
-    ``frame`` has columns ``record``, ``target_name``, and one named like each method.
+
+def paired_plot(frame: pd.DataFrame, one: str, other: str, title: str, theme: Theme) -> go.Figure:
+    """Scores of two methods on the same records; above the diagonal the second is higher.
+
+    ``frame`` has columns ``record``, ``target_name``, and one per method.
     """
     import plotly.graph_objects as go
 
     figure = go.Figure()
     symbols = ("circle", "square", "diamond", "triangle-up", "cross")
     for number, (name, rows) in enumerate(frame.groupby("target_name", sort=True)):
-        figure.add_trace(
-            go.Scatter(
-                x=rows[one],
-                y=rows[other],
-                mode="markers",
-                name=broken(str(name)),
-                text=rows["record"],
-                marker={
-                    "color": METHOD_COLOURS[number % len(METHOD_COLOURS)],
-                    "symbol": symbols[number % len(symbols)],
-                    "size": 8,
-                    "opacity": 0.85,
-                },
-                hovertemplate=f"%{{text}}<br>{one} %{{x:.3f}}, {other} %{{y:.3f}}<extra></extra>",
-            )
-        )
-    low = float(frame[[one, other]].min().min())
-    high = float(frame[[one, other]].max().max())
+        figure.add_scatter(
+            x=rows[one], y=rows[other], mode="markers", name=broken(str(name)),
+            text=rows["record"],
+            marker={
+                "color": method_colour(number), "symbol": symbols[number % len(symbols)],
+                "size": 8, "opacity": 0.85,
+            },
+            hovertemplate=f"%{{text}}<br>{one} %{{x:.3f}}, {other} %{{y:.3f}}<extra></extra>",
+        )  # fmt: skip
+    both = frame[[one, other]]
+    low, high = float(both.min().min()), float(both.max().max())
     edge = 0.05 * (high - low or 1.0)
     ends = [low - edge, high + edge]
     figure.add_shape(
-        type="line",
-        x0=ends[0],
-        y0=ends[0],
-        x1=ends[1],
-        y1=ends[1],
+        type="line", x0=ends[0], y0=ends[0], x1=ends[1], y1=ends[1], layer="below",
         line={"color": theme.muted, "dash": "dot", "width": 1},
-        layer="below",
-    )
+    )  # fmt: skip
     figure.update_xaxes(title={"text": f"{title}: {one}"}, range=ends)
     figure.update_yaxes(title={"text": other}, range=ends)
     return styled(figure, theme, height=420)
@@ -231,9 +230,9 @@ def grouped_bars(
     title: str,
     chance: float | None = None,
 ) -> go.Figure:
-    """Bars side by side, with their numbers, and the chance level as a dotted line.
+    """Grouped bars with their values, and the chance level as a dotted line.
 
-    ``values`` is column -> legend; the second and later bars are hatched, to survive greyscale.
+    ``values`` is column -> legend; bars after the first are hatched, for greyscale printing.
     """
     import plotly.graph_objects as go
 
@@ -260,11 +259,26 @@ def grouped_bars(
 
 
 def styled(figure: go.Figure, theme: Theme, *, height: int) -> go.Figure:
-    """Colours, margins and a legend above the chart, where it also fits on a phone."""
+    """Apply colours, margins, and a legend above the chart, where it also fits on a phone."""
     axes = {name for name in figure.layout if name.startswith(("xaxis", "yaxis"))}
     figure.update_layout(
         **dict.fromkeys(sorted(axes | {"xaxis", "yaxis"}), _axis(theme)), **_style(theme, height)
     )
+    return figure
+
+
+def text_grid(theme: Theme, height: int, *, top: bool = False, **heatmap: Any) -> go.Figure:
+    """A heat map with text in its cells; with ``top`` the first row and the names are at the top.
+
+    ``heatmap`` are properties of :class:`plotly.graph_objects.Heatmap`.
+    """
+    import plotly.graph_objects as go
+
+    look = {"texttemplate": "%{text}", "showscale": False, "xgap": 2, "ygap": 2}
+    figure = styled(go.Figure(go.Heatmap(**(look | heatmap))), theme, height=height)
+    if top:
+        figure.update_yaxes(autorange="reversed", showgrid=False)
+        figure.update_xaxes(side="top", showgrid=False, tickangle=0)
     return figure
 
 
@@ -279,7 +293,7 @@ def _axis(theme: Theme) -> dict[str, Any]:
 
 
 def _style(theme: Theme, height: int) -> dict[str, Any]:
-    """What all charts share beside their axes."""
+    """Layout that all charts share, except their axes."""
     return {
         "height": height,
         "paper_bgcolor": theme.paper,
@@ -287,53 +301,29 @@ def _style(theme: Theme, height: int) -> dict[str, Any]:
         "font": {"color": theme.text, "size": 12},
         "margin": {"l": 8, "r": 12, "t": 44, "b": 8},
         "legend": {
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1,
-            "yanchor": "bottom",
+            "orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",
             "yref": "paper",
         },
         "uirevision": "chart",
-    }
+    }  # fmt: skip
 
 
-def _mark_groups(
-    figure: go.Figure, frame: pd.DataFrame, metric: str, by: str, theme: Theme
+def _add_marks(
+    figure: go.Figure, x: Sequence[Any], y: Sequence[Any], side: str, theme: Theme
 ) -> None:
-    """Mean random, empty and best scores of every group, over its boxes."""
-    import pandas as pd
-
-    for side in MARKS:
-        column = f"{metric}_{side}"
-        if column not in frame:
-            continue
-        numbers = frame.assign(**{column: pd.to_numeric(frame[column])})
-        means = numbers.groupby(by)[column].mean().dropna()
-        if len(means):
-            figure.add_trace(_marks(list(means.index), list(means), side, theme))
-
-
-def _marks(x: Sequence[Any], y: Sequence[Any], side: str, theme: Theme) -> Any:
-    import plotly.graph_objects as go
-
+    if not x:
+        return
     symbol, name = MARKS[side]
-    return go.Scatter(
+    figure.add_scatter(
         x=x,
         y=y,
         mode="markers",
         name=name,
-        marker={"symbol": symbol, "size": 13, "color": theme.text, "line": {"width": 2}},
+        marker={"symbol": symbol, "size": 11, "color": theme.text, "line": {"width": 1.5}},
         hovertemplate=f"{name}<extra></extra>",
     )
 
 
 def broken(text: str, width: int = 22) -> str:
-    """A long name on several lines, as Plotly breaks them."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + len(word) >= width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return "<br>".join(lines)
+    """A long name on several lines, with Plotly's line breaks."""
+    return "<br>".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))

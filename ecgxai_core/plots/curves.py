@@ -1,73 +1,54 @@
-"""Deletion and insertion curves beside the band of random orders."""
+"""Deletion and insertion curves with the band of random orders."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ecgxai_core.plots.charts import styled
-from ecgxai_core.plots.theme import METHOD_COLOURS, Theme
+from ecgxai_core.plots.theme import Theme, method_colour
 from ecgxai_core.types import FloatArray
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["CurveSet", "removal_curves"]
+    from ecgxai_core.metrics.base import Curves
+
+__all__ = ["removal_curves"]
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-class CurveSet(Protocol):
-    """What is asked of :class:`ecgxai_core.metrics.faithfulness.Curves`."""
+def removal_curves(curves: Mapping[str, Curves], theme: Theme) -> go.Figure:
+    """Probability during deletion (left) and insertion (right), one line per map.
 
-    @property
-    def share(self) -> FloatArray: ...
-    @property
-    def deletion(self) -> FloatArray: ...
-    @property
-    def insertion(self) -> FloatArray: ...
-    @property
-    def random_low(self) -> FloatArray: ...
-    @property
-    def random_mean(self) -> FloatArray: ...
-    @property
-    def random_high(self) -> FloatArray: ...
-
-
-def removal_curves(curves: Mapping[str, CurveSet], theme: Theme) -> go.Figure:
-    """Probability while the record is removed (left) and shown (right), a line a map.
-
-    The band holds the middle 90 % of random orders. A good map falls below it on the left and
-    rises above it on the right.
+    The band contains the middle 90 % of random orders. A good map lies below it on the left and
+    above it on the right.
     """
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
-        rows=1,
-        cols=2,
-        shared_yaxes=True,
-        horizontal_spacing=0.1,
+        1, 2, shared_yaxes=True, horizontal_spacing=0.1,
         subplot_titles=("most important<br>removed first", "most important<br>shown first"),
-    )
+    )  # fmt: skip
     any_map = next(iter(curves.values()))
-    # inserting in a random order is deleting in one, seen from the other end
-    bands = (
-        (any_map.random_low, any_map.random_mean, any_map.random_high),
-        (any_map.random_low[::-1], any_map.random_mean[::-1], any_map.random_high[::-1]),
-    )
-    for column, band in enumerate(bands, start=1):
-        for trace in _band(any_map.share, band, theme, named=column == 1):
-            figure.add_trace(trace, row=1, col=column)
+    band = (any_map.random_low, any_map.random_mean, any_map.random_high)
+    figure.add_traces(_band(any_map.share, band, theme, named=True), 1, 1)
+    # Insertion in random order is deletion in random order, reversed.
+    low, mean, high = (line[::-1] for line in band)
+    figure.add_traces(_band(any_map.share, (low, mean, high), theme, named=False), 1, 2)
     for number, (name, item) in enumerate(curves.items()):
         for column, line in ((1, item.deletion), (2, item.insertion)):
-            figure.add_trace(_line(name, number, item.share, line, column == 1), row=1, col=column)
+            figure.add_scatter(
+                x=item.share, y=line, mode="lines+markers", name=name, legendgroup=name,
+                showlegend=column == 1, marker={"size": 5}, row=1, col=column,
+                line={"color": method_colour(number), "dash": _DASHES[number % 4], "width": 2},
+                hovertemplate=f"{name}: %{{y:.3f}} at %{{x:.0%}}<extra></extra>",
+            )  # fmt: skip
     figure.update_xaxes(
-        title={"text": "share of the record"},
-        tickformat=".0%",
-        range=[0, 1],
-        tickvals=[0, 0.25, 0.5, 0.75, 1],
-        ticktext=["0", "", "50 %", "", "100 %"],
-    )
+        title={"text": "share of the record"}, tickformat=".0%", range=[0, 1],
+        tickvals=[0, 0.25, 0.5, 0.75, 1], ticktext=["0", "", "50 %", "", "100 %"],
+    )  # fmt: skip
     figure.update_yaxes(range=_reach(curves))
     figure.update_yaxes(title={"text": "probability"}, row=1, col=1)
     styled(figure, theme, height=370)
@@ -78,8 +59,8 @@ def removal_curves(curves: Mapping[str, CurveSet], theme: Theme) -> go.Figure:
     return figure
 
 
-def _reach(curves: Mapping[str, CurveSet]) -> list[float]:
-    """What is drawn, with a margin: at least a tenth high, within 0 to 1.02."""
+def _reach(curves: Mapping[str, Curves]) -> list[float]:
+    """Range of the y axis: the curves with a margin, at least 0.1 wide, within [0, 1.02]."""
     lines = [
         line
         for item in curves.values()
@@ -91,53 +72,18 @@ def _reach(curves: Mapping[str, CurveSet]) -> list[float]:
 
 
 def _band(
-    share: FloatArray,
-    band: tuple[FloatArray, FloatArray, FloatArray],
-    theme: Theme,
-    *,
-    named: bool,
-) -> tuple[Any, ...]:
-    import plotly.graph_objects as go
-
+    share: FloatArray, band: tuple[FloatArray, FloatArray, FloatArray], theme: Theme, *, named: bool
+) -> list[dict[str, Any]]:
     low, mean, high = band
-    common: dict[str, Any] = {"x": share, "mode": "lines", "hoverinfo": "skip"}
-    grey = "rgba(128,134,140,0.28)"
-    return (
-        go.Scatter(y=low, line={"width": 0}, showlegend=False, **common),
-        go.Scatter(
-            y=high,
-            line={"width": 0},
-            fill="tonexty",
-            fillcolor=grey,
-            name="random orders, 5–95 %",
-            showlegend=named,
-            **common,
-        ),
-        go.Scatter(
-            y=mean,
-            line={"width": 1, "color": theme.muted},
-            name="random orders, mean",
-            showlegend=named,
-            **common,
-        ),
-    )
-
-
-def _line(name: str, number: int, share: FloatArray, values: FloatArray, named: bool) -> Any:
-    import plotly.graph_objects as go
-
-    return go.Scatter(
-        x=share,
-        y=values,
-        mode="lines+markers",
-        name=name,
-        legendgroup=name,
-        showlegend=named,
-        line={
-            "color": METHOD_COLOURS[number % len(METHOD_COLOURS)],
-            "dash": _DASHES[number % len(_DASHES)],
-            "width": 2,
+    common = {"type": "scatter", "x": share, "mode": "lines", "hoverinfo": "skip"}
+    return [
+        {**common, "y": low, "line": {"width": 0}, "showlegend": False},
+        {
+            **common, "y": high, "line": {"width": 0}, "fill": "tonexty", "showlegend": named,
+            "fillcolor": "rgba(128,134,140,0.28)", "name": "random orders, 5–95 %",
         },
-        marker={"size": 5},
-        hovertemplate=f"{name}: %{{y:.3f}} at %{{x:.0%}}<extra></extra>",
-    )
+        {
+            **common, "y": mean, "line": {"width": 1, "color": theme.muted}, "showlegend": named,
+            "name": "random orders, mean",
+        },
+    ]  # fmt: skip

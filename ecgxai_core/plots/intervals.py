@@ -1,32 +1,32 @@
-"""Means with intervals beside the chance level, as a static picture for reports."""
+"""Means with confidence intervals and chance levels, as a static figure for reports."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 
-from ecgxai_core.plots.pdf import drawing
-from ecgxai_core.plots.theme import LIGHT, METHOD_COLOURS
+from ecgxai_core.plots.pdf import drawing, figure_svg
+from ecgxai_core.plots.theme import LIGHT, method_colour
 
 __all__ = ["Bar", "interval_svg"]
 
 Bar = tuple[str, str, float, float, float, float]
-"""Metric, map, mean, interval low and high, chance level."""
+"""Metric, map, mean, lower and upper bound of the interval, chance level."""
 
 
 def interval_svg(bars: Sequence[Bar], title: str) -> tuple[bytes, str]:
-    """A line a metric and map: mean as a dot, interval as a bar, chance as a grey tick.
+    """One line per metric and map: mean (dot), interval (bar) and chance level (grey tick).
 
     Returns
     -------
-    The SVG, and the same in words.
+    tuple[bytes, str]
+        The SVG, and its content in words.
     """
     from matplotlib.figure import Figure
 
     methods = list(dict.fromkeys(method for _, method, *_ in bars))
     metrics = list(dict.fromkeys(metric for metric, *_ in bars))
-    colours = {m: METHOD_COLOURS[i % len(METHOD_COLOURS)] for i, m in enumerate(methods)}
+    colours = {m: method_colour(i) for i, m in enumerate(methods)}
     with drawing():
         height = 0.9 + 0.22 * len(bars) + 0.12 * len(metrics)
         figure = Figure(figsize=(8.6, height), facecolor="white")
@@ -54,25 +54,19 @@ def interval_svg(bars: Sequence[Bar], title: str) -> tuple[bytes, str]:
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.set_title(title, fontsize=10, loc="left", color=LIGHT.text, parse_math=False)
-        keys = [
-            *(
-                axes.plot([], [], "o-", color=colours[m], markersize=4.5, label=m)[0]
-                for m in methods
-            ),
-            axes.plot([], [], color=LIGHT.muted, linewidth=1.4, label="random map")[0],
-        ]
+        for method, colour in colours.items():
+            axes.plot([], [], "o-", color=colour, markersize=4.5, label=method)
+        axes.plot([], [], color=LIGHT.muted, linewidth=1.4, label="random map")
         figure.legend(
-            handles=keys, loc="lower left", ncols=len(keys), fontsize=8, frameon=False,
+            loc="lower left", ncols=len(methods) + 1, fontsize=8, frameon=False,
             bbox_to_anchor=(0.01, 0.0),
         )  # fmt: skip
-        stream = io.BytesIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    return stream.getvalue(), _words(bars, title)
+        return figure_svg(figure), _words(bars, title)
 
 
 def _words(bars: Sequence[Bar], title: str) -> str:
     said = [
-        f"{metric}, {method}: {mean:.3f} against {chance:.3f} for a random map"
+        f"{metric}, {method}: {mean:.3f}, random map {chance:.3f}"
         for metric, method, mean, _, _, chance in bars
         if math.isfinite(mean) and math.isfinite(chance)
     ]

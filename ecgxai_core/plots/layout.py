@@ -1,7 +1,7 @@
-"""Where each lead stands on the paper: 12x1, 6x2, 3x4 + rhythm strip, standard or Cabrera order.
+"""Layouts of leads on the paper: 12x1, 6x2, 3x4 + rhythm strip, standard or Cabrera order.
 
-All panels share one pair of axes (twelve subplots are five times slower in a browser): a panel is a
-stretch of time and a vertical offset in millivolts.
+All panels share one pair of axes (twelve subplots are five times slower in a browser); a panel is
+an interval of time and a vertical offset in millivolts.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _ROW_MV = {"3x4+II": 3.0, "6x2": 2.4, "12x1": 2.0}
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One lead's place.
+    """The place of one lead.
 
-    ``label`` is what is printed (``"-aVR"`` where the trace is flipped), ``lead`` the row of the
-    record, ``flip`` -1 or 1. Seconds ``[start, stop)`` of the record are drawn; 0 mV lies at
-    ``y = offset`` and the row is ``height`` mV high.
+    ``label`` is printed (``"-aVR"`` if the trace is inverted), ``lead`` names the row of the
+    record, and ``flip`` is -1 or 1. The panel shows seconds ``[start, stop)`` of the record, with
+    0 mV at ``y = offset``; the row is ``height`` mV high.
     """
 
     lead: str
@@ -40,10 +40,10 @@ class Panel:
 def panels(
     layout: str, leads: tuple[str, ...], start: float, stop: float, *, cabrera: bool = False
 ) -> tuple[Panel, ...]:
-    """Panels of a layout for the part ``[start, stop)`` seconds of a record with these leads.
+    """Panels of a layout for seconds ``[start, stop)`` of a record with these leads.
 
-    Columns split the time shown: in 3x4 each lead shows a quarter of it, one after the other, as on
-    paper; the rhythm strip shows all of it.
+    Columns divide the time shown: in 3x4 each lead shows consecutive quarters of it, as on paper;
+    the rhythm strip shows all of it.
     """
     order = [lead for lead in (CABRERA if cabrera else STANDARD_LEADS) if lead.strip("-") in leads]
     columns = {"3x4+II": 4, "6x2": 2, "12x1": 1}[layout]

@@ -1,167 +1,163 @@
-"""An explanation over the traces: signed cells, unexplored cells hatched, conflicts marked.
+"""An explanation over the traces: signed cells, unexplored cells hatched, disagreements marked.
 
-The sign is shown twice: by colour, and by position (evidence for in the upper half of a row,
-evidence against in the lower half), so it survives greyscale. Colour stands for density (weight per
-second), so cutting a segment in two does not change the picture.
+The sign is shown by colour and by position (evidence for in the upper half of a row, evidence
+against in the lower half), so it remains visible in greyscale. Colour encodes density (weight per
+second), so splitting a segment does not change the picture. Many boxes are drawn as one path.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ecgxai_core.plots.layout import Panel
 from ecgxai_core.plots.theme import Theme, veil
-from ecgxai_core.types import Attribution, BoolArray, FloatArray, FusedMap
+from ecgxai_core.types import BoolArray, FloatArray, FusedMap, Map
 
-__all__ = ["ALPHA", "colour_bar", "full_scale", "marked_area", "overlay_traces"]
+__all__ = [
+    "ALPHA", "Path", "box_path", "colour_bar", "full_scale", "marked_area", "marked_spans",
+    "overlay_traces", "runs", "signed_rows",
+]  # fmt: skip
 
 ALPHA = 0.35
-"""Opacity of the strongest cell; the trace and the grid stay readable under it."""
+"""Opacity of the strongest cell; trace and grid stay readable below it."""
 _HALF = 0.46
 
+Path = tuple[list[float | None], list[float | None]]
+"""x and y of the points; ``None`` lifts the pen."""
 
-def full_scale(*maps: Attribution | FusedMap) -> float:
-    """The largest |density| of several maps: one colour scale for all of them."""
-    largest = [float(np.nanmax(np.abs(m.density()), initial=0.0)) for m in maps]
-    return max([*largest, 0.0]) or 1.0
+
+def full_scale(*maps: Map) -> float:
+    """The largest |density| of several maps, as their common colour scale."""
+    return max((float(np.nanmax(np.abs(m.density()), initial=0.0)) for m in maps), default=0) or 1.0
 
 
 def overlay_traces(
-    overlay: Attribution | FusedMap,
-    places: tuple[Panel, ...],
-    theme: Theme,
-    scale: float | None = None,
+    overlay: Map, places: tuple[Panel, ...], theme: Theme, scale: float | None = None
 ) -> list[Any]:
-    """Plotly traces of a map, to be drawn before (under) the ECG."""
+    """Plotly traces of a map, to be drawn before (below) the ECG."""
     limit = scale if scale is not None else full_scale(overlay)
-    density = overlay.density()
-    traces = [_cells(overlay, places, density / limit)]
+    traces = [_cells(overlay, places, overlay.density() / limit)]
     hatched = _boxes(overlay, places, ~overlay.explored)
     if hatched[0]:
-        traces.append(
-            marked_area(
-                hatched,
-                "not explored",
-                theme.unexplored,
-                {"shape": "/", "size": 9, "solidity": 0.12},
-            )
-        )
+        traces.append(marked_area(hatched, "not explored", theme.unexplored, hatch=9))
     if isinstance(overlay, FusedMap) and np.any(overlay.agreement == -1):
-        conflict = _boxes(overlay, places, overlay.agreement == -1)
-        traces.append(marked_area(conflict, "conflict", theme.conflict, None))
+        disagreement = _boxes(overlay, places, overlay.agreement == -1)
+        traces.append(marked_area(disagreement, "disagreement", theme.disagreement))
     return traces
 
 
-def _cells(overlay: Attribution | FusedMap, places: tuple[Panel, ...], share: FloatArray) -> Any:
-    """All cells of all panels as one heat map of half rows."""
+def _cells(overlay: Map, places: tuple[Panel, ...], share: FloatArray) -> Any:
     edges = np.unique(
         np.concatenate([overlay.edges_sec, [p.start for p in places], [p.stop for p in places]])
     )
     middles = (edges[:-1] + edges[1:]) / 2
     column = np.searchsorted(overlay.edges_sec, middles, side="right") - 1
     inside = (column >= 0) & (column < len(overlay.edges_sec) - 1)
-    rows: list[float] = []
-    values: list[list[float | None]] = []
-    offsets = sorted({(panel.offset, panel.height) for panel in places})
-    for number, (offset, height) in enumerate(offsets):
+    rows = []
+    for offset, height in sorted({(panel.offset, panel.height) for panel in places}):
         line = np.full(len(middles), np.nan)
         for panel in (p for p in places if p.offset == offset and p.lead in overlay.leads):
             here = inside & (middles >= panel.start) & (middles < panel.stop)
             line[here] = share[overlay.leads.index(panel.lead), column[here]]
-        if number:
-            values.append([None] * len(middles))  # the gap between two rows
-        rows += [offset - height * _HALF, offset, offset + height * _HALF]
-        values.append(_only(line, line < 0))
-        values.append(_only(line, line > 0))
+        rows.append(((offset - height * _HALF, offset, offset + height * _HALF), line))
+    return signed_rows(edges, rows)
+
+
+def signed_rows(
+    edges: FloatArray, rows: Iterable[tuple[tuple[float, float, float], FloatArray]]
+) -> dict[str, Any]:
+    """All cells of a sheet as one heat map with two lines per row (against, for).
+
+    ``rows`` are the lower end, middle and upper end of each row, the lowest first, and its values
+    between ``edges``; NaN = nothing.
+    """
+    y: list[float] = []
+    values: list[list[float | None]] = []
+    for levels, line in rows:
+        if y:
+            values.append([None] * len(line))  # the gap between two rows
+        y += levels
+        values += [_plain(np.where(keep, line, np.nan)) for keep in (line < 0, line > 0)]
     return {
-        "type": "heatmap",
-        "x": np.round(edges, 4),
-        "y": np.round(rows, 3),
-        "z": values,
-        "coloraxis": "coloraxis",
-        "hoverinfo": "skip",
-        "name": "explanation",
-    }
+        "type": "heatmap", "x": np.round(edges, 4), "y": np.round(y, 3), "z": values,
+        "coloraxis": "coloraxis", "hoverinfo": "skip", "name": "explanation",
+    }  # fmt: skip
+
+
+def _plain(values: FloatArray) -> list[float | None]:
+    return [round(float(v), 4) if np.isfinite(v) else None for v in values]
 
 
 def colour_bar(theme: Theme, y: float = 1.0, length: float = 0.42) -> dict[str, Any]:
-    """The one colour scale of a figure, symmetric about 0, with its legend above the paper;
-    ``length`` is its share of the width."""
+    """The symmetric colour scale of a figure, with its legend above the paper.
+
+    ``y`` is its position and ``length`` its width, relative to the plot.
+    """
     return {
-        "cmin": -1,
-        "cmax": 1,
-        "cmid": 0,
-        "colorscale": veil(theme, ALPHA),
+        "cmin": -1, "cmax": 1, "cmid": 0, "colorscale": veil(theme, ALPHA),
         "colorbar": {
-            "orientation": "h",
-            "x": 1,
-            "xanchor": "right",
-            "y": y,
-            "yanchor": "bottom",
-            "ypad": 4,
-            "len": length,
-            "thickness": 8,
-            "outlinewidth": 0.5,
-            "outlinecolor": theme.muted,
+            "orientation": "h", "x": 1, "xanchor": "right", "y": y, "yanchor": "bottom",
+            "ypad": 4, "len": length, "thickness": 8, "outlinewidth": 0.5,
+            "outlinecolor": theme.muted, "tickvals": [-1, 0, 1],
+            "ticktext": ["against −1", "0", "for 1"], "tickfont": {"size": 10},
             "title": {
-                "text": "share of largest |attribution| per s",
-                "side": "top",
+                "text": "attribution per s, relative to maximum", "side": "top",
                 "font": {"size": 10},
             },
-            "tickvals": [-1, 0, 1],
-            "ticktext": ["against −1", "0", "for 1"],
-            "tickfont": {"size": 10},
-            "ticklabelposition": "outside",
         },
-    }
+    }  # fmt: skip
 
 
-def _only(line: FloatArray, where: BoolArray) -> list[float | None]:
-    return [round(float(v), 4) if ok else None for v, ok in zip(line, where, strict=True)]
+def _boxes(overlay: Map, places: tuple[Panel, ...], cells: BoolArray) -> Path:
+    return box_path(
+        (left, right, panel.offset - panel.height * _HALF, panel.offset + panel.height * _HALF)
+        for panel, left, right in marked_spans(overlay, places, cells)
+    )
 
 
-def _boxes(
-    overlay: Attribution | FusedMap, places: tuple[Panel, ...], cells: BoolArray
-) -> tuple[list[float | None], list[float | None]]:
-    """Outlines of marked cells, neighbours joined, as one path with gaps."""
+def marked_spans(
+    overlay: Map, places: Sequence[Panel], cells: BoolArray
+) -> list[tuple[Panel, float, float]]:
+    """Panel, start and end (s) of marked cells, with adjacent cells joined."""
+    spans = (
+        (p, max(overlay.edges_sec[begin], p.start), min(overlay.edges_sec[end], p.stop))
+        for p in places
+        if p.lead in overlay.leads
+        for begin, end in runs(cells[overlay.leads.index(p.lead)])
+    )
+    return [span for span in spans if span[1] < span[2]]
+
+
+def runs(where: BoolArray) -> list[tuple[int, int]]:
+    """``[begin, end)`` of every stretch of ``True``."""
+    turns = np.flatnonzero(np.diff(np.concatenate([[0], where.astype(np.int8), [0]])))
+    return list(zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True))
+
+
+def box_path(boxes: Iterable[tuple[float, float, float, float]]) -> Path:
+    """One path around boxes ``(left, right, low, high)``."""
     xs: list[float | None] = []
     ys: list[float | None] = []
-    edges = overlay.edges_sec
-    for panel in places:
-        if panel.lead not in overlay.leads:
-            continue
-        row = np.concatenate([[False], cells[overlay.leads.index(panel.lead)], [False]])
-        turns = np.flatnonzero(np.diff(row.astype(np.int8)))
-        low, high = panel.offset - panel.height * _HALF, panel.offset + panel.height * _HALF
-        for begin, end in zip(edges[turns[::2]], edges[turns[1::2]], strict=True):
-            left, right = max(begin, panel.start), min(end, panel.stop)
-            if left < right:
-                xs += [left, right, right, left, left, None]
-                ys += [low, low, high, high, low, None]
+    for left, right, low, high in boxes:
+        xs += [left, right, right, left, left, None]
+        ys += [low, low, high, high, low, None]
     return xs, ys
 
 
 def marked_area(
-    path: tuple[list[float | None], list[float | None]],
-    name: str,
-    colour: str,
-    pattern: dict[str, Any] | None,
-) -> Any:
-    """Areas of one kind (boxes as one path with gaps), hatched where there is a pattern."""
-    fill: dict[str, Any] = {"fill": "toself", "fillcolor": "rgba(0,0,0,0)"}
-    if pattern is not None:
-        fill["fillpattern"] = {**pattern, "fgcolor": colour, "bgcolor": "rgba(0,0,0,0)"}
-    return dict(
-        type="scatter",
-        x=path[0],
-        y=path[1],
-        mode="lines",
-        line={"color": colour, "width": 0 if pattern is not None else 1.5},
-        opacity=0.5 if pattern is not None else 1.0,
-        name=name,
-        hoverinfo="skip",
-        showlegend=True,
-        **fill,
-    )
+    path: Path, name: str, colour: str, hatch: int = 0, solidity: float = 0.12
+) -> dict[str, Any]:
+    """Trace of marked areas: hatched with lines ``hatch`` px apart, else framed."""
+    clear = "rgba(0,0,0,0)"
+    marked = {
+        "type": "scatter", "x": path[0], "y": path[1], "mode": "lines", "name": name,
+        "line": {"color": colour, "width": 0 if hatch else 1.5}, "opacity": 0.5 if hatch else 1.0,
+        "hoverinfo": "skip", "showlegend": True, "fill": "toself", "fillcolor": clear,
+    }  # fmt: skip
+    if hatch:
+        pattern = {"shape": "/", "size": hatch, "solidity": solidity}
+        marked["fillpattern"] = {**pattern, "fgcolor": colour, "bgcolor": clear}
+    return marked

@@ -1,7 +1,7 @@
-"""Colours of every picture, for light and dark backgrounds.
+"""Colours of all figures, for light and dark backgrounds.
 
 Signed weights use the ends of ColorBrewer's PuOr (orange = evidence for, purple = against), which
-stays readable with every common colour-vision deficiency; the sign is also shown by position.
+is readable with all common colour vision deficiencies; the sign is also shown by position.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ __all__ = [
     "LIGHT",
     "METHOD_COLOURS",
     "Theme",
+    "method_colour",
     "theme",
     "veil",
 ]
@@ -35,7 +36,7 @@ class Theme:
     overlay_grid_small: str
     overlay_grid_large: str
     unexplored: str
-    conflict: str
+    disagreement: str
     accent: str
     label_background: str
     against: str
@@ -53,7 +54,7 @@ LIGHT = Theme(
     overlay_grid_small="#f1efeb",
     overlay_grid_large="#dcd8d0",
     unexplored="#8c8f94",
-    conflict="#b3005a",
+    disagreement="#b3005a",
     accent="#0b5d7a",
     label_background="rgba(255,255,255,0.75)",
     against="#542788",
@@ -70,7 +71,7 @@ DARK = Theme(
     overlay_grid_small="#22252a",
     overlay_grid_large="#363b42",
     unexplored="#6f757c",
-    conflict="#ff6fb1",
+    disagreement="#ff6fb1",
     accent="#5fb4d4",
     label_background="rgba(20,23,27,0.75)",
     against="#b3a2ff",
@@ -84,31 +85,29 @@ DIVERGING: tuple[tuple[float, str], ...] = (
     (0.75, "#f1a340"),
     (1.0, "#b35806"),
 )
-"""For solid fills (heat maps of numbers); overlays use :func:`veil`."""
+"""Scale for solid fills (heat maps of numbers); overlays use :func:`veil`."""
 
 FOR, AGAINST = "#e08214", "#8073ac"
-"""Solid colours of the two signs, from the same palette, for bars."""
+"""Solid colours of the two signs for bars, from the same palette."""
 
 METHOD_COLOURS: tuple[str, ...] = (
-    "#2b87c8",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#d55e00",
-    "#5d6670",
-)
-"""Okabe-Ito order, the blue lightened until it has 3:1 on the dark background too; for lines and
-bars that stand for methods."""
+    "#2b87c8", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#5d6670",
+)  # fmt: skip
+"""Okabe-Ito colours for methods, the blue lightened to a contrast of 3:1 on a dark background."""
+
+
+def method_colour(number: int) -> str:
+    """The colour of the ``number``-th method; colours repeat after the last."""
+    return METHOD_COLOURS[number % len(METHOD_COLOURS)]
 
 
 def veil(theme: Theme, strongest: float = 0.35) -> list[list[float | str]]:
-    """Colour scale of an overlay: a veil that thickens with |weight|, so that a black trace and the
-    grid stay readable under it and 0 is the bare paper."""
-    sides = ((0.0, theme.against, 1.0), (0.25, theme.against, 0.62), (0.5, theme.against, 0.0))
+    """Colour scale of an overlay: opacity grows with |weight|, and 0 is transparent."""
     stops: list[list[float | str]] = []
     for place, colour, share in (
-        *sides,
+        (0.0, theme.against, 1.0),
+        (0.25, theme.against, 0.62),
+        (0.5, theme.against, 0.0),
         (0.5, theme.in_favour, 0.0),
         (0.75, theme.in_favour, 0.62),
         (1.0, theme.in_favour, 1.0),

@@ -1,4 +1,4 @@
-"""A map in words and as rows: the text alternative of its picture, and the same numbers."""
+"""Maps as text and tables: the text alternative of a figure, and its numbers."""
 
 from __future__ import annotations
 
@@ -6,29 +6,47 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecgxai_core.plots.beat import TypicalBeat
-from ecgxai_core.types import Attribution, FusedMap
+from ecgxai_core.errors import ParameterError
+from ecgxai_core.types import FusedMap, Map, Record, Segmentation
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ecgxai_core.fusion.median_beat import MedianBeat
+
 __all__ = [
+    "answer_in_words",
     "beat_in_words",
     "beat_leads",
     "beat_table",
     "cell_table",
+    "check_record",
     "lead_ranking",
     "map_in_words",
+    "wave_shares",
 ]
 
-Map = Attribution | FusedMap
+
+def check_record(item: Map, record: Record) -> None:
+    """Refuse to draw a map on another record's trace.
+
+    Raises
+    ------
+    ParameterError
+        The digests differ.
+    """
+    if item.provenance.record_digest != record.digest:
+        raise ParameterError(
+            "map", item.record, f"is not a map of record {record.name} as it is here",
+            "give the record that was explained",
+        )  # fmt: skip
 
 
 def lead_ranking(overlay: Map) -> list[dict[str, Any]]:
-    """Leads by their share of the sum of |weight|, the largest first; ties in lead order.
+    """Leads by their share of the sum of |weight|, in descending order; ties in lead order.
 
-    ``for_share`` is the part of a lead's |weight| that speaks for the target; ``from_sec`` and
-    ``to_sec`` bound its strongest window; ``explored`` is the share of its time that was explored.
+    ``for_share`` is the fraction of a lead's |weight| that is evidence for the target; ``from_sec``
+    and ``to_sec`` bound its strongest segment; ``explored`` is the fraction of time explored.
     """
     weights = np.nan_to_num(overlay.weights.astype(np.float64))
     size = np.abs(weights)
@@ -39,7 +57,7 @@ def lead_ranking(overlay: Map) -> list[dict[str, Any]]:
     for i, lead in enumerate(overlay.leads):
         best = int(density[i].argmax())
         mass = size[i].sum()
-        found = {
+        rows.append({
             "lead": lead,
             "share": float(mass / total),
             "for_share": float(weights[i].clip(min=0).sum() / mass) if mass else float("nan"),
@@ -47,13 +65,12 @@ def lead_ranking(overlay: Map) -> list[dict[str, Any]]:
             "to_sec": float(overlay.edges_sec[best + 1]) if mass else float("nan"),
             "direction": ("for" if weights[i, best] > 0 else "against") if mass else "",
             "explored": float((overlay.explored[i] * durations).sum() / durations.sum()),
-        }
-        rows.append(found)
+        })  # fmt: skip
     return sorted(rows, key=lambda row: -row["share"])
 
 
 def map_in_words(overlay: Map, target: str, what: str) -> str:
-    """One sentence with the three strongest leads and their windows."""
+    """One sentence with the three strongest leads and their strongest segments."""
     parts = [
         f"lead {row['lead']} {row['from_sec']:.2f} to {row['to_sec']:.2f} s "
         f"({row['direction']}, {row['share']:.0%} of the map)"
@@ -64,8 +81,83 @@ def map_in_words(overlay: Map, target: str, what: str) -> str:
     return f"{what} for {target}, probability {overlay.probability:.2f}: {found}."
 
 
+_MOST_NAMED = 3
+_ONE_WAVE = 0.9
+
+
+def answer_in_words(overlay: Map, waves: Segmentation | None = None, *, signed: bool = True) -> str:
+    """On which leads and waves a map rests, how much of it speaks for the target, and what limits
+    it: one to three sentences, plain text.
+
+    Parameters
+    ----------
+    overlay
+        The map.
+    waves
+        The record's waves. They are named only where the map's segments lie within waves: a window
+        that cuts through beats says nothing about them.
+    signed
+        Whether weights tell for from against; off for methods that give magnitudes.
+    """
+    size = np.abs(np.nan_to_num(overlay.weights.astype(np.float64)))
+    total = float(size.sum())
+    if total <= 0:
+        return "The map is empty: the method found no evidence."
+    rows = [row for row in lead_ranking(overlay)[:_MOST_NAMED] if row["share"] >= 0.005]
+    leads = _listed([f"{row['lead']} ({row['share']:.0%})" for row in rows])
+    parts = wave_shares(overlay, waves) if waves is not None else {}
+    where = f", most of all in {max(parts, key=lambda name: parts[name])}" if parts else ""
+    where = where and f"{where} ({max(parts.values()):.0%})"
+    said = f"The evidence lies in {leads}{where}"
+    if signed:
+        in_favour = float(np.nan_to_num(overlay.weights.astype(np.float64)).clip(min=0).sum())
+        said += f"; {in_favour / total:.0%} of it speaks for the diagnosis"
+    return " ".join([f"{said}.", *_limits_in_words(overlay)])
+
+
+def _limits_in_words(overlay: Map) -> list[str]:
+    """How far a map can be relied on, as far as it says so itself."""
+    if overlay.diagnostics.get("converged") is False:
+        return ["The method has not converged: the order of cells may change."]
+    if not isinstance(overlay, FusedMap) or len(overlay.methods) < 2:
+        return []
+    agree = float(overlay.diagnostics.get("agreement", float("nan")))
+    if not np.isfinite(agree):
+        return []
+    return [f"The {len(overlay.methods)} methods agree in sign on {agree:.0%} of it."]
+
+
+def wave_shares(overlay: Map, waves: Segmentation) -> dict[str, float]:
+    """Share of a map's sum of |weight| by wave; empty where its segments cut through waves.
+
+    A segment belongs to the wave that covers at least nine tenths of it; at least nine tenths of
+    the map's time must lie in such segments.
+    """
+    edges, durations = overlay.edges_sec, overlay.durations
+    size = np.abs(np.nan_to_num(overlay.weights.astype(np.float64))).sum(axis=0)
+    starts, stops = waves.edges_sec[:-1], waves.edges_sec[1:]
+    shares: dict[str, float] = {}
+    within = 0.0
+    for low, high, duration, mass in zip(edges[:-1], edges[1:], durations, size, strict=True):
+        cover = np.minimum(stops, high) - np.maximum(starts, low)
+        best = int(cover.argmax())
+        if cover[best] >= _ONE_WAVE * duration:
+            within += float(duration)
+            name = waves.labels[best]
+            shares[name] = shares.get(name, 0.0) + float(mass)
+    if within < _ONE_WAVE * float(durations.sum()):
+        return {}
+    total = float(size.sum()) or 1.0
+    return {name: mass / total for name, mass in shares.items()}
+
+
+def _listed(parts: list[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
 def cell_table(overlay: Map) -> pd.DataFrame:
-    """Every cell as a row; a cell that was not explored has no weight."""
+    """One row per cell; unexplored cells have no weight."""
     import pandas as pd
 
     leads, segments = overlay.weights.shape
@@ -85,12 +177,12 @@ def cell_table(overlay: Map) -> pd.DataFrame:
     return frame
 
 
-def beat_leads(beat: TypicalBeat) -> list[dict[str, Any]]:
-    """Leads by the largest |mean| of the map over the beats, the largest first.
+def beat_leads(beat: MedianBeat) -> list[dict[str, Any]]:
+    """Leads by their largest |mean| of the map over the beats, in descending order.
 
-    ``at_ms`` is where that is, from the R peak; ``low`` to ``high`` is the band there, ``beats``
-    how many beats it rests on, and ``clear`` says whether the band leaves 0 out. A lead that was
-    explored in no beat has no numbers.
+    ``at_ms`` is its time from the R peak, ``low`` to ``high`` the band there, ``beats`` the number
+    of beats averaged, and ``clear`` whether the band excludes 0. A lead that was not explored in
+    any beat has no numbers.
     """
     rows = []
     for i, lead in enumerate(beat.leads):
@@ -98,26 +190,24 @@ def beat_leads(beat: TypicalBeat) -> list[dict[str, Any]]:
         best = int(size.argmax())
         known = bool(size[best] >= 0)
         low, high = float(beat.low[i, best]), float(beat.high[i, best])
-        rows.append(
-            {
-                "lead": lead,
-                "at_ms": float(1000 * beat.time_sec[best]) if known else float("nan"),
-                "direction": ("for" if beat.mean[i, best] > 0 else "against") if known else "",
-                "mean_per_sec": float(beat.mean[i, best]),
-                "low": low,
-                "high": high,
-                "clear": bool(low > 0 or high < 0),
-                "beats": int(beat.n[i, best]),
-            }
-        )
+        rows.append({
+            "lead": lead,
+            "at_ms": float(1000 * beat.time_sec[best]) if known else float("nan"),
+            "direction": ("for" if beat.mean[i, best] > 0 else "against") if known else "",
+            "mean_per_sec": float(beat.mean[i, best]),
+            "low": low,
+            "high": high,
+            "clear": bool(low > 0 or high < 0),
+            "beats": int(beat.n[i, best]),
+        })  # fmt: skip
     return sorted(rows, key=lambda row: -np.nan_to_num(abs(row["mean_per_sec"]), nan=-1.0))
 
 
-def beat_in_words(beat: TypicalBeat, target: str, what: str) -> str:
-    """One sentence with the three leads in which the mean over the beats is strongest."""
+def beat_in_words(beat: MedianBeat, target: str, what: str) -> str:
+    """One sentence with the three leads of strongest mean over the beats."""
     parts = [
         f"lead {row['lead']} {row['at_ms']:.0f} ms from the R peak ({row['direction']}, "
-        f"{beat.confidence:.0%} band {'leaves out' if row['clear'] else 'holds'} 0)"
+        f"{beat.confidence:.0%} band {'excludes' if row['clear'] else 'includes'} 0)"
         for row in beat_leads(beat)[:3]
         if row["mean_per_sec"] and np.isfinite(row["mean_per_sec"])
     ]
@@ -125,8 +215,8 @@ def beat_in_words(beat: TypicalBeat, target: str, what: str) -> str:
     return f"{what} for {target}, mean over {beat.n_beats} beats on their median beat: {found}."
 
 
-def beat_table(beat: TypicalBeat) -> pd.DataFrame:
-    """Every bin of every lead as a row."""
+def beat_table(beat: MedianBeat) -> pd.DataFrame:
+    """One row per lead and bin."""
     import pandas as pd
 
     leads, bins = beat.signal.shape

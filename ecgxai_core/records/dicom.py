@@ -16,12 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ecgxai_core.errors import RecordError
-from ecgxai_core.records.dicom_scan import is_dicom, scan
+from ecgxai_core.records.assembly import Scale, assemble
+from ecgxai_core.records.dicom_scan import is_dicom, scan, with_preamble
 from ecgxai_core.records.files import open_regular
-from ecgxai_core.records.leads import lead_name, standard_order
-from ecgxai_core.records.metadata import parse_sex
-from ecgxai_core.records.quality import check_signal
-from ecgxai_core.records.wfdb_header import FS_RANGE, GAIN_RANGE, MIN_SECONDS
+from ecgxai_core.records.leads import (
+    LEAD_NUMBERS,
+    MAX_CHANNELS,
+    Arrangement,
+    arrange,
+    extra_channel,
+    signed_lead,
+)
+from ecgxai_core.records.metadata import MAX_AGE, odd_age, parse_sex
+from ecgxai_core.records.wfdb_header import FS_RANGE, GAIN_RANGE, MIN_SECONDS, NUMBER
 from ecgxai_core.settings import settings
 from ecgxai_core.types import STANDARD_LEADS, Float32Array, QualityWarning, Record
 
@@ -35,12 +42,20 @@ _STORAGE = {
     "1.2.840.10008.5.1.4.1.1.9.1.2": "General ECG",
 }
 _MV_PER_UNIT = {"mV": 1.0, "uV": 1e-3, "µV": 1e-3, "V": 1e3}
-_LEAD_NUMBERS = {
-    "1": "I", "2": "II", "61": "III", "62": "aVR", "63": "aVL", "64": "aVF",
-    "3": "V1", "4": "V2", "5": "V3", "6": "V4", "7": "V5", "8": "V6",
-}  # fmt: skip
-"""Lead numbers of SCP-ECG (EN 1064, 5.6.3), which ISO/IEEE 11073-10101 (MDC) shares; CID 3001."""
 _CODE_PREFIX = {"SCPECG": "5.6.3-9-", "MDC": "2:"}
+_AGE = re.compile(r"(\d{3})([DWMY])", re.ASCII)
+_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
+_DECIMAL = re.compile(NUMBER, re.ASCII)
+_UNNAMEABLE = re.compile(r"[^\w.+-]")
+_MOST_TEXT = 200
+"""Characters of a text element that are looked at; DICOM allows 64 in most of those read here."""
+_MOST_STATES = 10
+_MOST_SKEW = 1.0
+"""Samples that channels may be apart."""
+_SOUND = {"OK", "UNSPECIFIED", ""}
+PADDING_SEC = 1.0
+"""How long an ordinary count must last to be padding where the file says that it is."""
+_UNUSABLE = {"TEST DATA", "DISCONNECTED", "INVALID", "UNCALIBRATED", "DISABLED"}
 _MEDIAN = re.compile(r"MEDIAN|AVERAGE|TEMPLATE|REPRESENTATIVE|MEAN BEAT", re.IGNORECASE)
 
 
@@ -55,17 +70,15 @@ def read_dicom(path: Path) -> Record:
     limit = min(MAX_DICOM_BYTES, int(settings().max_file_mb * 1e6))
     with open_regular(path, 10 * limit) as (file, size):
         head = file.read(132)
+        head = with_preamble(head)
         if not is_dicom(head):
-            raise RecordError(
-                path.name, "content", "is neither a WFDB header nor a DICOM file",
-                "give a .hea, .mat, .dat or .dcm file",
-            )  # fmt: skip
+            problem = "is neither a WFDB header nor a DICOM file"
+            raise RecordError(path.name, "content", problem, "give a .hea, .mat, .dat or .dcm file")
         if size > limit:
-            raise RecordError(
-                path.name, "size", f"is {size} bytes long; at most {limit} are read",
-                "export the ECG alone, without other data",
-            )  # fmt: skip
-        data = head + file.read(size - len(head))
+            problem = f"is {size} bytes long; at most {limit} are read"
+            fix = "export the ECG alone, without other data"
+            raise RecordError(path.name, "size", problem, fix)
+        data = head + file.read(limit)
     scan(data, path.name)
     try:
         with warnings.catch_warnings():
@@ -73,69 +86,89 @@ def read_dicom(path: Path) -> Record:
             return _record(path, data)
     except RecordError:
         raise
-    except Exception as error:  # a parser that we did not write, on a file that nobody vouches for
-        raise RecordError(
-            path.name, "content", f"cannot be read as DICOM ({type(error).__name__})",
-            "export the ECG again",
-        ) from error  # fmt: skip
+    except Exception as error:  # a parser that we did not write, on an untrusted file
+        problem = f"cannot be read as DICOM ({type(error).__name__})"
+        raise RecordError(path.name, "content", problem, "export the ECG again") from error
 
 
 def _record(path: Path, data: bytes) -> Record:
     import pydicom
 
     dataset = pydicom.dcmread(io.BytesIO(data))
-    storage = str(dataset.get("SOPClassUID", ""))
+    storage = _text(dataset, "SOPClassUID")
     if storage not in _STORAGE:
-        raise RecordError(
-            path.name, "SOP class", f"{storage!r} is neither 12-lead nor General ECG storage",
-            "give the ECG waveform object of the study",
-        )  # fmt: skip
-    group, several = _rhythm_group(path.name, dataset)
-    leads, gains, zeros, signal, skewed = _channels(path.name, group)
-    order = standard_order(path.name, leads)
-    signal = np.ascontiguousarray(signal[list(order)])
-    signal.flags.writeable = False
-    leads = [leads[i] for i in order]
-    gains = [gains[i] for i in order]
-    zeros = [zeros[i] for i in order]
-    fs = float(group.SamplingFrequency)
-    rails = [
-        [(c - z) / g for c in (-(2**15), 2**15 - 1)] for g, z in zip(gains, zeros, strict=True)
-    ]
-    found = [*several, *skewed, *check_signal(signal, leads, fs, gains, rails)]
-    return Record(
-        name=re.sub(r"[^\w.+-]", "_", path.stem),
-        signal=signal,
-        fs=fs,
-        leads=tuple(leads),
-        adc_gain=tuple(gains),
-        adc_zero=tuple(zeros),
-        age=_age(dataset),
-        sex=parse_sex(str(dataset.get("PatientSex", ""))),
-        warnings=tuple(found),
+        problem = f"{storage!r} is neither 12-lead nor General ECG storage"
+        fix = "give the ECG waveform object of the study"
+        raise RecordError(path.name, "SOP class", problem, fix)
+    groups, several = _rhythm_groups(path.name, dataset)
+    kept, signal, scales, noted = _channels(path.name, groups)
+    age = _age(dataset)
+    odd = [odd_age()] if age is not None and not 0 <= age <= MAX_AGE else []
+    return assemble(
+        signal,
+        kept.leads,
+        scales,
+        name=_UNNAMEABLE.sub("_", path.stem),
+        fs=float(groups[0].SamplingFrequency),
+        age=None if odd else age,
+        sex=parse_sex(_text(dataset, "PatientSex")),
+        before=[*several, *noted],
+        after=odd,
+        file=path.name,
     )
 
 
-def _rhythm_group(where: str, dataset: Any) -> tuple[Any, list[QualityWarning]]:
-    """The longest group that is no median beat; a warning where another is as long."""
+def _rhythm_groups(where: str, dataset: Any) -> tuple[list[Any], list[QualityWarning]]:
+    """The longest group that is no median beat, with those that go with it: same time, same rate,
+    other leads. A warning where a group as long says something about the same leads."""
     groups = list(dataset.get("WaveformSequence") or ())
     if not groups:
-        raise RecordError(
-            where, "WaveformSequence", "holds no waveform", "give an ECG waveform file"
-        )
-    rhythm = [g for g in groups if not _MEDIAN.search(str(g.get("MultiplexGroupLabel", "")))]
+        problem = "holds no waveform"
+        raise RecordError(where, "WaveformSequence", problem, "give an ECG waveform file")
+    rhythm = [g for g in groups if not _MEDIAN.search(_text(g, "MultiplexGroupLabel"))]
     if not rhythm:
-        raise RecordError(
-            where, "WaveformSequence", "holds only a median beat, no rhythm",
-            "export the ECG with its rhythm waveform",
-        )  # fmt: skip
-    original = [g for g in rhythm if str(g.get("WaveformOriginality", "")) == "ORIGINAL"] or rhythm
+        fix = "export the ECG with its rhythm waveform"
+        raise RecordError(where, "WaveformSequence", "holds only a median beat, no rhythm", fix)
+    original = [g for g in rhythm if _text(g, "WaveformOriginality") == "ORIGINAL"] or rhythm
     seconds = [_seconds(where, group) for group in original]
     longest = max(seconds)
-    if seconds.count(longest) == 1:
-        return original[seconds.index(longest)], []
-    text = f"{seconds.count(longest)} groups of channels are equally long; the first is read"
-    return original[seconds.index(longest)], [QualityWarning("several_groups", text)]
+    first = original[seconds.index(longest)]
+    chosen, leads, again = [first], _standard_leads(where, first), 0
+    for group, length in zip(original, seconds, strict=True):
+        theirs = _standard_leads(where, group)
+        if group is first or length < longest:
+            continue
+        if leads & theirs:
+            again += 1
+        elif theirs and _clock(where, group) == _clock(where, first) is not None:
+            chosen.append(group)
+            leads |= theirs
+    elsewhere = set[str]().union(*(_standard_leads(where, group) for group in original)) - leads
+    if elsewhere:
+        raise RecordError(
+            where, "WaveformSequence",
+            f"the leads are spread over {len(original)} groups of channels of different times, "
+            f"rates or lengths ({', '.join(x for x in STANDARD_LEADS if x in leads)} here; "
+            f"{', '.join(x for x in STANDARD_LEADS if x in elsewhere)} elsewhere)",
+            "export the ECG with all leads recorded at the same time",
+        )  # fmt: skip
+    text = f"{again + 1} groups of channels are equally long; the first is read"
+    return chosen, [QualityWarning("several_groups", text)] if again else []
+
+
+def _clock(where: str, group: Any) -> tuple[float, int, float] | None:
+    """Rate, samples and time offset of a group; ``None`` where it does not say its time."""
+    offset = group.get("MultiplexGroupTimeOffset")
+    if offset is None:
+        return None
+    fs = float(group.SamplingFrequency)
+    return fs, int(group.NumberOfWaveformSamples), _number(where, "time offset", offset)
+
+
+def _standard_leads(where: str, group: Any) -> set[str]:
+    channels = list(group.get("ChannelDefinitionSequence") or ())[:MAX_CHANNELS]
+    found = (signed_lead(_lead(channel)) for channel in channels)
+    return {lead[0] for lead in found if lead}
 
 
 def _seconds(where: str, group: Any) -> float:
@@ -144,78 +177,130 @@ def _seconds(where: str, group: Any) -> float:
     channels = _number(where, "number of channels", group.get("NumberOfWaveformChannels"))
     samples = _number(where, "number of samples", group.get("NumberOfWaveformSamples"))
     if not FS_RANGE[0] <= fs <= FS_RANGE[1]:
-        raise RecordError(
-            where, "sampling frequency",
-            f"{fs:g} Hz is not from {FS_RANGE[0]:g} to {FS_RANGE[1]:g} Hz", "export the ECG again",
-        )  # fmt: skip
-    if not 1 <= channels <= len(STANDARD_LEADS) or samples < MIN_SECONDS * fs:
+        problem = f"{fs:g} Hz is not from {FS_RANGE[0]:g} to {FS_RANGE[1]:g} Hz"
+        raise RecordError(where, "sampling frequency", problem, "export the ECG again")
+    if channels % 1 or not 1 <= channels <= MAX_CHANNELS or samples < MIN_SECONDS * fs:
         raise RecordError(
             where, "channels and samples",
-            f"{channels:g} channels x {samples:g} samples are no 12-lead ECG "
-            f"of at least {MIN_SECONDS:g} s",
-            "export the standard 12 leads only",
+            f"{channels:g} channels x {samples:g} samples are no ECG of at least "
+            f"{MIN_SECONDS:g} s with 1 to {MAX_CHANNELS} channels",
+            "export the standard 12 leads",
         )  # fmt: skip
     return samples / fs
 
 
+def _text(dataset: Any, name: str) -> str:
+    """The beginning of a text element; empty where it is absent or empty."""
+    return str(dataset.get(name) or "")[:_MOST_TEXT]
+
+
 def _number(where: str, field: str, value: object) -> float:
-    number = math.nan
-    if value is not None:
-        try:
-            number = float(str(value))
-        except ValueError:
-            number = math.nan
+    text = str(value).strip()
+    # float() alone would take underscores and the digits of every script
+    number = float(text) if len(text) <= _MOST_TEXT and _DECIMAL.fullmatch(text) else math.nan
     if not math.isfinite(number):
-        problem = "is missing" if value is None else f"{str(value)!r} is no number"
+        problem = "is missing" if value is None else f"{str(value)!r} is not a number"
         raise RecordError(where, field, problem, "export the ECG again")
     return number
 
 
 def _channels(
-    where: str, group: Any
-) -> tuple[list[str], list[float], list[float], Float32Array, list[QualityWarning]]:
-    """Lead names, counts per mV, counts at 0 mV, ``float32[lead, sample]`` mV, and warnings."""
-    counts = _counts(where, group)
-    definitions = list(group.get("ChannelDefinitionSequence") or ())
-    if len(definitions) != counts.shape[1]:
-        raise RecordError(
-            where, "ChannelDefinitionSequence",
-            f"describes {len(definitions)} channels; the data has {counts.shape[1]}",
-            "export the ECG again",
-        )  # fmt: skip
-    padding = group.get("WaveformPaddingValue")
-    gap = counts == _padding_count(padding) if padding is not None else None
-    leads, gains, zeros = [], [], []
-    signal = np.empty(counts.shape[::-1], dtype=np.float32)
-    for number, channel in enumerate(definitions):
-        at = f"channel {number + 1}"
-        leads.append(_lead(where, at, channel))
-        per_count, offset = _scale(where, at, channel)
-        values = counts[:, number] * per_count + offset
-        if gap is not None:
-            values[gap[:, number]] = np.nan
-        signal[number] = values
-        gains.append(1.0 / per_count)
-        zeros.append(0.0 - offset / per_count)  # never -0.0, which has another digest
-    skewed = tuple(
-        lead
-        for lead, channel in zip(leads, definitions, strict=True)
-        if _number(where, "channel skew", channel.get("ChannelSampleSkew") or 0) != 0
-    )
-    text = "the channels were not sampled at the same instant"
-    return leads, gains, zeros, signal, (
-        [QualityWarning("channel_skew", text, skewed)] if skewed else []
-    )  # fmt: skip
+    where: str, groups: list[Any]
+) -> tuple[Arrangement, Float32Array, list[Scale], list[QualityWarning]]:
+    """Which channels are read, ``float32[lead, sample]`` mV, the scales, and warnings."""
+    channels: list[tuple[Any, npt.NDArray[np.int16], npt.NDArray[np.bool_] | None]] = []
+    for group in groups:
+        counts = _counts(where, group)
+        definitions = list(group.get("ChannelDefinitionSequence") or ())
+        if len(definitions) != counts.shape[1]:
+            problem = f"describes {len(definitions)} channels; the data has {counts.shape[1]}"
+            raise RecordError(where, "ChannelDefinitionSequence", problem, "export the ECG again")
+        gap = _gaps(counts, group.get("WaveformPaddingValue"), float(group.SamplingFrequency))
+        for number, channel in enumerate(definitions):
+            column = None if gap is None else gap[:, number]
+            channels.append((channel, counts[:, number], column))
+    kept = arrange(where, [_lead(channel) for channel, _, _ in channels], "channel")
+    signal = np.empty((len(kept.leads), len(channels[0][1])), dtype=np.float32)
+    scales = []
+    for row, (position, sign) in enumerate(zip(kept.positions, kept.signs, strict=True)):
+        channel, counts, column = channels[position]
+        per_count, offset = _scale(where, f"channel {position + 1}", channel)
+        values = sign * (counts * per_count + offset)
+        if column is not None:
+            values[column] = np.nan
+        signal[row] = values
+        # never -0.0, which has another digest
+        gain, zero = 1.0 / per_count, 0.0 - sign * offset / per_count
+        rails = sorted(sign * (count * per_count + offset) for count in (-(2**15), 2**15 - 1))
+        scales.append(Scale(gain, zero, (rails[0], rails[1])))
+    read = [(p, lead, channels[p][0]) for p, lead in zip(kept.positions, kept.leads, strict=True)]
+    noted = list(kept.warnings)
+    noted += _skews(where, read, float(groups[0].SamplingFrequency))
+    noted += _states(where, read)
+    return kept, signal, scales, noted
+
+
+def _gaps(counts: npt.NDArray[np.int16], padding: Any, fs: float) -> npt.NDArray[np.bool_] | None:
+    """``bool[sample, channel]``: where the padding value says that no sample is.
+
+    Some devices write a padding value that is an ordinary count, such as 0. Where it lies among the
+    other counts of a channel, only a second or more of it means that nothing was recorded.
+    """
+    if padding is None:
+        return None
+    value = _padding_count(padding)
+    gap: npt.NDArray[np.bool_] = counts == value
+    for channel in np.flatnonzero(gap.any(axis=0)):
+        others = counts[~gap[:, channel], channel]
+        if len(others) and others.min() < value < others.max():
+            steps = np.flatnonzero(np.diff(gap[:, channel].astype(np.int8), prepend=0, append=0))
+            for start, stop in zip(steps[::2], steps[1::2], strict=True):
+                if stop - start < PADDING_SEC * fs:
+                    gap[start:stop, channel] = False
+    return gap
+
+
+def _skews(where: str, read: list[tuple[int, str, Any]], fs: float) -> list[QualityWarning]:
+    """Channels of a cart that samples one after the other are apart by less than a sample, which is
+    kept with a warning; what is further apart would have to be put right, and is refused."""
+    late = []
+    for position, lead, channel in read:
+        at = f"channel {position + 1}, skew"
+        samples = _number(where, at, channel.get("ChannelSampleSkew") or 0)
+        samples += fs * _number(where, at, channel.get("ChannelTimeSkew") or 0)
+        if abs(samples) > _MOST_SKEW:
+            problem = f"lead {lead} was sampled {1000 * samples / fs:g} ms from the others"
+            fix = "export the ECG with all channels on one time base"
+            raise RecordError(where, at, problem, fix)
+        if samples:
+            late.append(lead)
+    text = "the channels were not sampled at the same instant (they are within one sample)"
+    return [QualityWarning("channel_skew", text, tuple(late))] if late else []
+
+
+def _states(where: str, read: list[tuple[int, str, Any]]) -> list[QualityWarning]:
+    """What the device says of its channels (PS3.3 C.10.9, Channel Status)."""
+    doubtful = []
+    for position, lead, channel in read:
+        given = channel.get("ChannelStatus") or ()
+        states = [given] if isinstance(given, str) else list(given)[:_MOST_STATES]
+        words = {str(state)[:_MOST_TEXT].strip().upper() for state in states} - _SOUND
+        if words & _UNUSABLE:
+            problem = f"the device marked lead {lead} as {', '.join(sorted(words & _UNUSABLE))}"
+            fix = "export an ECG in which all twelve leads were recorded"
+            raise RecordError(where, f"channel {position + 1}, status", problem, fix)
+        if words:
+            doubtful.append(lead)
+    text = "the device marked the channel as questionable"
+    return [QualityWarning("channel_status", text, tuple(doubtful))] if doubtful else []
 
 
 def _counts(where: str, group: Any) -> npt.NDArray[np.int16]:
     """``int16[sample, channel]``; the length of the data must be exactly that of the claims."""
     bits, kind = group.get("WaveformBitsAllocated"), group.get("WaveformSampleInterpretation")
     if bits != 16 or kind != "SS":
-        raise RecordError(
-            where, "sample type", f"{bits} bits, {kind}: only 16-bit signed samples are read",
-            "export the ECG with 16-bit samples",
-        )  # fmt: skip
+        problem = f"{bits} bits, {kind}: only 16-bit signed samples are read"
+        raise RecordError(where, "sample type", problem, "export the ECG with 16-bit samples")
     channels, samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
     data = group.get("WaveformData")
     n_bytes = len(data) if isinstance(data, bytes) else 0
@@ -236,58 +321,53 @@ def _padding_count(value: Any) -> int:
     return int(value)
 
 
-def _lead(where: str, at: str, channel: Any) -> str:
-    """Standard name of a channel's lead, by its code; by its words where the code is private."""
+def _lead(channel: Any) -> str:
+    """Name of a channel's lead by its code; by its words where the code is private."""
     source = (list(channel.get("ChannelSourceSequence") or ()) or [{}])[0]
-    scheme, code = str(source.get("CodingSchemeDesignator", "")), str(source.get("CodeValue", ""))
+    scheme, code = _text(source, "CodingSchemeDesignator"), _text(source, "CodeValue")
+    words = _text(source, "CodeMeaning") or _text(channel, "ChannelLabel")
     prefix = _CODE_PREFIX.get(scheme)
-    if prefix is not None:
-        found = _LEAD_NUMBERS.get(code.removeprefix(prefix)) if code.startswith(prefix) else None
-        found = found or lead_name(code.removeprefix("MDC_ECG_LEAD_"))
-    else:
-        words = str(source.get("CodeMeaning", "")) or str(channel.get("ChannelLabel", ""))
-        found = lead_name(words.removesuffix("(Einthoven)"))
-    if found is None:
-        raise RecordError(
-            where, f"{at}, source", f"{scheme} {code!r} is none of the 12 standard leads",
-            "export the standard 12 leads only",
-        )  # fmt: skip
-    return found
+    if prefix is None:
+        return words or f"{scheme} {code!r}"
+    number = code.removeprefix(prefix)
+    if code.startswith(prefix) and number.isdecimal() and len(number) < 4:
+        found = LEAD_NUMBERS.get(int(number))
+        return found or f"{scheme} {code!r}"
+    return code if signed_lead(code) or extra_channel(code) else f"{scheme} {code!r}"
 
 
 def _scale(where: str, at: str, channel: Any) -> tuple[float, float]:
     """mV per count, and mV at count 0 (PS3.3 C.10.9.1.4.2 to C.10.9.1.4.4)."""
     units = (list(channel.get("ChannelSensitivityUnitsSequence") or ()) or [{}])[0]
-    unit = str(units.get("CodeValue", ""))
+    unit = _text(units, "CodeValue")
     if unit not in _MV_PER_UNIT:
-        raise RecordError(
-            where, f"{at}, units", f"{unit!r} is none of {', '.join(_MV_PER_UNIT)}",
-            "export the ECG with calibrated channels",
-        )  # fmt: skip
+        problem = f"{unit!r} is none of {', '.join(_MV_PER_UNIT)}"
+        raise RecordError(where, f"{at}, units", problem, "export the ECG with calibrated channels")
     sensitivity = _number(where, f"{at}, sensitivity", channel.get("ChannelSensitivity"))
     given = channel.get("ChannelSensitivityCorrectionFactor")
     correction = _number(where, f"{at}, correction factor", 1 if given is None else given)
     baseline = _number(where, f"{at}, baseline", channel.get("ChannelBaseline") or 0)
     per_count = sensitivity * correction * _MV_PER_UNIT[unit]
     if not 1 / GAIN_RANGE[1] <= per_count <= 1 / GAIN_RANGE[0] or abs(baseline) > 1e9:
-        raise RecordError(
-            where, f"{at}, sensitivity", f"{per_count:g} mV per count is no sensible scale",
-            "export the ECG with calibrated channels",
-        )  # fmt: skip
+        problem = f"{per_count:g} mV per count is not a plausible scale"
+        fix = "export the ECG with calibrated channels"
+        raise RecordError(where, f"{at}, sensitivity", problem, fix)
     return per_count, baseline * _MV_PER_UNIT[unit]
 
 
 def _age(dataset: Any) -> float | None:
-    """Years, from the age field (``042Y``, ``018M``), else from the birth and recording dates."""
-    match = re.fullmatch(r"(\d{3})([DWMY])", str(dataset.get("PatientAge", "") or ""), re.ASCII)
+    """Years, from the age field (``042Y``, ``018M``), else from the birth and recording dates; not
+    checked, and NaN where the age field holds something else."""
+    given = _text(dataset, "PatientAge").strip()
+    match = _AGE.fullmatch(given)
+    if given and not match:
+        return math.nan
     if match:
         return int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}[match[2]]
     dates = [
-        re.match(r"(\d{4})(\d{2})(\d{2})", str(dataset.get(key, "") or ""), re.ASCII)
-        for key in ("PatientBirthDate", "AcquisitionDateTime")
+        _DATE.match(_text(dataset, key)) for key in ("PatientBirthDate", "AcquisitionDateTime")
     ]
     if not all(dates):
         return None
     birth, taken = (int(d[1]) + (int(d[2]) - 1) / 12 + int(d[3]) / 365.25 for d in dates if d)
-    age = math.floor(taken - birth)
-    return float(age) if 0 <= age <= 120 else None
+    return float(math.floor(taken - birth))

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from ecgxai_core.errors import RecordError
 
-__all__ = ["MAX_ELEMENTS", "is_dicom", "scan"]
+__all__ = ["MAX_ELEMENTS", "is_dicom", "scan", "with_preamble"]
 
 MAX_ELEMENTS = 20_000
-"""Ten times what the ECG of a talkative cart holds."""
+"""Ten times the number of elements of a detailed ECG."""
 MAX_DEPTH = 12
 
 _START = 132
@@ -34,6 +34,12 @@ def is_dicom(head: bytes) -> bool:
     return head[128:_START] == b"DICM"
 
 
+def with_preamble(head: bytes) -> bytes:
+    """The beginning of a file, with the preamble and "DICM" that some exports leave out."""
+    # group 2, element 0, type UL, 4 bytes: the length of the group, which comes first in each file
+    return bytes(128) + b"DICM" + head if head.startswith(b"\x02\0\0\0UL\x04\0") else head
+
+
 def scan(data: bytes, where: str) -> None:
     """Check the structure of a whole file.
 
@@ -43,10 +49,8 @@ def scan(data: bytes, where: str) -> None:
         No DICOM file, a compressed or big-endian one, a cut one, or one of endless parts.
     """
     if not is_dicom(data[:_START]):
-        raise RecordError(
-            where, "preamble", "is not a DICOM file",
-            "give a DICOM file, or the header (.hea) of a WFDB record",
-        )  # fmt: skip
+        fix = "give a DICOM file, or the header (.hea) of a WFDB record"
+        raise RecordError(where, "preamble", "is not a DICOM file", fix)
     walk = _Walk(data, where)
     position, syntax = _START, ""
     while data[position : position + 2] == b"\x02\0":  # group 2 is always explicit, little-endian
@@ -54,10 +58,9 @@ def scan(data: bytes, where: str) -> None:
         if tag == _TRANSFER_SYNTAX:
             syntax = data[start:position].rstrip(b"\0 ").decode("ascii", "replace")
     if syntax not in (_IMPLICIT, _EXPLICIT):
-        raise RecordError(
-            where, "transfer syntax", f"{syntax!r} is compressed, big-endian or missing",
-            "export the ECG as uncompressed little-endian DICOM",
-        )  # fmt: skip
+        problem = f"{syntax!r} is compressed, big-endian or missing"
+        fix = "export the ECG as uncompressed little-endian DICOM"
+        raise RecordError(where, "transfer syntax", problem, fix)
     walk.elements(position, len(data), explicit=syntax == _EXPLICIT, depth=0)
 
 
@@ -71,10 +74,14 @@ class _Walk:
 
     def elements(self, position: int, stop: int, *, explicit: bool, depth: int) -> int:
         """Pass the elements up to ``stop``, or to the delimiter of an item of unknown length."""
+        seen: set[int] = set()
         while position < stop:
             if self._tag(position) == _ITEM_END:
                 return position + 8
             tag, vr, length, start = self._head(position, explicit)
+            if tag in seen:  # PS3.5 7.1: once at most; parsers differ in which one they take
+                raise self._broken(f"element ({tag >> 16:04X},{tag & 0xFFFF:04X}) occurs twice")
+            seen.add(tag)
             open_ended = length == _UNDEFINED
             if vr == b"SQ" or (not explicit and (tag in _WAVEFORM_SEQUENCES or open_ended)):
                 position = self._items(start, stop, length, explicit, depth + 1)

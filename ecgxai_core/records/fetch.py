@@ -6,18 +6,24 @@ nothing is kept that differs from it.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
+from typing import cast
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from ecgxai_core.errors import RecordError
-from ecgxai_core.records.fetch_transfer import download, same_sha256
 
-__all__ = ["DATASETS", "DataSet", "FetchProgress", "fetch", "parse_sums"]
+__all__ = ["DATASETS", "DataSet", "FetchProgress", "download", "fetch", "parse_sums"]
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +90,7 @@ DATASETS: dict[str, DataSet] = {
 def fetch(
     name: str | DataSet, dest: Path, *, report: Report | None = None, connections: int = 4
 ) -> Path:
-    """Fetch a data set into ``dest``; the same call goes on where it was stopped.
+    """Fetch a data set into ``dest``; the same call resumes where it was stopped.
 
     Files that are there and right are not fetched again; a file that is there and wrong is.
 
@@ -96,7 +102,7 @@ def fetch(
     data = name if isinstance(name, DataSet) else DATASETS.get(name)
     if data is None:
         known = ", ".join(DATASETS)
-        raise RecordError(str(name), "", "is no known data set", f"use one of {known}")
+        raise RecordError(str(name), "", "is not a known data set", f"use one of {known}")
     dest.mkdir(parents=True, exist_ok=True)
     _check_room(data, dest)
     sums_file = dest / SUMS
@@ -128,7 +134,7 @@ def parse_sums(text: str, wanted: Iterable[str]) -> dict[str, str]:
         hexadecimal = len(digest) == 64 and all(c in "0123456789abcdef" for c in digest.lower())
         parts = PurePosixPath(path).parts
         if not hexadecimal or not parts or path.startswith("/") or ".." in parts or "\\" in path:
-            raise RecordError(SUMS, f"line {number}", "is no checksum of a file", "report it")
+            raise RecordError(SUMS, f"line {number}", "is not the checksum of a file", "report it")
         if path in names or path.startswith(folders):
             found[path] = digest.lower()
     return found
@@ -139,12 +145,8 @@ def _check_room(data: DataSet, dest: Path) -> None:
     needed = max(data.size_bytes - there, 0) + _SPARE_BYTES
     free = shutil.disk_usage(dest).free
     if free < needed:
-        raise RecordError(
-            dest.name,
-            "free space",
-            f"{free / 1e9:.1f} GB are free, {needed / 1e9:.1f} GB are needed",
-            "choose another disk",
-        )
+        problem = f"{free / 1e9:.1f} GB are free, {needed / 1e9:.1f} GB are needed"
+        raise RecordError(dest.name, "free space", problem, "choose another disk")
 
 
 def _fetch_all(
@@ -181,6 +183,72 @@ def _fetch_one(url: str, path: Path, digest: str) -> int:
         if same_sha256(path, digest):
             return received
         path.unlink(missing_ok=True)
-    raise RecordError(
-        path.name, "SHA-256", "differs from the published sum", "try again later; it was not kept"
-    )
+    problem = "differs from the published sum"
+    raise RecordError(path.name, "SHA-256", problem, "try again later; it was not kept")
+
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1 << 16
+_TIMEOUT_SEC = 30.0
+_GONE = {401, 403, 404, 410}
+
+
+def same_sha256(path: Path, digest: str) -> bool:
+    """Whether a file has this SHA-256 (hexadecimal)."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == digest
+
+
+def download(url: str, path: Path, *, tries: int = 4, pause_sec: float = 1.0) -> int:
+    """Download to ``path``, going on with what an earlier try left; returns the bytes that came.
+
+    Raises
+    ------
+    RecordError
+        The address is not a web address, the file is not there, or the connection broke ``tries``
+        times.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise RecordError(url, "address", "is not a web address", "use http or https")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    received, problem = 0, ""
+    for attempt in range(tries):
+        try:
+            received += _transfer(url, part)
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                part.unlink(missing_ok=True)  # longer than the file: it was of another version
+            elif error.code in _GONE:
+                problem = f"the server says {error.code}"
+                break
+            problem = f"the server says {error.code}"
+        except (OSError, HTTPException) as error:
+            problem = f"the connection broke ({type(error).__name__})"
+        else:
+            part.replace(path)
+            return received
+        log.info("%s: %s, try %d of %d", path.name, problem, attempt + 1, tries)
+        time.sleep(pause_sec * 2**attempt if attempt + 1 < tries else 0)
+    raise RecordError(path.name, "", problem, "check the connection and call it again")
+
+
+def _transfer(url: str, part: Path) -> int:
+    have = part.stat().st_size if part.exists() else 0
+    address = urlsplit(url)
+    safe = urlunsplit(address._replace(path=quote(address.path, safe="/%")))
+    request = urllib.request.Request(safe, headers={"User-Agent": "ecgxai"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    received = 0
+    with cast(HTTPResponse, urllib.request.urlopen(request, timeout=_TIMEOUT_SEC)) as answer:
+        goes_on = answer.status == HTTPStatus.PARTIAL_CONTENT
+        expected = answer.headers.get("Content-Length")
+        with part.open("ab" if goes_on else "wb") as stream:
+            while block := answer.read(_CHUNK):
+                stream.write(block)
+                received += len(block)
+    if expected is not None and received != int(expected):
+        raise ConnectionError("the answer ended early")
+    return received

@@ -1,7 +1,7 @@
 """What the comment lines of a header say about the person: labels, age, sex, synthetic or not.
 
 Challenge headers write ``#Dx: 164889003,426783006`` (2020) or ``# Dx: ...`` (2021), LUDB
-``#<age>: 51``.
+``#<age>: 51``, INCART ``#<age>: 65 <sex>: F <diagnoses> ...`` in one line.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ from dataclasses import dataclass
 
 from ecgxai_core.types import QualityWarning
 
-__all__ = ["Metadata", "parse_comments", "parse_sex"]
+__all__ = ["MAX_AGE", "Metadata", "odd_age", "parse_comments", "parse_sex"]
 
 _PAIR = re.compile(r"<?(\w{1,20})>?\s*:\s*(.*)", re.ASCII)
+_BRACKETED = re.compile(r"<(\w{1,20})>[ \t]{0,9}:?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.+-]{1,40}", re.ASCII)
 _AGE = re.compile(r"\d{1,3}(\.\d{1,6})?", re.ASCII)
+_BETWEEN_CODES = re.compile(r"[,;]")
 _UNKNOWN = {"", "unknown", "nan", "none", "n/a", "na", "-"}
-_MAX_AGE = 120.0
+MAX_AGE = 120.0
+"""Years; the oldest person on record reached 122."""
 _MAX_LABELS = 200
+_MOST_TOLD = 20
+_KEY = re.compile(r"[a-z_]{1,40}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +42,26 @@ class Metadata:
 def parse_comments(comments: Sequence[str]) -> Metadata:
     """Metadata from the comment lines (without their ``#``) of a header."""
     fields: dict[str, list[str]] = {}
-    for comment in comments:
-        match = _PAIR.fullmatch(comment)
-        if match:
-            fields.setdefault(match[1].lower(), []).append(match[2].strip())
+    for key, text in (pair for comment in comments for pair in _pairs(comment)):
+        fields.setdefault(key.lower(), []).append(text.strip())
     warnings: list[QualityWarning] = []
     labels = _labels(fields.get("dx", []), warnings)
+    warnings += _told(fields.get("warning", []))
     age = _age(fields.get("age", []), warnings)
     sex = next((s for s in map(parse_sex, fields.get("sex", [])) if s), None)
-    # whatever is said but a plain no counts as yes: rather a real record marked synthetic
+    # Anything but a plain no counts as yes: better a real record marked synthetic than the reverse.
     denials = {"false", "no", "0"}
     synthetic = any(text.lower() not in denials for text in fields.get("synthetic", []))
     return Metadata(labels, age, sex, synthetic, tuple(warnings))
+
+
+def _pairs(comment: str) -> list[tuple[str, str]]:
+    """``Key: text``, or several ``<key>: text`` one after the other."""
+    if comment.startswith("<"):
+        parts = _BRACKETED.split(comment)[1:]
+        return list(zip(parts[::2], parts[1::2], strict=True))
+    match = _PAIR.fullmatch(comment)
+    return [(match[1], match[2])] if match else []
 
 
 def parse_sex(text: str) -> str | None:
@@ -65,13 +78,19 @@ def _labels(lines: list[str], warnings: list[QualityWarning]) -> tuple[str, ...]
         warnings.append(QualityWarning("duplicate_dx", text))
     if not lines or all(line.lower() in _UNKNOWN - {""} for line in lines):
         return None
-    words = [word.strip() for line in lines for word in re.split(r"[,;]", line)]
+    words = [word.strip() for line in lines for word in _BETWEEN_CODES.split(line)]
     codes = list(dict.fromkeys(w for w in words if w.lower() not in _UNKNOWN))
     kept = [code for code in codes if _CODE.fullmatch(code)][:_MAX_LABELS]
     if len(kept) < len(codes):
-        text = f"{len(codes) - len(kept)} entries of #Dx are no codes and were left out"
+        text = f"{len(codes) - len(kept)} entries of #Dx are not codes and were left out"
         warnings.append(QualityWarning("unreadable_dx", text))
     return tuple(kept)
+
+
+def _told(lines: list[str]) -> list[QualityWarning]:
+    """Warnings that were written into the header when the record was imported."""
+    parts = (line.partition(":") for line in lines[:_MOST_TOLD])
+    return [QualityWarning(c, text.strip()[:300]) for c, _, text in parts if _KEY.fullmatch(c)]
 
 
 def _age(texts: list[str], warnings: list[QualityWarning]) -> float | None:
@@ -79,7 +98,12 @@ def _age(texts: list[str], warnings: list[QualityWarning]) -> float | None:
     if not texts or texts[0].lower() in _UNKNOWN:
         return None
     age = float(texts[0]) if _AGE.fullmatch(texts[0]) else math.nan
-    if age <= _MAX_AGE:
+    if age <= MAX_AGE:
         return age
-    warnings.append(QualityWarning("odd_age", f"the age is not from 0 to {_MAX_AGE:g} years"))
+    warnings.append(odd_age())
     return None
+
+
+def odd_age() -> QualityWarning:
+    """The warning of an impossible age."""
+    return QualityWarning("odd_age", f"the age is not from 0 to {MAX_AGE:g} years")

@@ -1,10 +1,11 @@
 """Named quality warnings: what is odd about a record that is kept nevertheless.
 
 Codes raised here: ``flat_lead``, ``flat_part``, ``saturated``, ``large_amplitude``, ``nan_run``,
-``mixed_gain``, ``limb_leads_inconsistent``, ``implausible_amplitude``, ``few_leads``,
-``short_record``, ``long_record``, ``unknown_code``. The readers add ``checksum``,
-``units_assumed``, ``duplicate_dx``, ``unreadable_dx``, ``odd_age`` and, for DICOM,
-``several_groups`` and ``channel_skew``.
+``mixed_gain``, ``limb_leads_inconsistent``, ``damaged_samples``, ``few_leads``, ``short_record``,
+``long_record``, ``unusual_rate``, ``unknown_code``, and those of
+:mod:`ecgxai_core.signal.quality`. The readers add ``checksum``, ``units_assumed``, ``mixed_zero``,
+``duplicate_dx``, ``unreadable_dx``, ``odd_age`` and, for DICOM, ``several_groups`` and
+``channel_skew``; all of them ``leads_left_out``, ``leads_derived`` and ``lead_turned``.
 
 ``nan_run`` is the one that a reader of :attr:`Record.signal` must know about: samples that the
 device did not record are NaN there. Whoever feeds a model replaces short gaps by interpolation
@@ -13,11 +14,12 @@ and refuses long ones; nothing else in a record is ever NaN, and nothing is ever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from ecgxai_core.signal.quality import signal_warnings
 from ecgxai_core.types import STANDARD_LEADS, Float32Array, QualityWarning
 
 __all__ = ["check_labels", "check_signal", "longest_run"]
@@ -30,17 +32,21 @@ PLATEAU_SAMPLES = 8
 """A clipped lead stays on its extreme for longer than any wave's peak does."""
 RAIL_SAMPLES = 3
 LARGE_MV = 20.0
-IMPLAUSIBLE_MV = 3.0
-"""Typical swing of a lead (geometric mean over the leads of the median over seconds) that no heart
-makes. Of 19,634 records of PTB-XL (folds 1-9, 100 Hz) 5 exceed it; stored five times too large, as
-where a header says 200 counts per mV of data at 1000, 98 % of them do.
-"""
-IMPLAUSIBLE_LEADS = 6
-"""Fewer leads say little: one chest lead of a large heart swings by more than 5 mV."""
 LIMB_MV = 0.05
-"""I + III - II and its kin are within 0.0075 mV in sound records; swapped leads exceed this."""
+"""I + III - II and the other limb-lead sums are within 0.0075 mV in sound records; swapped leads
+exceed this."""
 SHORT_SEC = 5.0
 LONG_SEC = 60.0
+DAMAGED_STEPS, DAMAGED_MOST = 5, 3
+"""Steps of the converter beyond which a sample is out of line, and how many samples may be so: with
+more of them it is the leads that differ, or the processing."""
+
+USUAL_RATES = frozenset(
+    {100, 120, 125, 128, 150, 180, 200, 240, 250, 256, 257, 300, 360, 400, 480, 500, 512, 600}
+    | {720, 750, 960, 977, 1000, 1024, 1200, 1250, 2000, 2048, 4000, 5000, 8000, 10_000}
+)
+"""Hz, of devices and of the databases of PhysioNet. Nothing else in a file protects the rate, so
+one wrong digit in it is told by this."""
 
 _LIMB_RULES: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = (
     ("II", (("I", 1.0), ("III", 1.0))),
@@ -88,45 +94,18 @@ def check_signal(
         if code in found
     ]
     warnings += _between_leads(signal, leads, gains)
-    warnings += _amplitude_warnings(signal, fs)
+    warnings += signal_warnings(signal, fs, leads)
+    if fs not in USUAL_RATES:
+        text = (
+            f"is sampled at {fs:g} Hz, a rate that devices hardly use: compare it with the source"
+        )
+        warnings.append(QualityWarning("unusual_rate", text))
     seconds = signal.shape[1] / fs
     if seconds < SHORT_SEC:
         warnings.append(QualityWarning("short_record", f"is only {seconds:.2f} s long"))
     if seconds > LONG_SEC:
         warnings.append(QualityWarning("long_record", f"is {seconds:.0f} s long"))
     return tuple(warnings)
-
-
-def _amplitude_warnings(signal: Float32Array, fs: float) -> list[QualityWarning]:
-    """Whether all leads together are too large for a heart: the gain of the file is wrong then.
-
-    Every lead counts by the ratio to its usual size (geometric mean), so neither a large heart in
-    the chest leads nor a spike in one lead is taken for a wrong gain; a wrong gain moves them all.
-    """
-    swings = _typical_swings(signal, fs)
-    swings = swings[swings >= FLAT_MV]
-    if len(swings) < IMPLAUSIBLE_LEADS:
-        return []
-    typical = float(np.exp(np.log(swings).mean()))
-    if typical <= IMPLAUSIBLE_MV:
-        return []
-    text = (
-        f"swings by {typical:.1f} mV in a typical lead; hearts stay below {IMPLAUSIBLE_MV:g} mV: "
-        "the gain of the file is probably wrong"
-    )
-    return [QualityWarning("implausible_amplitude", text)]
-
-
-def _typical_swings(signal: Float32Array, fs: float) -> npt.NDArray[np.float64]:
-    """``float64[lead]``: median over whole seconds of the peak-to-peak value; NaN without one."""
-    width = max(1, round(fs))
-    n = signal.shape[1] // width
-    swings = np.full(len(signal), np.nan)
-    for lead, row in enumerate(signal[:, : n * width].reshape(len(signal), n, width)):
-        seconds = row[~np.isnan(row).any(axis=1)]
-        if len(seconds):
-            swings[lead] = np.median(seconds.max(axis=1) - seconds.min(axis=1))
-    return swings
 
 
 def _lead_codes(row: Float32Array, fs: float, rail: npt.NDArray[np.float64]) -> list[str]:
@@ -174,7 +153,8 @@ def _between_leads(
     missing = tuple(lead for lead in STANDARD_LEADS if lead not in leads)
     if missing:
         warnings.append(QualityWarning("few_leads", "of the 12 leads these are missing", missing))
-    broken = _broken_limb_rules(dict(zip(leads, signal, strict=True)))
+    rows = dict(zip(leads, signal, strict=True))
+    broken = _broken_limb_rules(rows)
     if broken:
         counts = {
             lead: row * np.float32(gain / max(gains))
@@ -186,24 +166,49 @@ def _between_leads(
             f"(II = I + III, aVR, aVL, aVF): {cause}"
         )
         warnings.append(QualityWarning("limb_leads_inconsistent", text, tuple(broken)))
+    else:
+        warnings += _damaged_samples(rows, 1 / min(gains))
     return warnings
+
+
+def _damaged_samples(rows: Mapping[str, Float32Array], step: float) -> list[QualityWarning]:
+    """Single samples at which limb leads contradict each other that agree everywhere else.
+
+    A checksum cannot see two samples of one lead that have changed places.
+    """
+    found: dict[str, int] = {}
+    for lead, error in _limb_errors(rows):
+        limit = max(DAMAGED_STEPS * step, 3 * float(np.nanquantile(error, 0.999)))
+        count = int(np.count_nonzero(error > limit))
+        if 0 < count <= DAMAGED_MOST:
+            found[lead] = count
+    if not found:
+        return []
+    text = (
+        f"at {max(found.values())} samples the limb leads contradict each other, although they "
+        "agree everywhere else: these samples may be damaged"
+    )
+    return [QualityWarning("damaged_samples", text, tuple(found))]
 
 
 _WRONG_GAINS = "they agree in counts, so the gains of the file are wrong"
 """LUDB is such a set: its leads were stored on one scale, its gains normalise each lead alone."""
 
 
-def _broken_limb_rules(rows: Mapping[str, Float32Array]) -> dict[str, float]:
-    """Leads that differ from what the others say, and by how many mV at most."""
-    broken: dict[str, float] = {}
+def _limb_errors(rows: Mapping[str, Float32Array]) -> Iterator[tuple[str, Float32Array]]:
+    """Leads that others determine, and by how many mV they differ at each sample."""
     for lead, terms in _LIMB_RULES:
         if lead in rows and all(term in rows for term, _ in terms):
             expected = sum((np.float32(w) * rows[term] for term, w in terms), np.float32(0))
             error = np.abs(rows[lead] - expected)
-            worst = 0.0 if np.isnan(error).all() else float(np.nanmax(error))
-            if worst > LIMB_MV:
-                broken[lead] = worst
-    return broken
+            if not np.isnan(error).all():
+                yield lead, error
+
+
+def _broken_limb_rules(rows: Mapping[str, Float32Array]) -> dict[str, float]:
+    """Leads that differ from what the others say, and by how many mV at most."""
+    worst = {lead: float(np.nanmax(error)) for lead, error in _limb_errors(rows)}
+    return {lead: most for lead, most in worst.items() if most > LIMB_MV}
 
 
 def check_labels(

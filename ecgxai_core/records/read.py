@@ -17,16 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ecgxai_core import diagnoses
 from ecgxai_core.errors import RecordError
+from ecgxai_core.records.assembly import Scale, assemble
 from ecgxai_core.records.dat import NAN_COUNTS as _NAN_COUNTS
-from ecgxai_core.records.dat import RAILS, ChecksumPolicy, Counts, read_dat, verify
-from ecgxai_core.records.leads import standard_order
-from ecgxai_core.records.mat4 import read_mat4
+from ecgxai_core.records.dat import RAILS, ChecksumPolicy, read_dat, read_mat4, verify
 from ecgxai_core.records.metadata import parse_comments
-from ecgxai_core.records.quality import check_labels, check_signal
-from ecgxai_core.records.snomed import ecg_codes
+from ecgxai_core.records.quality import check_labels
 from ecgxai_core.records.wfdb_header import Header, SignalSpec, read_header
-from ecgxai_core.types import Float32Array, QualityWarning, Record
+from ecgxai_core.types import Float32Array, Record
 
 __all__ = ["find_records", "read_record", "read_records"]
 
@@ -71,11 +70,10 @@ def read_record(
     try:
         record = _read(file, checksum)
     except MemoryError:
-        raise RecordError(
-            file.name, "size", "is larger than the free memory of this machine",
-            "split the record, or close other programs",
-        ) from None  # fmt: skip
-    codes = ecg_codes() if known_codes is None else known_codes
+        problem = "is larger than the free memory of this machine"
+        fix = "split the record, or close other programs"
+        raise RecordError(file.name, "size", problem, fix) from None
+    codes = diagnoses.known_codes() if known_codes is None else known_codes
     extra = check_labels(record.labels, codes)
     return dataclasses.replace(record, warnings=record.warnings + extra) if extra else record
 
@@ -83,9 +81,22 @@ def read_record(
 def _read(file: Path, checksum: ChecksumPolicy) -> Record:
     if file.suffix.lower() == ".hea":
         return _read_wfdb(file, checksum)
+    _refuse_foreign(file)
     from ecgxai_core.records.dicom import read_dicom
 
     return read_dicom(file)
+
+
+def _refuse_foreign(file: Path) -> None:
+    """Name the format of a file that is read by importing it, and the way."""
+    from ecgxai_core.records.foreign.formats import FORMATS, foreign_format
+
+    key = foreign_format(file)
+    if key is not None:
+        raise RecordError(
+            file.name, "format", f"is {FORMATS[key].title}, not a WFDB or DICOM record",
+            "import it first: ecgxai import SRC DEST",
+        )  # fmt: skip
 
 
 def _record_file(path: Path) -> Path:
@@ -94,67 +105,68 @@ def _record_file(path: Path) -> Path:
     if suffix == ".hea" or suffix in _DICOM:
         return path
     if suffix in _WFDB_DATA:
-        return path.with_suffix(".hea")
+        beside = path.with_suffix(".hea")
+        if not os.path.lexists(beside) and path.is_file():
+            _refuse_foreign(path)
+        return beside
     header = path.with_name(path.name + ".hea") if path.name else path
     if os.path.lexists(header):
         return header
-    if os.path.lexists(path) and not path.is_dir():
+    if os.path.lexists(path) and not os.path.isdir(path):
         return path  # DICOM files often have no suffix; the reader looks at the content
-    raise RecordError(
-        path.name or "record", "file", "there is no header or DICOM file of this name",
-        "give a .hea, .mat, .dat or .dcm file",
-    )  # fmt: skip
+    problem = "there is no header or DICOM file of this name"
+    fix = "give a .hea, .mat, .dat or .dcm file"
+    raise RecordError(path.name or "record", "file", problem, fix)
 
 
 def _read_wfdb(path: Path, policy: ChecksumPolicy) -> Record:
     header = read_header(path)
-    order = standard_order(path.name, [spec.lead for spec in header.signals])
+    kept = header.arrangement
+    wanted = {header.signals[position].file for position in kept.positions}
     warnings = list(header.warnings)
-    columns: list[npt.NDArray[Any]] = []
+    columns: list[npt.NDArray[Any] | None] = []
     for (file, form), group in groupby(header.signals, key=lambda s: (s.file, s.format)):
         specs = tuple(group)
         _refuse_split_files(header, file, specs)
-        counts = _read_counts(path.with_name(file), form, len(specs), header.n_samples)
-        warnings += verify(counts, specs, policy)
+        if file not in wanted:  # a file of channels that are left out
+            columns += [None] * len(specs)
+            continue
+        reader = read_mat4 if file.lower().endswith(".mat") else read_dat
+        counts = reader(path.with_name(file), form, len(specs), header.n_samples)
+        used = [n for n, spec in enumerate(specs) if spec.lead in kept.leads]
+        read = counts if len(used) == len(specs) else counts[:, used]
+        warnings += verify(read, [specs[n] for n in used], policy)
         columns += list(counts.T)
-    signal = np.empty((len(order), header.n_samples), dtype=np.float32)
-    for row, position in enumerate(order):
-        signal[row] = _millivolts(columns[position], header.signals[position])
-    signal.flags.writeable = False
-    signals = tuple(header.signals[i] for i in order)
+    signal = np.empty((len(kept.leads), header.n_samples), dtype=np.float32)
+    scales: list[Scale] = []
+    for row, (position, sign) in enumerate(zip(kept.positions, kept.signs, strict=True)):
+        column, spec = columns[position], header.signals[position]
+        assert column is not None
+        signal[row] = sign * _millivolts(column, spec)
+        scales.append(_scale(spec, sign))
     metadata = parse_comments(header.comments)
-    rails = [[(c - s.baseline) / s.gain for c in RAILS[s.format]] for s in signals]
-    leads = tuple(s.lead for s in signals)
-    gains = tuple(s.gain for s in signals)
-    warnings += check_signal(signal, leads, header.fs, gains, rails)
-    return Record(
+    return assemble(
+        signal,
+        kept.leads,
+        scales,
         name=header.name,
-        signal=signal,
         fs=header.fs,
-        leads=leads,
-        adc_gain=gains,
-        adc_zero=tuple(float(s.baseline) for s in signals),
         labels=metadata.labels,
         age=metadata.age,
         sex=metadata.sex,
-        warnings=_in_lead_order([*warnings, *metadata.warnings]),
         synthetic=metadata.synthetic,
+        before=warnings,
+        after=metadata.warnings,
+        file=path.name,
     )
-
-
-def _read_counts(path: Path, form: str, n_signals: int, n_samples: int) -> Counts:
-    reader = read_mat4 if path.suffix.lower() == ".mat" else read_dat
-    return reader(path, form, n_signals, n_samples)
 
 
 def _refuse_split_files(header: Header, file: str, specs: tuple[SignalSpec, ...]) -> None:
     """All signals of one file stand together and have one format."""
     if sum(spec.file == file for spec in header.signals) != len(specs):
-        raise RecordError(
-            header.where, "file names and formats",
-            f"the signals of {file} do not stand together, or differ in format",
-            "list the signals of each file one after the other, in one format",
-        )  # fmt: skip
+        problem = f"the signals of {file} do not stand together, or differ in format"
+        fix = "list the signals of each file one after the other, in one format"
+        raise RecordError(header.where, "file names and formats", problem, fix)
 
 
 def _millivolts(counts: npt.NDArray[Any], spec: SignalSpec) -> Float32Array:
@@ -164,13 +176,10 @@ def _millivolts(counts: npt.NDArray[Any], spec: SignalSpec) -> Float32Array:
     return values.astype(np.float32)
 
 
-def _in_lead_order(warnings: list[QualityWarning]) -> tuple[QualityWarning, ...]:
-    """Warnings of one code from several files become one."""
-    merged: dict[tuple[str, str], tuple[str, ...]] = {}
-    for warning in warnings:
-        key = (warning.code, warning.message)
-        merged[key] = merged.get(key, ()) + warning.leads
-    return tuple(QualityWarning(code, text, leads) for (code, text), leads in merged.items())
+def _scale(spec: SignalSpec, sign: int) -> Scale:
+    """Of a lead that was turned round where ``sign`` is -1: its counts are those negated."""
+    rails = sorted(sign * (count - spec.baseline) / spec.gain for count in RAILS[spec.format])
+    return Scale(spec.gain, float(sign * spec.baseline), (rails[0], rails[1]))
 
 
 def find_records(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -187,12 +196,12 @@ def find_records(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """
     found: dict[str, Path] = {}
     for given in map(Path, paths):
-        inside = _walk(given) if given.is_dir() and given.suffix.lower() != ".hea" else [given]
+        looks_like_a_file = given.suffix.lower() in (".hea", *_DICOM)
+        inside = _walk(given) if os.path.isdir(given) and not looks_like_a_file else [given]
         if not inside:
-            raise RecordError(
-                given.name or "folder", "content", "holds no .hea and no .dcm file",
-                "give the folder that holds the records",
-            )  # fmt: skip
+            problem = "holds no .hea and no .dcm file"
+            fix = "give the folder of the records; other formats: ecgxai import SRC DEST"
+            raise RecordError(given.name or "folder", "content", problem, fix)
         for path in inside:
             path = _header_of(path)
             found.setdefault(os.path.abspath(path), path)

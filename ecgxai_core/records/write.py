@@ -15,13 +15,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ecgxai_core.errors import RecordError
+from ecgxai_core.errors import RecordError, cannot_be_written
 from ecgxai_core.records.leads import lead_name
 from ecgxai_core.records.wfdb_header import FS_RANGE
 from ecgxai_core.types import STANDARD_LEADS
 
 __all__ = ["write_record"]
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,95}", re.ASCII)
 _NAN_COUNT = -(2**15)
 _MOST = 2**15 - 1
 
@@ -59,7 +60,7 @@ def write_record(
     labels, age, sex, synthetic
         As in :class:`ecgxai_core.types.Record`; ``labels=None`` writes no ``#Dx`` line.
     gain, zero
-        Counts per mV, and counts at 0 mV: one for all leads, or one a lead.
+        Counts per mV, and counts at 0 mV: one for all leads, or one per lead.
     fmt
         ``"mat"``: MATLAB v4 int16 matrix (format ``16+24``); ``"dat"``: format ``16``.
     comments
@@ -102,23 +103,18 @@ def write_record(
 
 
 def _check(name: str, signal: npt.NDArray[np.float64], fs: float, leads: Sequence[str]) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,95}", name, re.ASCII):
+    if not _NAME.fullmatch(name):
         raise RecordError(name, "record name", "cannot be written", "use letters, digits and _")
     if not FS_RANGE[0] <= fs <= FS_RANGE[1]:
-        raise RecordError(
-            name, "fs", f"{fs} Hz is not from {FS_RANGE[0]:g} to {FS_RANGE[1]:g} Hz",
-            "give the sampling rate in Hz",
-        )  # fmt: skip
+        problem = f"{fs} Hz is not from {FS_RANGE[0]:g} to {FS_RANGE[1]:g} Hz"
+        raise RecordError(name, "fs", problem, "give the sampling rate in Hz")
     if signal.ndim != 2 or signal.shape[0] != len(leads) or signal.shape[1] == 0 or not leads:
-        raise RecordError(
-            name, "signal", f"shape {signal.shape} does not fit {len(leads)} leads",
-            "give an array [lead, sample]",
-        )  # fmt: skip
+        problem = f"shape {signal.shape} does not fit {len(leads)} leads"
+        raise RecordError(name, "signal", problem, "give an array [lead, sample]")
     if len(set(leads)) != len(leads) or any(lead_name(lead) != lead for lead in leads):
-        raise RecordError(
-            name, "leads", f"{' '.join(leads)!r} are not different standard leads",
-            f"use each of {' '.join(STANDARD_LEADS)} once at most",
-        )  # fmt: skip
+        problem = f"{' '.join(leads)!r} are not different standard leads"
+        fix = f"use each of {' '.join(STANDARD_LEADS)} once at most"
+        raise RecordError(name, "leads", problem, fix)
 
 
 def _to_counts(
@@ -159,9 +155,8 @@ def _comment_lines(
     lines += ["#Synthetic: true"] if synthetic else []
     lines += [f"#{comment}" for comment in comments]
     if any(not character.isprintable() for line in lines for character in line):
-        raise RecordError(
-            name, "comments", "holds line breaks or control characters", "write one line each"
-        )
+        problem = "holds line breaks or control characters"
+        raise RecordError(name, "comments", problem, "write one line each")
     return lines
 
 
@@ -171,13 +166,11 @@ def _number(value: float) -> str:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write to a temporary name, then rename: a reader never meets half a file."""
+    """Write to a temporary name, then rename, so that a reader never sees half a file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        raise RecordError(
-            path.name, "file", f"cannot be written ({error.strerror})",
-            "check that the folder exists and is writable",
-        ) from None  # fmt: skip
+        fix = "check that the folder exists, is writable and has free space"
+        raise RecordError(path.name, "file", cannot_be_written(path, error), fix) from None

@@ -1,7 +1,7 @@
-"""Static reports: one HTML file that opens anywhere, without scripts and without a network.
+"""Static reports: self-contained HTML files without scripts or network access.
 
-``record_report`` shows one prediction with its maps, ``run_report`` a finished run, ``card_html``
-the report card of a model; all end with parameters, digests and the command that repeats them.
+``record_report`` covers one prediction with its maps, ``run_report`` a finished run, ``card_html``
+the report card of a model; all end with parameters, digests and the command to reproduce them.
 ``view_html`` saves interactive charts.
 """
 

@@ -1,16 +1,18 @@
-"""What to check before believing an explanation: seven questions, and a person's answers.
+"""Checklist for verifying an explanation: seven questions, and the reader's answers.
 
-The answers belong to one record, model and target; they are saved with the record's report.
+The answers belong to one record, model and target, and are saved with the record's report.
 """
 
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ecgxai_core.errors import RunError
+from ecgxai_core.settings import assets_dir
 
 __all__ = ["ANSWERS", "CHECKLIST", "Answer", "Checklist", "Question", "checklist_from_json"]
 
@@ -21,58 +23,21 @@ _LONGEST = 4000
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to check, and how."""
+    """A question, and how to answer it."""
 
     name: str
     question: str
     how: str
 
 
-CHECKLIST: tuple[Question, ...] = (
-    Question(
-        "explained",
-        "Was the prediction explained with methods of more than one family, and did they converge?",
-        "Two samplers of the same game agree almost by construction; a result that is marked 'not "
-        "converged' changes with the seed.",
-    ),
-    Question(
-        "plausible_place",
-        "Does the map fall on leads and waves where this diagnosis shows itself?",
-        "Compare with the evidence marked for the diagnosis and with the scores of a random and "
-        "an empty map, which stand beside every score.",
-    ),
-    Question(
-        "models_agree",
-        "Do two models agree, in probability and in map?",
-        "Model page, 'Two models': a map that only one network draws may be its own habit.",
-    ),
-    Question(
-        "probability",
-        "Is the probability high for a clear case, and clear of the threshold?",
-        "Read it beside the calibration curve: 0.95 means 95 of 100 only where the curve says so.",
-    ),
-    Question(
-        "no_artefact",
-        "Is the map free of artefacts: noise, baseline wander, pacing, padding, flat or swapped "
-        "leads?",
-        "Read the quality warnings; look at the plain trace with the overlay off.",
-    ),
-    Question(
-        "ecg_agrees",
-        "Does the ECG itself, read without the map, show what the model says?",
-        "Read the plain trace first. A convincing map over a wrong prediction is still wrong.",
-    ),
-    Question(
-        "similar_cases",
-        "Do similar records get similar maps, and does the map survive an extra beat?",
-        "Records page for records of the same class; Stability page for the extra beat.",
-    ),
-)
+_TEXTS = tomllib.loads((assets_dir() / "guide.toml").read_text("utf-8"))
+CHECKLIST: tuple[Question, ...] = tuple(Question(**item) for item in _TEXTS["checklist"])
+"""The questions, in order; answers are saved by their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """Answers by question name, a remark for each, and a note; what is missing is not checked."""
+    """Answers and remarks by question name, and a note; a missing answer is "not checked"."""
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)
@@ -96,14 +61,14 @@ class Checklist:
 
 
 def checklist_from_json(text: str, where: str = "checklist") -> Checklist:
-    """What :meth:`Checklist.as_json` wrote; unknown questions are left out.
+    """Read what :meth:`Checklist.as_json` wrote; unknown questions are ignored.
 
     Raises
     ------
     RunError
-        It is none.
+        The text is not a saved checklist.
     """
-    refused = RunError(where, "", "is no saved checklist", "save one on the Guide page")
+    refused = RunError(where, "", "is not a saved checklist", "save one on the Guide page")
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The command line that repeats a result, from what the result says of itself."""
+"""Command lines that reproduce a result from its metadata."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.params import PROFILES, Profile, profile
+from ecgxai_core.params import PROFILES, Profile, SelectionParams, profile
+from ecgxai_core.pipeline.run.request import LIMIT_OPTIONS, MODES, SELECTION
 
 __all__ = ["card_command", "changed_settings", "record_command", "run_command"]
 
@@ -15,10 +16,10 @@ _GROUPS = ("explain", "lime", "timeshap", "fusion", "evaluation", "stability")
 
 
 def changed_settings(values: Mapping[str, Any]) -> dict[str, str]:
-    """``--set`` texts that turn the named profile into these values (``Profile.as_key()``).
+    """Settings (``--set``) that turn the named profile into these values (``Profile.as_key()``).
 
-    Names that differ between groups (a seed for each, say) are given as they stand in the first
-    group that differs; the digests tell whether that repeats everything.
+    A parameter whose value differs between groups, such as a seed, takes its value from the first
+    group that differs; the digests show whether the result is fully reproduced.
     """
     name = values.get("name", "default")
     usual = profile(name if name in PROFILES else "default").as_key()
@@ -33,7 +34,7 @@ def changed_settings(values: Mapping[str, Any]) -> dict[str, str]:
 def record_command(
     record: str, model: str, target: str, chosen: Profile, start: float | None = None
 ) -> str:
-    """``ecgxai report`` for one record; paths are names only, so put your own folders there."""
+    """``ecgxai report`` for one record; paths are file names without folders."""
     words = ["ecgxai", "report", record, "--model", model, "--target", target]
     words += _profile_words(chosen.as_key())
     words += [] if start is None else ["--start", f"{start:g}"]
@@ -44,19 +45,32 @@ def run_command(request: Mapping[str, Any]) -> str:
     """``ecgxai run`` for the ``request`` of a run's manifest."""
     words = ["ecgxai", "run", "--data", str(request.get("data", "DATA"))]
     words += ["--model", str(request.get("model", "MODEL"))]
-    words += ["--mode", str(request.get("mode", "demo"))]
+    selection = dict(request.get("selection") or {})
+    words += _selection_words(str(request.get("mode", "demo")), selection)
     for target in request.get("targets") or ():
         words += ["--target", str(target)]
-    seed = dict(request.get("selection") or {}).get("seed", 0)
-    words += _method_words(request.get("profile"))
+    seed = selection.get("seed", 0)
+    words += _method_words(request.get("profile")) + _map_words(request)
     try:
         words += _profile_words(dict(request.get("profile") or {}))
     except (ParameterError, TypeError, ValueError, AttributeError):
         words += ["--profile", "default"]
     words += ["--seed", str(seed)] if seed and "--seed" not in words else []
-    words += ["--checksum", "error"] if request.get("checksum") == "error" else []
+    words += _checksum_words(request)
     words += ["--arrays", "ARRAYS"] if request.get("predictions") == "arrays" else []
     return shlex.join([*words, "--out", "RUN"])
+
+
+def _selection_words(mode: str, selection: Mapping[str, Any]) -> list[str]:
+    """What decides the records of a run: a file, or the mode and the limits that differ from it."""
+    if mode == SELECTION:
+        return ["--selection", "SELECTION.csv"]
+    usual = {**SelectionParams().as_key(), "k_per_class": MODES.get(mode)}
+    words = ["--mode", mode]
+    for name, option in LIMIT_OPTIONS.items():
+        value = selection.get(name, usual[name])
+        words += [] if value == usual[name] else [option, _written(value)]
+    return words
 
 
 def card_command(request: Mapping[str, Any]) -> str:
@@ -65,10 +79,15 @@ def card_command(request: Mapping[str, Any]) -> str:
     words += ["--model", str(request["model"])]
     for target in request.get("targets") or ():
         words += ["--target", str(target)]
-    words += _method_words(request["profile"]) + _profile_words(request["profile"])
+    words += _method_words(request["profile"]) + _map_words(request)
+    words += _profile_words(request["profile"])
     words += ["--n", str(request["selection"]["k_per_class"])]
-    words += ["--checksum", "error"] if request.get("checksum") == "error" else []
+    words += _checksum_words(request)
     return shlex.join([*words, "--out", "card.html"])
+
+
+def _checksum_words(request: Mapping[str, Any]) -> list[str]:
+    return ["--checksum", "error"] if request.get("checksum") == "error" else []
 
 
 def _method_words(values: Any) -> list[str]:
@@ -77,6 +96,13 @@ def _method_words(values: Any) -> list[str]:
     if not isinstance(methods, list | tuple) or list(methods) == usual:
         return []
     return [word for name in methods for word in ("--method", str(name))]
+
+
+def _map_words(request: Mapping[str, Any]) -> list[str]:
+    """Folders of maps by another program; a request keeps their names and digests, no paths."""
+    maps = request.get("maps")
+    named = list(maps) if isinstance(maps, Mapping) else []
+    return [word for name in named for word in ("--method", f"{name}:FOLDER")]
 
 
 def _profile_words(values: Mapping[str, Any]) -> list[str]:
@@ -91,4 +117,6 @@ def _written(value: Any) -> str:
         return "none"
     if isinstance(value, list | tuple):
         return ",".join(_written(part) for part in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return str(value)

@@ -1,4 +1,4 @@
-"""The report of one record: prediction, maps on ECG paper, scores, checklist, how to repeat it."""
+"""The report of one record: prediction, maps on ECG paper, scores, checklist, provenance."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecgxai_core.diagnoses import aliases, term_of
-from ecgxai_core.explain import METHODS
-from ecgxai_core.measured import QTC_FORMULA
-from ecgxai_core.metrics import METRICS
+from ecgxai_core.explainers import METHODS
+from ecgxai_core.metrics import METRICS, SIDE_TITLES
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.params import Profile
-from ecgxai_core.pipeline.reading import LEAST_CONFIDENCE, intervals_of, measured_record
+from ecgxai_core.pipeline.measurements import LEAST_CONFIDENCE, intervals_of, measured_record
 from ecgxai_core.plots.overlay import full_scale
 from ecgxai_core.plots.paper import PaperStyle
 from ecgxai_core.plots.pdf import Caption, ecg_svg
@@ -21,7 +20,8 @@ from ecgxai_core.plots.words import lead_ranking, map_in_words
 from ecgxai_core.report import html
 from ecgxai_core.report.checklist import CHECKLIST, Checklist
 from ecgxai_core.report.commands import record_command
-from ecgxai_core.types import Attribution, FusedMap, Prediction, Record
+from ecgxai_core.signal.intervals import QTC_FORMULA
+from ecgxai_core.types import FusedMap, Map, Prediction, Record
 from ecgxai_core.version import library_versions
 
 __all__ = [
@@ -29,11 +29,11 @@ __all__ = [
     "RecordFacts",
     "caption_of",
     "class_name",
+    "lead_table",
     "method_title",
+    "provenance",
     "record_report",
 ]
-
-Map = Attribution | FusedMap
 
 MAIN_METRICS: tuple[str, ...] = (
     "attauc_strict",
@@ -47,31 +47,31 @@ MAIN_METRICS: tuple[str, ...] = (
     "jaccard_at_k",
     "rbo_ext",
 )
-"""Metrics that are shown first; everything else is in the full tables."""
+"""Metrics shown first; all others are in the full tables."""
 
 
 @dataclass(frozen=True)
 class RecordFacts:
-    """Everything that a report of one record shows.
+    """Contents of the report of one record.
 
     Attributes
     ----------
     record, prediction
         The record and its probabilities.
     model, manifest
-        Name of the model file, and what the model says of itself.
+        Name of the model file, and its manifest.
     target
-        The class that is explained.
+        The class explained.
     profile, start
-        The parameters, and where the part that the model sees begins (``None`` = its own choice).
+        The parameters, and the start of the model's window, s (``None`` = the manifest's crop).
     maps
         Attributions by method, and ``"fused"``; may be empty.
     scores
-        Rows as in the tables of a run: ``method`` and columns named after the metrics.
+        Rows as in the tables of a run: ``method``, and one column per metric.
     checklist
-        A person's answers, or ``None``.
+        The reader's answers, or ``None``.
     style
-        How the ECG is put on paper.
+        How the ECG is drawn on paper.
     """
 
     record: Record
@@ -96,9 +96,9 @@ def record_report(facts: RecordFacts) -> str:
             + (", simulated: not a patient" if record.synthetic else ""),
             "muted",
         ),
-        html.section("What the model says", *_prediction(facts)),
+        html.section("Prediction", *_prediction(facts)),
         html.section("Measured intervals", *_intervals(record)),
-        html.section("Quality warnings and blind spots", *_warnings(facts)),
+        html.section("Quality warnings and limits of the model", *_warnings(facts)),
         *_maps(facts),
     ]
     if facts.scores:
@@ -116,12 +116,12 @@ def class_name(code: str) -> str:
 
 
 def method_title(name: str) -> str:
-    """A method's name for people."""
+    """Display name of a method."""
     return METHODS[name].title if name in METHODS else name.replace("_", " ")
 
 
 def caption_of(facts: RecordFacts, item: Map | None, title: str) -> Caption:
-    """What stands on a printed page of this record."""
+    """Caption of a printed page of this record."""
     digest = facts.prediction.model_digest[:12]
     shown = f"{title}; profile {facts.profile.name}" if item is not None else "plain trace"
     warnings = [warning.message for warning in (item or facts.record).warnings]
@@ -138,19 +138,17 @@ def caption_of(facts: RecordFacts, item: Map | None, title: str) -> Caption:
 
 
 def _prediction(facts: RecordFacts) -> list[html.Html]:
-    thresholds = facts.manifest.thresholds or {}
-    labels = facts.record.labels
+    thresholds, labels = facts.manifest.thresholds or {}, facts.record.labels
     rows = []
-    order = sorted(facts.prediction.classes, key=lambda code: -facts.prediction.probability(code))
-    for code in order:
+    for code in sorted(facts.prediction.classes, key=lambda c: -facts.prediction.probability(c)):
         p, least = facts.prediction.probability(code), thresholds.get(code, 0.5)
-        given = "–" if labels is None else _yes(bool(set(aliases(code)) & set(labels)))
+        given = "–" if labels is None else _yes(not set(labels).isdisjoint(aliases(code)))
         mark = "explained below" if code == facts.target else ""
         rows.append((class_name(code), p, least, _yes(p >= least), given, mark))
     columns = ("class", "probability", "threshold", "predicted", "labelled", "")
     note = (
-        "Thresholds are those of the model's manifest; 0.500 where it names none. A probability is "
-        "the model's, not the patient's risk."
+        "Thresholds are from the model's manifest, or 0.500 if it has none. The probability is an "
+        "output of the model, not the patient's risk."
     )
     return [html.table(columns, rows), html.paragraph(note, "note")]
 
@@ -160,76 +158,63 @@ def _yes(value: bool) -> str:
 
 
 def _intervals(record: Record) -> list[html.Html]:
-    """What a cardiograph prints, with its confidence and the normal range."""
-    rows = []
-    for item in intervals_of(measured_record(record), record.age, record.sex):
-        value, known = item.measured, item.measured.n > 0
-        rows.append(
-            (
-                item.name,
-                f"{value.value:.0f} {value.unit}" if known else "not measurable",
-                f"{value.confidence:.2f}",
-                item.normal or "–",
-                item.reading or item.note,
-                f"{value.spread:.0f}" if known else "–",
-                value.n,
-                item.source or "–",
-            )
-        )
-    note = (
-        "Medians over the beats of the whole record, measured by this program; the model does not "
-        f"see them. QTc by {QTC_FORMULA}. Confidence from 0 to 1; a value under "
-        f"{LEAST_CONFIDENCE:g} is not compared. Spread: median absolute deviation over the beats."
-    )
+    """The intervals that an ECG machine prints, with confidence and normal range."""
     columns = ("interval", "value", "confidence", "normal, adults", "reading", "spread", "beats",
                "source of the range")  # fmt: skip
+    rows = [
+        (
+            item.name,
+            f"{value.value:.0f} {value.unit}" if value.n else "not measurable",
+            f"{value.confidence:.2f}",
+            item.normal or "–",
+            item.reading or item.note,
+            f"{value.spread:.0f}" if value.n else "–",
+            value.n,
+            item.source or "–",
+        )
+        for item in intervals_of(measured_record(record), record.age, record.sex)
+        for value in [item.measured]
+    ]
+    note = (
+        "Medians over all beats of the record, measured by this program; they are not inputs of "
+        f"the model. QTc by {QTC_FORMULA}. Confidence from 0 to 1; values below "
+        f"{LEAST_CONFIDENCE:g} are not compared. Spread: median absolute deviation over the beats."
+    )
     return [html.table(columns, rows), html.paragraph(note, "note")]
 
 
 def _warnings(facts: RecordFacts) -> list[html.Html]:
-    known = dict.fromkeys(facts.record.warnings)
-    for item in facts.maps.values():
-        known.update(dict.fromkeys(item.warnings))
+    maps = facts.maps.values()
+    known = dict.fromkeys((*facts.record.warnings, *(w for item in maps for w in item.warnings)))
     rows = [(w.code, w.message, ", ".join(w.leads) or "all") for w in known]
-    parts = [html.table(("warning", "what it means", "leads"), rows)] if rows else []
-    if not rows:
-        parts.append(html.paragraph("No quality warning."))
-    seen = facts.manifest.receptive_field_samples
-    if seen is not None:
-        parts.append(
-            html.paragraph(
-                f"Before pooling, this model sees {1000 * seen / facts.manifest.fs:.0f} ms at a "
-                "time: what needs a longer look, such as the irregularity of the rhythm, can only "
-                "reach it indirectly."
-            )
-        )
+    columns = ("warning", "meaning", "leads")
+    parts = [html.table(columns, rows) if rows else html.paragraph("No quality warnings.")]
+    field = facts.manifest.receptive_field_samples
+    if field is not None:
+        parts.append(html.paragraph(
+            f"Before pooling, the model's receptive field is "
+            f"{1000 * field / facts.manifest.fs:.0f} ms: longer patterns, such as an irregular "
+            "rhythm, can influence it only indirectly."
+        ))  # fmt: skip
     length = facts.manifest.samples / facts.manifest.fs
     if facts.record.duration > length + 1e-6:
-        parts.append(
-            html.paragraph(
-                f"The model sees {length:g} s of the {facts.record.duration:.1f} s; the rest had "
-                "no influence on the probability."
-            )
-        )
+        parts.append(html.paragraph(
+            f"The model input is {length:g} s of the {facts.record.duration:.1f} s; the rest had "
+            "no influence on the probability."
+        ))  # fmt: skip
     return parts
 
 
 def _maps(facts: RecordFacts) -> list[html.Html]:
     if not facts.maps:
-        words = "Not explained yet; the plain trace follows."
+        words = "Not explained yet; the plain trace is shown."
         return [html.section("Explanation", html.paragraph(words), _picture(facts, None, "trace"))]
     first = "fused" if "fused" in facts.maps else next(iter(facts.maps))
     item = facts.maps[first]
     name = class_name(facts.target)
     head = "Fused map" if first == "fused" else f"Map of {method_title(first)}"
-    parts = [
-        html.section(
-            head,
-            html.paragraph(_words(item, name, head)),
-            _picture(facts, item, head),
-            _lead_table(item),
-        )
-    ]
+    words = html.paragraph(_words(item, name, head))
+    parts = [html.section(head, words, _picture(facts, item, head), lead_table(item))]
     others = [(n, m) for n, m in facts.maps.items() if n != first]
     shared = full_scale(*(m for _, m in others)) if others else None
     singles = [
@@ -243,56 +228,53 @@ def _maps(facts: RecordFacts) -> list[html.Html]:
         for n, m in others
     ]
     if singles:
-        note = "Drawn on one colour scale. Methods of one family that agree are weak evidence."
+        note = "On one colour scale. Agreement of methods of the same family is weak evidence."
         parts.append(html.section("Each method", html.paragraph(note, "note"), *singles))
     return parts
 
 
 def _picture(facts: RecordFacts, item: Map | None, title: str, scale: float | None = None) -> Any:
-    start, stop = 0.0, None
-    if item is not None:
-        # A long record: the page shows what the model saw.
-        start, stop = max(0.0, float(item.edges_sec[0])), float(item.edges_sec[-1])
-        stop = max(stop, start + 1e-3)
+    start, stop = 0.0, min(facts.record.duration, 10.0)
+    if item is not None:  # of a long record, the part that is the model input
+        start = max(0.0, float(item.edges_sec[0]))
+        stop = max(float(item.edges_sec[-1]), start + 1e-3)
+    caption = caption_of(facts, item, title)
     pages = ecg_svg(
-        facts.record,
-        facts.style,
-        caption_of(facts, item, title),
-        start=start,
-        stop=stop if stop is not None else min(facts.record.duration, 10.0),
-        overlay=item,
-        scale=scale,
+        facts.record, facts.style, caption, start=start, stop=stop, overlay=item, scale=scale
     )
     alt = _words(item, class_name(facts.target), title) if item is not None else "12-lead ECG"
     return html.join(html.image(page, alt) for page in pages)
 
 
 def _words(item: Map, target: str, what: str) -> str:
-    """The map in words, what was not explored, and where methods disagree."""
+    """The map in words, with the fraction of unexplored cells and of disagreement."""
     said = [map_in_words(item, target, what)]
     if not item.explored.all():
         said.append(f"{1 - float(item.explored.mean()):.0%} of the cells were not explored.")
     if isinstance(item, FusedMap) and item.explored.any():
-        conflict = float((item.agreement[item.explored] == -1).mean())
-        said.append(f"The methods disagree in sign on {conflict:.0%} of the explored cells.")
+        disagreement = float((item.agreement[item.explored] == -1).mean())
+        said.append(f"The methods disagree in sign on {disagreement:.0%} of the explored cells.")
     return " ".join(said)
 
 
-def _lead_table(item: Map) -> html.Html:
-    columns = ("lead", "share of |weight|", "of it for", "strongest from, s", "to, s", "there",
-               "explored")  # fmt: skip
-    return html.table(
-        columns, [list(row.values()) for row in lead_ranking(item)], "Leads, highest first"
-    )
+def lead_table(item: Map) -> html.Html:
+    """Leads of a map by their share of it."""
+    columns = ("lead", "share of |weight|", "fraction for", "strongest from, s", "to, s",
+               "direction", "explored")  # fmt: skip
+    rows = [list(row.values()) for row in lead_ranking(item)]
+    return html.table(columns, rows, "Leads in descending order")
 
 
 def _scores(facts: RecordFacts) -> list[html.Html]:
-    columns = ("judges", "metric", "map", "score", "random map", "empty map", "ceiling", "better")
+    columns = ("category", "metric", "map", "score", *SIDE_TITLES.values(), "better")
     first = [row for name in MAIN_METRICS for row in _score_rows(facts, name)]
     every = [row for name in METRICS for row in _score_rows(facts, name)]
     note = (
-        "Read every score against the random and the empty map beside it. A dash is undefined. No "
-        "prior and no label entered a score, except where its name says so."
+        "Compare every score with those of the reference maps, which say nothing of the model: a "
+        "random and an empty map, the signal's |amplitude| and squared slope, the map itself with "
+        "its leads shuffled or half a beat later; beside plausibility, which is measured around R "
+        "peaks, also a template of R peaks. A dash means undefined. "
+        "No score uses a prior or a label, except where its name says so."
     )
     return [
         html.paragraph(note, "note"),
@@ -302,30 +284,26 @@ def _scores(facts: RecordFacts) -> list[html.Html]:
 
 
 def _score_rows(facts: RecordFacts, name: str) -> list[tuple[object, ...]]:
-    """One metric of every map that has it, beside what it is judged against."""
+    """One metric of every map that has it, with its references."""
     metric = METRICS[name]
     better = "neither" if metric.direction == "none" else metric.direction
     rows: list[tuple[object, ...]] = []
     for row in facts.scores:
         if row.get(name) is not None:
-            sides = [row.get(f"{name}_{side}") for side in ("random", "empty", "ceiling")]
+            sides = [row.get(f"{name}_{side}") for side in SIDE_TITLES]
             title = method_title(str(row.get("method", "")))
             rows.append((metric.category, metric.title, title, float(row[name]), *sides, better))
     return rows
 
 
 def _checklist(checklist: Checklist) -> list[html.Html]:
+    answers, remarks = checklist.answers, checklist.remarks
     rows = [
-        (
-            q.question,
-            checklist.answers.get(q.name, "not checked"),
-            checklist.remarks.get(q.name, ""),
-        )
-        for q in CHECKLIST
+        (q.question, answers.get(q.name, "not checked"), remarks.get(q.name, "")) for q in CHECKLIST
     ]
     parts = [html.table(("question", "answer", "remark"), rows)]
     if not checklist.complete:
-        parts.append(html.paragraph("Not every question has been answered.", "note"))
+        parts.append(html.paragraph("Some questions have not been answered.", "note"))
     if checklist.note:
         parts.append(html.paragraph(f"Note: {checklist.note}"))
     if checklist.reader:
@@ -334,7 +312,6 @@ def _checklist(checklist: Checklist) -> list[html.Html]:
 
 
 def _provenance(facts: RecordFacts) -> list[html.Html]:
-    item = next(iter(facts.maps.values()), None)
     known: dict[str, object] = {
         "record digest": facts.prediction.record_digest,
         "model digest": facts.prediction.model_digest,
@@ -342,16 +319,23 @@ def _provenance(facts: RecordFacts) -> list[html.Html]:
         "source of the model": facts.manifest.source,
         "profile": facts.profile.name,
     }
-    if item is not None:
+    for item in list(facts.maps.values())[:1]:
         known["code"] = item.provenance.code_version
-    known |= dict(library_versions())
-    command = record_command(
-        f"{facts.record.name}.hea", facts.model, facts.target, facts.profile, facts.start
+    name = facts.record.file or f"{facts.record.name}.hea"
+    command = record_command(name, facts.model, facts.target, facts.profile, facts.start)
+    return provenance(
+        known | dict(library_versions()), command, "All parameters", facts.profile.as_key()
     )
-    params = json.dumps(facts.profile.as_key(), indent=1, sort_keys=True)
+
+
+def provenance(
+    known: Mapping[str, object], command: str, title: str, values: Mapping[str, Any]
+) -> list[html.Html]:
+    """Digests and versions, the command that reproduces a result, and its folded parameters."""
+    text = json.dumps(values, indent=1, sort_keys=True)
     return [
-        html.definitions(known),
-        html.paragraph("Command (with your own folders before the names):"),
+        html.definitions({name: html.shown(value) for name, value in known.items()}),
+        html.paragraph("Command to reproduce this (add your folders to the file names):"),
         html.code_block(command),
-        html.section("All parameters", html.code_block(params), folded=True),
+        html.section(title, html.code_block(text), folded=True),
     ]

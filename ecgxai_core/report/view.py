@@ -1,4 +1,4 @@
-"""Interactive charts as one file that works offline: plotly.js is inside, once."""
+"""Interactive charts in one HTML file that works offline, with plotly.js embedded once."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def view_html(
     facts: Mapping[str, object] | None = None,
     tables: Mapping[str, pd.DataFrame] | None = None,
 ) -> str:
-    """A page with charts that zoom and show values.
+    """A page with interactive charts.
 
     Parameters
     ----------
     title
         Heading.
     figures
-        (heading, Plotly figure, text alternative) each.
+        (heading, Plotly figure, text alternative) of each chart.
     facts, tables
-        What stands above and below: names with values, titled tables.
+        Names with values shown above the charts; titled tables below.
     """
     parts = [html.definitions(facts)] if facts else []
     for number, (heading, figure, alt) in enumerate(figures):
@@ -44,15 +44,12 @@ def view_html(
             div_id=f"figure-{number}",
             config={"displaylogo": False, "responsive": True},
         )
-        # Plotly writes the figure as JSON into a script, with "<", ">" and "/" as \\u escapes.
+        # Plotly embeds the figure as JSON in a script, with "<", ">" and "/" as \\u escapes.
         labelled = html.Html(
             f'<figure role="img" aria-label="{html.text(alt)}">{chart}'
             f"<figcaption>{html.text(alt)}</figcaption></figure>"
         )
         parts.append(html.section(heading, labelled) if heading else labelled)
     for heading, frame in (tables or {}).items():
-        rows = frame.itertuples(index=False, name=None)
-        parts.append(
-            html.section(heading, html.table([str(c) for c in frame.columns], rows), folded=True)
-        )
+        parts.append(html.section(heading, html.frame_table(frame), folded=True))
     return html.document(title, *parts, policy=_POLICY)

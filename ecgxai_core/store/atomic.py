@@ -1,4 +1,4 @@
-"""Files that are either the old or the new one, whatever kills the program in between.
+"""Files that are either the old or the new one, even if the program is killed in between.
 
 Each is written under a temporary name in the folder of its final one, flushed to the disk and
 renamed over it (rename(2) replaces in one step); then the folder is flushed, so that the name
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ecgxai_core.errors import RunError
-from ecgxai_core.store.envelope import Entry, strict_json
-from ecgxai_core.store.tensors import pack_arrays, unpack_arrays, unpack_header
+from ecgxai_core.errors import RunError, cannot_be_written
+from ecgxai_core.store.csv_cells import harmless
+from ecgxai_core.store.envelope import Entry, pack_arrays, strict_json, unpack_arrays, unpack_header
 from ecgxai_core.types import array_digest, canonical_json
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ MAX_ARRAY_FILE_BYTES = 256 << 20
 """Largest array file that is read."""
 
 _TEMPORARY = re.compile(r"\.writing-[0-9a-f]{16}")
-_QUOTED = re.compile(r'[,"\r\n]|^\s|\s$')
+_QUOTED = re.compile(r'[,;"\t\r\n]|^\s|\s$')
 
 
 def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
@@ -57,29 +57,22 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     """
     path = Path(path)
     if not path.name:
-        raise RunError(str(path), "", "is no file name", "name the file to write")
+        raise RunError(str(path), "", "is not a file name", "name the file to write")
     temporary = path.with_name(f".writing-{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with open(temporary, "xb", buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(file.fileno(), view) :]
+            os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        fix = "free space, check permissions, or choose another folder"
-        raise RunError(path.name, "", f"cannot be written ({error.strerror})", fix) from error
+        fix = "free space there, check permissions, or choose another folder"
+        raise RunError(path.name, "", cannot_be_written(path, error), fix) from error
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _sync_folder(folder: Path) -> None:
@@ -146,20 +139,20 @@ def _cell(value: object) -> str:
         return str(int(value))
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    text = value if isinstance(value, str) else _text(value)
+    if isinstance(value, str):
+        text = harmless(value)
+    elif isinstance(value, list | tuple | dict):
+        text = canonical_json(value)
+    else:
+        raise TypeError(f"{type(value).__name__} cannot stand in a table")
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list | tuple | dict):
-        return canonical_json(value)
-    raise TypeError(f"{type(value).__name__} cannot stand in a table")
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
     """CSV of a table without its index: UTF-8, ``\\n`` line ends, floats that round-trip.
 
-    Missing values are empty; lists and tables inside a cell are canonical JSON.
+    Missing values are empty; lists and tables inside a cell are canonical JSON. No text is a
+    formula to a spreadsheet (see :mod:`ecgxai_core.store.csv_cells`).
     """
     rows = [",".join(_cell(str(name)) for name in frame.columns)]
     # Column by column: a row-wise view would turn integers beside floats into floats.
@@ -205,9 +198,8 @@ def write_arrays_atomic(
 
 
 def _read_bounded(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
             raise ValueError("is not a file")
         if facts.st_size > MAX_ARRAY_FILE_BYTES:

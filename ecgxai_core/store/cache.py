@@ -1,52 +1,71 @@
-"""The content-addressed disk cache: it can be lost, it never lies, and it never stops the work."""
+"""The content-addressed disk cache. Losing it costs time only; no fault of it stops the work.
+
+A cache folder holds ``cache.db``, the database of diskcache, and ``locks/``, a lock file for each
+value that is being computed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
+import shutil
 import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy.typing as npt
-from diskcache.core import DBNAME
+from diskcache.core import DBNAME, DEFAULT_SETTINGS
 
 from ecgxai_core.errors import CacheError
+from ecgxai_core.settings import settings
 from ecgxai_core.store.database import (
     WAIT_SEC,
     BoundedCache,
-    database_summary,
-    describe_fault,
-    generation_folder,
+    EnvelopeDisk,
+    connect,
     is_damage,
-    is_wait,
-    new_generation,
-    open_database,
+    reason,
 )
 from ecgxai_core.store.envelope import MAX_ENVELOPE_BYTES, Entry, decode, encode, key_digest
-from ecgxai_core.store.locks import held_lock
+from ecgxai_core.store.locks import file_facts, held_lock
 
-__all__ = ["Store", "info"]
+__all__ = ["Store", "info", "open_store"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Arrays = Mapping[str, npt.ArrayLike]
+Compute = Callable[[], tuple[Arrays, Mapping[str, Any]]]
 
 _LEAST_LIMIT = 1 << 20
 _PAUSE_SEC = 10 * WAIT_SEC
-"""How long a cache that made somebody wait, or could not be opened, is left alone."""
+"""How long a cache that was slow to fail, or could not be opened, is not used."""
 _LOCK_WAIT_SEC = 1800.0
 """How long one process lets another compute the same value before it does so itself."""
 
+_LOCK = threading.RLock()
+"""One operation at a time in a process, and none while it forks: the child's copy of a connection
+would take the journal of a running transaction for one that a crash left, and roll it back."""
 _STORES: weakref.WeakSet[Store] = weakref.WeakSet()
-_INHERITED: list[BoundedCache] = []
+_INHERITED: list[BoundedCache | None] = []
 """Connections of the parent process: SQLite forbids using, even closing, them in a child."""
+
+
+def _after_fork_in_child() -> None:
+    for store in _STORES:
+        _INHERITED.append(store._cache)
+        store._cache = None
+    _LOCK.release()
+
+
+os.register_at_fork(
+    before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_after_fork_in_child
+)
 
 
 class Store:
@@ -75,9 +94,8 @@ class Store:
         self._cache: BoundedCache | None = None
         self._file: os.stat_result | None = None
         self._paused_until = 0.0
-        # One operation at a time in a process, and none while it forks (see _before_fork).
-        self._lock = threading.RLock()
-        _STORES.add(self)
+        with _LOCK:
+            _STORES.add(self)
 
     @classmethod
     def disabled(cls) -> Store:
@@ -87,11 +105,6 @@ class Store:
     def __reduce__(self) -> tuple[Any, ...]:
         """A spawned process opens the same folder for itself."""
         return Store, (self._folder, self._limit)
-
-    @property
-    def enabled(self) -> bool:
-        """Whether there is a folder behind this store."""
-        return self._folder is not None
 
     def get(self, key: Mapping[str, Any]) -> Entry | None:
         """The value stored under ``key``, or nothing."""
@@ -109,12 +122,8 @@ class Store:
         """
         return self._write(key_digest(key), encode(key, arrays, meta))
 
-    def get_or_compute(
-        self,
-        key: Mapping[str, Any],
-        compute: Callable[[], tuple[Arrays, Mapping[str, Any]]],
-    ) -> Entry:
-        """The value under ``key``, computed where it is not stored; once, whoever else asks.
+    def get_or_compute(self, key: Mapping[str, Any], compute: Compute) -> Entry:
+        """The value under ``key``, computed where it is not stored, by one process at a time.
 
         Several processes that ask for the same key at the same time wait for one of them; where
         that one is killed, the next takes over at once. The computed value comes back in the form
@@ -130,61 +139,54 @@ class Store:
         """
         digest = key_digest(key)
         entry = self._read(key, digest)
-        if entry is None and self._folder is not None:
-            with held_lock(self._folder / "locks" / f"{digest}.lock", _LOCK_WAIT_SEC) as outcome:
+        if entry is None:
+            turn: contextlib.AbstractContextManager[str] = contextlib.nullcontext("held")
+            if self._folder is not None:
+                turn = held_lock(self._folder / "locks" / f"{digest}.lock", _LOCK_WAIT_SEC)
+            with turn as outcome:  # the lock saves work: the block runs without it too
                 if outcome not in {"held", "nested"}:
                     self._warn(f"{outcome}; values may be computed twice")
                 entry = self._read(key, digest)
                 if entry is None:
-                    return self._computed(key, digest, compute)
-        if entry is None:
-            return self._computed(key, digest, compute)
+                    self._count("misses")
+                    data = encode(key, *compute())
+                    self._write(digest, data)
+                    return decode(data, key)
         self._count("hits")
         return entry
-
-    def _computed(
-        self,
-        key: Mapping[str, Any],
-        digest: str,
-        compute: Callable[[], tuple[Arrays, Mapping[str, Any]]],
-    ) -> Entry:
-        self._count("misses")
-        arrays, meta = compute()
-        data = encode(key, arrays, meta)
-        self._write(digest, data)
-        return decode(data, key)
 
     def stats(self) -> dict[str, int]:
         """Counts of this object (hits, misses, rejected, faults) and size of the whole cache."""
         entries = self._guarded(len, 0)
         size = self._guarded(lambda cache: int(cache.volume()), 0)
-        with self._lock:
-            counts = {name: self._counts[name] for name in ("hits", "misses", "rejected", "faults")}
+        counts = {name: self._counts[name] for name in ("hits", "misses", "rejected", "faults")}
         return {**counts, "entries": entries, "bytes": size, "limit_bytes": self._limit}
 
     def clear(self) -> int:
-        """Drop every entry; how many there were. A damaged cache is replaced by an empty one."""
-        if self._folder is None:
-            return 0
+        """Drop every entry; how many there were."""
         entries = self._guarded(len, 0)
-        with self._lock:
-            self._close()
-            try:
-                new_generation(self._folder, generation_folder(self._folder))
-            except Exception as error:
-                self._fault(error)
-                return 0
-        return entries
+        with _LOCK:
+            return entries if self._discard() else 0
 
     def close(self) -> None:
         """Close the database; the next use opens it again."""
-        with self._lock:
-            self._close()
+        with _LOCK, contextlib.suppress(Exception):
+            cache, self._cache = self._cache, None
+            if cache is not None:
+                cache.close()
 
     def _read(self, key: Mapping[str, Any], digest: str) -> Entry | None:
         """A sound entry or nothing; an unsound one is counted and removed."""
+
+        def fetch(cache: BoundedCache) -> bytes | None:
+            try:
+                found: bytes | None = cache.get(digest)
+            except CacheError:
+                return b""  # no envelope: refused below
+            return found
+
+        data = self._guarded(fetch, None)
         try:
-            data = self._guarded(lambda cache: cache.get(digest), None)
             return None if data is None else decode(data, key)
         except CacheError as error:
             self._count("rejected")
@@ -207,116 +209,91 @@ class Store:
         return self._guarded(store, False)
 
     def _guarded(self, action: Callable[[BoundedCache], T], otherwise: T) -> T:
-        """Do one thing with the database; ``otherwise`` where the cache has a fault.
-
-        Raises
-        ------
-        CacheError
-            The entry itself is unsound.
-        """
-        with self._lock:
-            cache = self._opened()
-            if cache is None:
+        """Do one thing with the database; ``otherwise`` where the cache has a fault."""
+        with _LOCK:
+            began = time.monotonic()
+            if self._folder is None or began < self._paused_until:
                 return otherwise
             try:
-                return action(cache)
-            except CacheError:
-                raise
+                return action(self._opened(self._folder))
             except Exception as error:
-                self._fault(error)
+                self._fault(error, slow=time.monotonic() - began > WAIT_SEC / 2)
                 return otherwise
 
-    def _opened(self) -> BoundedCache | None:
-        """The open database, or nothing while it cannot be used."""
-        if self._folder is None or time.monotonic() < self._paused_until:
-            return None
-        if self._cache is not None and not self._same_file():
-            self._counts["faults"] += 1
-            self._warn("it was cleared, deleted or replaced under way; a new one is started")
-            self._close()
+    def _opened(self, folder: Path) -> BoundedCache:
         if self._cache is None:
-            try:
-                self._cache, self._file = open_database(self._folder, self._limit)
-            except Exception as error:
-                self._fault(error)
-                self._paused_until = time.monotonic() + _PAUSE_SEC
+            # One process at a time: SQLite does not wait while a new database is set up.
+            with held_lock(folder / "open.lock", WAIT_SEC):
+                self._file = file_facts(folder / DBNAME)
+                chosen = {**DEFAULT_SETTINGS, "size_limit": self._limit}
+                self._cache = BoundedCache(str(folder), WAIT_SEC, EnvelopeDisk, **chosen)
+                self._file = file_facts(folder / DBNAME)
+        elif not self._same_file(folder):
+            problem = "was cleared, deleted or replaced meanwhile"
+            raise CacheError("cache", DBNAME, problem, "none needed: it is opened again")
         return self._cache
 
-    def _same_file(self) -> bool:
-        assert self._cache is not None
-        assert self._file is not None
-        try:
-            facts = os.stat(os.path.join(self._cache.directory, DBNAME), follow_symlinks=False)
-        except OSError:
-            return False
-        return os.path.samestat(facts, self._file)
+    def _same_file(self, folder: Path) -> bool:
+        """Whether the database is still the one that was opened."""
+        now = file_facts(folder / DBNAME)
+        return now is not None and self._file is not None and os.path.samestat(now, self._file)
 
-    def _fault(self, error: Exception) -> None:
-        """Note a fault; replace a damaged database; leave one alone that made us wait."""
+    def _fault(self, error: Exception, *, slow: bool) -> None:
+        """Note a fault; discard a damaged database; pause where it cannot be used now."""
         self._counts["faults"] += 1
-        self._warn(describe_fault(error))
-        damaged = self._cache is not None and is_damage(error)
-        generation = Path(self._cache.directory) if self._cache is not None else None
-        if is_wait(error):
+        # the folder's last name, never the path of the machine
+        place = "" if self._folder is None else f"folder {self._folder.name!r}: "
+        self._warn(place + reason(error))
+        damage = is_damage(error)
+        if slow or (self._cache is None and not damage):
             self._paused_until = time.monotonic() + _PAUSE_SEC
-        if self._cache is not None and (damaged or not self._cache.rolled_back()):
-            self._close()
-        if damaged and self._folder is not None:
-            try:
-                new_generation(self._folder, generation)
-            except Exception as second:
-                logger.debug("cache: not replaced (%s)", describe_fault(second))
-                self._paused_until = time.monotonic() + _PAUSE_SEC
+        if damage:
+            self._discard()
+        elif self._cache is not None:
+            with contextlib.suppress(Exception):
+                self._cache.close()  # ends the transaction; the next use connects again
+
+    def _discard(self) -> bool:
+        """Delete the database that was opened, unless another has its place; whether that went.
+
+        A process that is writing to it at this moment may still damage the next one, by way of the
+        journal's name. That is noticed and costs the cache, not a result.
+        """
+        self.close()
+        if self._folder is None:
+            return False
+        try:
+            with held_lock(self._folder / "open.lock", WAIT_SEC):
+                if self._same_file(self._folder):
+                    for name in (f"{DBNAME}-journal", DBNAME):
+                        (self._folder / name).unlink(missing_ok=True)
+                for old in self._folder.glob("generation-*"):  # of version 0.1
+                    shutil.rmtree(old, ignore_errors=True)
+        except OSError as error:
+            self._fault(error, slow=True)
+            return False
+        return True
 
     def _warn(self, problem: str) -> None:
-        """One warning a store; the rest goes to the debug log."""
+        """One warning per store; later ones go to the debug log."""
         level = logging.DEBUG if self._counts["warned"] else logging.WARNING
         self._counts["warned"] = 1
         logger.log(level, "cache: %s; the work goes on without it", problem)
 
-    def _close(self) -> None:
-        cache, self._cache, self._file = self._cache, None, None
-        if cache is not None:
-            with contextlib.suppress(Exception):
-                cache.close()
-
     def _count(self, name: str) -> None:
-        with self._lock:
+        with _LOCK:
             self._counts[name] += 1
 
 
-_forking = threading.local()
-
-
-def _before_fork() -> None:
-    """No thread may be inside a transaction while the process is copied.
-
-    The child's copy of the connection would take the journal of that transaction for one that a
-    crash left behind, and roll it back.
-    """
-    _forking.stores = sorted(_STORES, key=id)  # one order: two forking threads cannot deadlock
-    for store in _forking.stores:
-        store._lock.acquire()
-
-
-def _after_fork_in_parent() -> None:
-    for store in _forking.__dict__.pop("stores", []):
-        store._lock.release()
-
-
-def _after_fork_in_child() -> None:
-    for store in _forking.__dict__.pop("stores", []):
-        if store._cache is not None:
-            _INHERITED.append(store._cache)
-            store._cache = store._file = None
-        store._lock.release()
-
-
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=_after_fork_in_parent,
-    after_in_child=_after_fork_in_child,
-)
+@contextlib.contextmanager
+def open_store() -> Iterator[Store]:
+    """The cache that the settings name, closed afterwards."""
+    chosen = settings()
+    store = Store(chosen.cache_dir, int(chosen.cache_limit_gb * 1e9))
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def info(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -328,13 +305,16 @@ def info(folder: str | os.PathLike[str]) -> dict[str, Any]:
         ``folder``, ``state`` (``"absent"``, ``"ok"`` or ``"unusable"``), ``entries``, ``bytes``,
         ``limit_bytes`` (``None`` where unknown) and ``problem`` (empty where there is none).
     """
-    path = Path(folder).absolute()
-    facts: dict[str, Any] = {"folder": str(path), "state": "absent", "problem": ""}
-    empty = {"entries": 0, "bytes": 0, "limit_bytes": None}
+    path = Path(folder).absolute() / DBNAME
+    facts = {"folder": str(path.parent), "problem": "", "entries": 0, "limit_bytes": None}
+    file = file_facts(path)
+    if file is None:
+        return {**facts, "state": "absent", "bytes": 0}
     try:
-        summary = database_summary(path)
+        with contextlib.closing(connect(path, "ro")) as con:
+            ((facts["entries"],),) = con.execute("SELECT COUNT(*) FROM Cache")
+            rows = con.execute("SELECT value FROM Settings WHERE key = 'size_limit'").fetchall()
     except Exception as error:
-        return {**facts, **empty, "state": "unusable", "problem": describe_fault(error)}
-    if summary is None:
-        return {**facts, **empty}
-    return {**facts, **summary, "state": "ok"}
+        return {**facts, "state": "unusable", "bytes": 0, "problem": reason(error)}
+    limit = next((value for (value,) in rows if isinstance(value, int)), None)
+    return {**facts, "state": "ok", "bytes": file.st_size, "limit_bytes": limit}

@@ -1,90 +1,48 @@
-"""The diskcache database: opened only when sound, bounded in time, replaced when damaged.
+"""diskcache without pickle, without files, and without waits or statements that do not end.
 
-A cache folder holds::
-
-    current            name of the generation in use
-    generation-<hex>/  the database of that generation (``cache.db``)
-    locks/             one lock file for each value being computed right now
-
-A damaged database is never repaired in place, because another process may have it open and SQLite
-would then remove the journal of the new file by the name of the old one: a new generation takes
-over and the old one is deleted. diskcache itself waits up to 60 s for a locked database and obeys
-whatever settings a planted database holds; both are closed off here.
+``diskcache.Disk`` unpickles rows whose mode says so, and opens and deletes whatever path a row
+names. ``diskcache.Cache`` waits 60 s for a lock while it opens, sets an attribute of itself for
+every row of ``Settings``, and runs a PRAGMA for every name there that starts with ``sqlite_``.
+None of this is left, so a planted database can neither run code nor reach a file nor hang.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import re
-import secrets
-import shutil
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from diskcache import Cache, Timeout
-from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
+from diskcache import Cache, Disk, Timeout
+from diskcache.core import DBNAME, DEFAULT_SETTINGS, ENOVAL, METADATA, MODE_RAW, UNKNOWN
 
-from ecgxai_core.errors import CacheError, RunError
-from ecgxai_core.store.atomic import write_bytes_atomic
-from ecgxai_core.store.disk import EnvelopeDisk
-from ecgxai_core.store.envelope import MAX_ENVELOPE_BYTES
-from ecgxai_core.store.locks import LockFile
+from ecgxai_core.errors import CacheError
+from ecgxai_core.store.envelope import MAGIC, MAX_ENVELOPE_BYTES
+from ecgxai_core.store.locks import file_facts
 
-__all__ = [
-    "WAIT_SEC",
-    "BoundedCache",
-    "database_summary",
-    "describe_fault",
-    "generation_folder",
-    "is_damage",
-    "is_wait",
-    "new_generation",
-    "open_database",
-]
-
-logger = logging.getLogger(__name__)
+__all__ = ["WAIT_SEC", "BoundedCache", "EnvelopeDisk", "connect", "is_damage", "reason"]
 
 WAIT_SEC = 1.0
 """Longest wait for a database that another process has locked, seconds."""
 
-_GENERATION = re.compile(r"generation-[0-9a-f]{16}")
-_WORD = re.compile(r"[a-z-]{1,40}")
-_SETTINGS = {
-    "statistics": 0,
-    "tag_index": 0,
-    # Reading then writes nothing, so readers never wait for each other.
-    "eviction_policy": "least-recently-stored",
-    "cull_limit": 10,
+_KEY = re.compile(r"[0-9a-f]{64}")
+_PRAGMAS = (
+    "trusted_schema = OFF",
     # No memory maps (write-ahead logging needs one): a file that is cut while it is mapped kills
     # the process. No fsync: a cache that a power cut damages is replaced, kill -9 cannot damage it.
-    "sqlite_journal_mode": "truncate",
-    "sqlite_mmap_size": 0,
-    "sqlite_synchronous": 0,
-    "sqlite_auto_vacuum": 1,
-    "sqlite_cache_size": 2048,
-    "disk_min_file_size": 0,
-    "disk_pickle_protocol": 0,
-}
-_OBJECTS = {
-    ("table", "Settings"),
-    ("table", "Cache"),
-    ("index", "sqlite_autoindex_Settings_1"),
-    ("index", "Cache_key_raw"),
-    ("index", "Cache_expire_time"),
-    ("index", "Cache_store_time"),
-    ("trigger", "Settings_count_insert"),
-    ("trigger", "Settings_count_delete"),
-    ("trigger", "Settings_size_insert"),
-    ("trigger", "Settings_size_update"),
-    ("trigger", "Settings_size_delete"),
-}
-_DAMAGE_CODES = {
+    "journal_mode = TRUNCATE",
+    "mmap_size = 0",
+    "synchronous = OFF",
+    "cache_size = 2048",
+)
+_OBJECTS = re.compile(
+    r"Cache(_key_raw|_expire_time|_store_time)?|sqlite_autoindex_Settings_1"
+    r"|Settings(_count_(insert|delete)|_size_(insert|update|delete))?"
+)
+"""What diskcache makes in a database: tables, indices, triggers."""
+_DAMAGE = {
     sqlite3.SQLITE_ERROR,  # tables or columns missing: not the database that was opened
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -93,264 +51,129 @@ _DAMAGE_CODES = {
 }
 
 
-class StayedLockedError(sqlite3.OperationalError):
-    """The database stayed locked; diskcache repeats a statement only where it says otherwise."""
+def _refuse(field: str, problem: str) -> NoReturn:
+    raise CacheError("cache", field, problem, "none needed: it is computed again")
 
 
-class BoundedCache(Cache):  # type: ignore[misc]  # diskcache has no types
-    """diskcache's cache, in which no statement waits or works for longer than a second or two."""
+class EnvelopeDisk(Disk):  # type: ignore[misc]  # diskcache has no types
+    """Keys are SHA-256 in hexadecimal, values are envelope bytes; all else is a ``CacheError``."""
 
-    @property
-    def _timeout(self) -> float:
-        """SQLite's own wait; the base class would set 0 while opening and then retry for 60 s."""
-        return WAIT_SEC
+    def put(self, key: object) -> tuple[str, bool]:
+        """A key for the database."""
+        if type(key) is not str or not _KEY.fullmatch(key):
+            _refuse("row", "has a key that is not a SHA-256")
+        return key, True
 
-    @_timeout.setter
-    def _timeout(self, value: float) -> None:
-        pass
+    def get(self, key: object, raw: object) -> str:
+        """A key from the database; the base class would unpickle it where ``raw`` is 0."""
+        return self.put(key)[0] if raw else _refuse("row", "has a pickled key")
 
-    @property
-    def _con(self) -> sqlite3.Connection:
-        con: sqlite3.Connection = super()._con
-        if getattr(self._local, "guarded", None) is not con:
-            self._local.guarded = con
-            self._local.deadline = deadline = [float("inf")]
-            con.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ENVELOPE_BYTES + 4096)
-            con.set_progress_handler(lambda: int(time.monotonic() > deadline[0]), 100_000)
-            con.execute("PRAGMA trusted_schema = OFF")
-        return con
+    def store(self, value: object, read: bool, key: object = UNKNOWN) -> tuple[Any, ...]:
+        """Size of the file (there is none), mode, file name and content of a row."""
+        data = self.fetch(MODE_RAW, None, value, read)
+        if len(data) > MAX_ENVELOPE_BYTES:
+            _refuse("row", "is too large")
+        return 0, MODE_RAW, None, sqlite3.Binary(data)
 
-    @property
-    def _sql(self) -> Callable[..., sqlite3.Cursor]:
-        con = self._con
-        deadline = self._local.deadline
+    def fetch(self, mode: object, filename: object, value: object, read: bool) -> bytes:
+        """The envelope in a row."""
+        if mode != MODE_RAW or filename is not None or read:
+            _refuse("row", "is a pickle, a text or a file, not an envelope")
+        if type(value) is not bytes or not value.startswith(MAGIC):
+            _refuse("row", "holds something other than an envelope")
+        return value
 
-        def execute(statement: str, *args: Any) -> sqlite3.Cursor:
-            deadline[0] = time.monotonic() + 2 * WAIT_SEC
-            try:
-                return con.execute(statement, *args)
-            except sqlite3.OperationalError as error:
-                if str(error) == "database is locked":
-                    raise StayedLockedError(f"locked for {WAIT_SEC} s") from error
-                raise
-
-        return execute
-
-    def rolled_back(self) -> bool:
-        """End a transaction that an error left open; whether the connection is fit for more."""
-        try:
-            if self._con.in_transaction:
-                self._con.execute("ROLLBACK")
-        except sqlite3.Error:
-            return False
-        return True
+    def remove(self, file_path: object) -> None:
+        """Nothing: the base class would delete any path that a planted row names."""
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """An error and those that led to it, the innermost last."""
-    chain: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in chain:
-        chain.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    return chain
-
-
-def _sqlite_code(error: BaseException) -> int | None:
-    """SQLite's primary result code of the innermost error (a failed ROLLBACK only follows it)."""
-    codes = [getattr(one, "sqlite_errorcode", None) for one in _chain(error)]
-    known = [code & 0xFF for code in codes if isinstance(code, int)]
-    return known[-1] if known else None
-
-
-def is_wait(error: BaseException) -> bool:
-    """Whether an error means that somebody was kept waiting, and would be again."""
-    waits = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
-    return _sqlite_code(error) in waits or isinstance(error, StayedLockedError)
-
-
-def is_damage(error: BaseException) -> bool:
-    """Whether an error means that the database itself is unusable, not its disk or its moment."""
-    if isinstance(error, CacheError):
-        return True
-    code = _sqlite_code(error)
-    if code is not None:
-        return code in _DAMAGE_CODES
-    # Type and attribute errors inside diskcache come from rows that it did not write.
-    return not isinstance(error, OSError | sqlite3.Error | MemoryError | RunError | Timeout)
-
-
-def describe_fault(error: BaseException) -> str:
-    """What is wrong, in words without paths."""
-    if isinstance(error, CacheError | RunError):
-        return error.problem
-    inner = _chain(error)[-1]
-    if isinstance(inner, OSError):
-        return inner.strerror or type(inner).__name__
-    return str(inner) if isinstance(inner, sqlite3.Error) else type(inner).__name__
-
-
-def _refuse(problem: str) -> NoReturn:
-    raise CacheError("cache", DBNAME, problem, "none needed: a new cache takes its place")
-
-
-def _regular_file(path: Path) -> os.stat_result | None:
-    """Facts about a database file, or nothing where there is none yet."""
-    try:
-        facts = os.stat(path, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(facts.st_mode):
-        _refuse("is not a file")
-    return facts
-
-
-@contextlib.contextmanager
-def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    con = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=WAIT_SEC)
-    deadline = time.monotonic() + 2 * WAIT_SEC
-    try:
-        con.isolation_level = None
-        con.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1 << 20)
-        con.set_progress_handler(lambda: int(time.monotonic() > deadline), 100_000)
-        con.execute("PRAGMA trusted_schema = OFF")
-        yield con
-    finally:
-        con.close()
-
-
-def _check(path: Path) -> None:
-    """Refuse a database that diskcache did not write, before diskcache obeys its settings.
-
-    diskcache sets an attribute of itself for every row of ``Settings`` and runs a PRAGMA for every
-    name that starts with ``sqlite_``, so unknown names must not reach it.
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to a database that holds nothing but what diskcache makes.
 
     Raises
     ------
     CacheError
-        Tables, views, triggers or settings that do not belong to a cache of this program.
-    sqlite3.Error
-        No database, or a locked or unreadable one.
+        No regular file, or foreign tables, views or triggers.
     """
-    with _connected(path, "rw") as con:
-        objects = set(con.execute("SELECT type, name FROM sqlite_master LIMIT 100").fetchall())
-        if objects - _OBJECTS:
-            _refuse("holds tables, views or triggers that do not belong to a cache")
-        if ("table", "Settings") in objects:
-            rows = con.execute("SELECT key, value FROM Settings LIMIT 100").fetchall()
-            for key, value in rows:
-                if key not in DEFAULT_SETTINGS and key not in METADATA:
-                    _refuse("holds settings that do not belong to a cache")
-                if type(value) is not int and not _WORD.fullmatch(str(value)):
-                    _refuse("holds settings that are no settings")
-                if key in METADATA and (type(value) is not int or value < 0):
-                    _refuse("holds counts that are no counts")
-                if key == "size" and value != 0:
-                    _refuse("counts files, which this cache never has")
-        # Waits for a writer, and rolls back what a killed one left, before diskcache starts.
-        con.execute("BEGIN IMMEDIATE")
-        con.execute("ROLLBACK")
-
-
-def generation_folder(folder: Path) -> Path | None:
-    """Folder of the generation in use; nothing where there is none."""
+    facts = file_facts(path)
+    if facts is not None and not stat.S_ISREG(facts.st_mode):
+        _refuse(DBNAME, "is not a file")
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    con = sqlite3.connect(
+        address, WAIT_SEC, isolation_level=None, check_same_thread=False, uri=True
+    )
     try:
-        descriptor = os.open(folder / "current", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        name = os.read(descriptor, 64).decode("ascii", "replace").strip()
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    path = folder / name
-    usable = _GENERATION.fullmatch(name) and path.is_dir() and not path.is_symlink()
-    return path if usable else None
+        con.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ENVELOPE_BYTES + 4096)
+        if facts is None or not facts.st_size:
+            con.execute("PRAGMA auto_vacuum = FULL")  # would write to a database that is there
+        for pragma in _PRAGMAS:
+            con.execute(f"PRAGMA {pragma}")
+        for (name,) in con.execute("SELECT name FROM sqlite_master"):
+            if not _OBJECTS.fullmatch(name):
+                _refuse(DBNAME, "holds tables, views or triggers that do not belong to a cache")
+    except BaseException:
+        con.close()
+        raise
+    return con
 
 
-def new_generation(folder: Path, instead_of: Path | None) -> Path:
-    """Start an empty generation and delete the others, unless another process just did.
+class BoundedCache(Cache):  # type: ignore[misc]  # diskcache has no types
+    """diskcache's cache on one connection for all threads, with its own settings only."""
 
-    Raises
-    ------
-    OSError, RunError
-        The folder cannot be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    guard = LockFile(folder / "current.lock")
-    if not guard.acquire(WAIT_SEC):
-        raise StayedLockedError("another process is replacing the cache")
-    try:
-        present = generation_folder(folder)
-        if present is not None and present != instead_of:
-            return present
-        fresh = folder / f"generation-{secrets.token_hex(8)}"
-        fresh.mkdir()
-        write_bytes_atomic(folder / "current", f"{fresh.name}\n".encode())
-        for old in folder.iterdir():
-            if _GENERATION.fullmatch(old.name) and old != fresh and not old.is_symlink():
-                shutil.rmtree(old, ignore_errors=True)
-        return fresh
-    finally:
-        guard.release()
+    _connection: sqlite3.Connection | None = None
+    _deadline = 0.0
 
+    @property
+    def _con(self) -> sqlite3.Connection:
+        self._deadline = time.monotonic() + 2 * WAIT_SEC
+        if self._connection is None:
+            self._connection = con = connect(Path(self.directory) / DBNAME, "rwc")
+            con.set_progress_handler(lambda: int(time.monotonic() > self._deadline), 100_000)
+        return self._connection
 
-def _open_once(generation: Path, limit_bytes: int) -> BoundedCache:
-    path = generation / DBNAME
-    # One process at a time: SQLite does not wait while the journal mode of a new file is set.
-    guard = LockFile(generation / "open.lock")
-    if not guard.acquire(WAIT_SEC):
-        raise StayedLockedError("another process is opening the cache")
-    try:
-        if _regular_file(path) is not None:
-            _check(path)
-        settings = {**_SETTINGS, "size_limit": limit_bytes}
-        return BoundedCache(str(generation), disk=EnvelopeDisk, **settings)
-    finally:
-        guard.release()
+    @property
+    def _sql_retry(self) -> Any:
+        return self._sql
+
+    def reset(self, key: str, value: Any = ENOVAL, update: bool = True) -> Any:
+        """Take a setting as it is given, or read a count of the database."""
+        if key in METADATA:
+            ((value,),) = self._sql("SELECT value FROM Settings WHERE key = ?", (key,)).fetchall()
+            if type(value) is not int or value < 0 or (key == "size" and value):  # size of files
+                _refuse(DBNAME, "holds counts that do not belong to this cache")
+        elif key not in DEFAULT_SETTINGS:
+            _refuse(DBNAME, "holds settings that do not belong to a cache")
+        setattr(self, key, value)
+        return value
+
+    def close(self) -> None:
+        """Close the connection, which ends an open transaction; the next use opens another."""
+        con, self._connection = self._connection, None
+        if con is not None:
+            con.close()
 
 
-def open_database(folder: Path, limit_bytes: int) -> tuple[BoundedCache, os.stat_result]:
-    """Open the database of a cache folder; a damaged one is replaced by an empty one.
-
-    Returns
-    -------
-    tuple
-        The cache, and the facts of its file by which a replaced file is noticed.
-
-    Raises
-    ------
-    Exception
-        Whatever makes the folder unusable; callers carry on without it.
-    """
-    generation = generation_folder(folder) or new_generation(folder, None)
-    try:
-        cache = _open_once(generation, limit_bytes)
-    except Exception as error:
-        if not is_damage(error):
-            raise
-        logger.warning("cache: a damaged database is replaced (%s)", describe_fault(error))
-        generation = new_generation(folder, generation)
-        cache = _open_once(generation, limit_bytes)
-    return cache, os.stat(generation / DBNAME, follow_symlinks=False)
+def _cause(error: BaseException) -> BaseException:
+    """The error behind diskcache's ``Timeout``, or behind a ROLLBACK that SQLite did already."""
+    while error.__context__ is not None and (
+        isinstance(error, Timeout) or str(error).startswith("cannot rollback")
+    ):
+        error = error.__context__
+    return error
 
 
-def database_summary(folder: Path) -> dict[str, Any] | None:
-    """Entries, bytes and limit of a cache folder, read without changing it; nothing if absent.
+def is_damage(error: Exception) -> bool:
+    """Whether the database itself is unusable, rather than its disk or the moment."""
+    cause = _cause(error)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+    # Type and attribute errors inside diskcache come from rows that it did not write.
+    return not isinstance(cause, OSError | MemoryError)
 
-    Raises
-    ------
-    CacheError, sqlite3.Error, OSError
-        A database that cannot be read.
-    """
-    generation = generation_folder(folder)
-    path = None if generation is None else generation / DBNAME
-    facts = None if path is None else _regular_file(path)
-    if path is None or facts is None:
-        return None
-    with _connected(path, "ro") as con:
-        (entries,) = con.execute("SELECT COUNT(*) FROM Cache").fetchone()
-        row = con.execute("SELECT value FROM Settings WHERE key = 'size_limit'").fetchone()
-    limit = row[0] if row and isinstance(row[0], int) else None
-    return {"entries": int(entries), "bytes": int(facts.st_size), "limit_bytes": limit}
+
+def reason(error: Exception) -> str:
+    """What is wrong, in words without paths."""
+    cause = _cause(error)
+    if isinstance(cause, sqlite3.Error):
+        return str(cause)
+    return getattr(cause, "problem", "") or getattr(cause, "strerror", "") or type(cause).__name__

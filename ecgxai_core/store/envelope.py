@@ -10,6 +10,10 @@ Layout, all numbers little-endian::
 A reader compares lengths, checksum and key before it interprets anything, so a flipped bit, the
 file of another key, a cut or emptied file, or a planted pickle is refused as plain bytes. The same
 key, arrays and metadata give the same bytes.
+
+The safetensors format (https://huggingface.co/docs/safetensors) holds numbers only: reading it can
+run no code. The library checks that offsets, shapes and the length of the buffer agree; here the
+claims of the header are bounded before the library sees them.
 """
 
 from __future__ import annotations
@@ -20,13 +24,25 @@ import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
 import numpy.typing as npt
 
 from ecgxai_core.errors import CacheError
-from ecgxai_core.store.tensors import pack_arrays, unpack_arrays
 from ecgxai_core.types import canonical_json
 
-__all__ = ["MAGIC", "MAX_ENVELOPE_BYTES", "Entry", "decode", "encode", "key_digest", "strict_json"]
+__all__ = [
+    "MAGIC",
+    "MAX_ENVELOPE_BYTES",
+    "MAX_HEADER_BYTES",
+    "Entry",
+    "decode",
+    "encode",
+    "key_digest",
+    "pack_arrays",
+    "strict_json",
+    "unpack_arrays",
+    "unpack_header",
+]
 
 MAGIC = b"ECGXAI\x00\x01"
 """First bytes of every envelope; the last byte is the version."""
@@ -53,8 +69,8 @@ def _refuse(field: str, problem: str) -> NoReturn:
     raise CacheError("cache entry", field, problem, "none needed: it is computed again")
 
 
-def strict_json(text: bytes) -> dict[str, Any]:
-    """A JSON object without NaN and without a name given twice.
+def strict_json(text: bytes, *, allow_nan: bool = False) -> dict[str, Any]:
+    """A JSON object (UTF-8) in which no name is given twice, and without NaN unless allowed.
 
     Raises
     ------
@@ -72,9 +88,8 @@ def strict_json(text: bytes) -> dict[str, Any]:
         return table
 
     try:
-        value = json.loads(
-            text.decode("utf-8"), parse_constant=no_constant, object_pairs_hook=unique
-        )
+        constants = None if allow_nan else no_constant
+        value = json.loads(text.decode("utf-8"), parse_constant=constants, object_pairs_hook=unique)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
@@ -130,3 +145,98 @@ def decode(data: bytes, key: Mapping[str, Any]) -> Entry:
     except ValueError as error:
         _refuse("content", str(error))
     return Entry(arrays, meta)
+
+
+MAX_ARRAYS = 4096
+"""Most arrays in one file."""
+MAX_HEADER_BYTES = 4 << 20
+"""Longest safetensors header that is read."""
+
+_LENGTH_BYTES = 8
+
+
+def _known(array: npt.NDArray[Any]) -> bool:
+    """Whether safetensors has the array's type: booleans, integers, floats of up to 64 bits."""
+    return array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
+
+
+def _plain(name: object, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """C-contiguous little-endian array of a type that safetensors knows."""
+    if not isinstance(name, str) or not name or name == "__metadata__":
+        raise TypeError(f"an array needs a name that is a text, not {name!r}")
+    array = np.asarray(values, order="C")
+    if not _known(array):
+        raise TypeError(f"array {name!r} of type {array.dtype} cannot be stored")
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+
+
+def pack_arrays(arrays: Mapping[str, npt.ArrayLike], note: str | None = None) -> bytes:
+    """Safetensors bytes of named arrays; identical for identical arrays.
+
+    Parameters
+    ----------
+    arrays
+        Boolean, integer or floating arrays of any shape.
+    note
+        One text for the header. One only: the library writes several in no fixed order.
+
+    Raises
+    ------
+    TypeError
+        An array of objects, texts or complex numbers, or a name that is not a text.
+    """
+    from safetensors.numpy import save
+
+    if len(arrays) > MAX_ARRAYS:
+        raise TypeError(f"{len(arrays)} arrays are more than {MAX_ARRAYS}")
+    plain = {name: _plain(name, values) for name, values in sorted(arrays.items())}
+    return bytes(save(plain, metadata=None if note is None else {"note": note}))
+
+
+def unpack_header(data: bytes) -> dict[str, Any]:
+    """The header of safetensors bytes: array name -> type, shape and offsets.
+
+    Raises
+    ------
+    ValueError
+        A header that is cut, too long, no JSON, or claims too many arrays.
+    """
+    length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+    if len(data) < _LENGTH_BYTES or length > min(MAX_HEADER_BYTES, len(data) - _LENGTH_BYTES):
+        raise ValueError("the header is cut, or claims to be longer than the file")
+    try:
+        header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length].decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ValueError("the header is not JSON") from None
+    if not isinstance(header, dict) or len(header) > MAX_ARRAYS + 1:
+        raise ValueError("the header is not a table of arrays")
+    return header
+
+
+def unpack_arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """Read-only arrays of safetensors bytes.
+
+    Nothing is allocated beyond the length of ``data``: sizes that the header claims are compared
+    with it first.
+
+    Raises
+    ------
+    ValueError
+        Anything other than what :func:`pack_arrays` writes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    unpack_header(data)
+    try:
+        arrays = load(data)
+    except (SafetensorError, ValueError, KeyError, OverflowError, MemoryError):
+        raise ValueError("the arrays do not fit their header") from None
+    for array in arrays.values():
+        if not _known(array):
+            raise ValueError("an array of a type that is not stored here")
+        # A byte other than 0 and 1 in a boolean array would be neither true nor false.
+        if array.dtype == np.bool_ and array.size and array.view(np.uint8).max() > 1:
+            raise ValueError("a boolean array holds a value other than 0 and 1")
+        array.flags.writeable = False
+    return dict(sorted(arrays.items()))

@@ -3,8 +3,8 @@
 Each lock is an ``flock`` on a file of its own, so two keys never share a lock: a computation that
 asks for a second key while it holds a first cannot block one that holds the second for a third
 (striped locks could). The holder removes the file before it lets go, so lock files do not pile
-up; whoever then gets the lock on the removed file sees that and starts again. ``flock`` excludes
-threads of one process too, because each opens the file for itself.
+up; a process that then gets the lock on the removed file sees that and starts again. ``flock``
+excludes threads of one process too, because each opens the file for itself.
 """
 
 from __future__ import annotations
@@ -18,10 +18,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["LockFile", "held_lock"]
+__all__ = ["LockFile", "file_facts", "held_lock"]
 
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _HELD: set[int] = set()
 """Descriptors of the locks that this process holds or tries to take."""
+
+
+def _close(descriptor: int) -> None:
+    """Close a lock file. Off the list first: its number may be another file's a moment later."""
+    _HELD.discard(descriptor)
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
 
 
 def _forget_in_child() -> None:
@@ -30,18 +38,17 @@ def _forget_in_child() -> None:
     Closing a copy does not release the lock (flock(2)); the parent's own copy still holds it.
     """
     for descriptor in list(_HELD):
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-    _HELD.clear()
+        _close(descriptor)
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
-def _close(descriptor: int) -> None:
-    """Close a lock file. Off the list first: its number may be another file's a moment later."""
-    _HELD.discard(descriptor)
-    os.close(descriptor)
+def file_facts(path: Path) -> os.stat_result | None:
+    """What tells a file from one that takes its place; nothing where there is none."""
+    with contextlib.suppress(OSError):
+        return os.stat(path, follow_symlinks=False)
+    return None
 
 
 class LockFile:
@@ -55,41 +62,34 @@ class LockFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor: int | None = None
+        self._descriptor = -1
         self._pid = 0
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody holds it.
+        """Take the lock if it is free.
 
         Raises
         ------
         OSError
             The lock file cannot be made or locked.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(self.path, flags, 0o666)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
         _HELD.add(descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            current = self._is_current(descriptor)
+            if self._is_current(descriptor):
+                self._descriptor, self._pid = descriptor, os.getpid()
         except BlockingIOError:
-            current = False
-        except BaseException:
-            _close(descriptor)
-            raise
-        if not current:
-            _close(descriptor)
-            return False
-        self._descriptor, self._pid = descriptor, os.getpid()
-        return True
+            pass
+        finally:
+            if self._descriptor != descriptor:
+                _close(descriptor)
+        return self._descriptor == descriptor
 
     def _is_current(self, descriptor: int) -> bool:
         """Whether an open lock file is still the one at the path, not one that was removed."""
-        try:
-            there = os.stat(self.path, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return os.path.samestat(there, os.fstat(descriptor))
+        there = file_facts(self.path)
+        return there is not None and os.path.samestat(there, os.fstat(descriptor))
 
     def acquire(self, wait_sec: float) -> bool:
         """Take the lock, waiting up to ``wait_sec`` seconds; whether it was taken."""
@@ -104,8 +104,8 @@ class LockFile:
 
     def release(self) -> None:
         """Remove the file and let the lock go; nothing happens where it is not held."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None or self._pid != os.getpid():
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor < 0 or self._pid != os.getpid():
             return
         with contextlib.suppress(OSError):
             if self._is_current(descriptor):
@@ -115,23 +115,15 @@ class LockFile:
         _close(descriptor)
 
     def write(self, text: str) -> None:
-        """Replace the content of the held file: a note for whoever finds it taken."""
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, text.encode(), 0)
+        """Replace the content of the held file: a note for a process that finds it taken."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, text.encode(), 0)
 
     def note(self) -> str:
         """The holder's note (at most 100 characters), or nothing."""
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return ""
-        try:
-            return os.read(descriptor, 100).decode("ascii", "replace").strip()
-        except OSError:
-            return ""
-        finally:
-            os.close(descriptor)
+        with contextlib.suppress(OSError), open(os.open(self.path, _FLAGS), "rb") as file:
+            return file.read(100).decode("ascii", "replace").strip()
+        return ""
 
 
 _mine = threading.local()

@@ -1,14 +1,12 @@
 """Attribution and FusedMap <-> arrays and JSON metadata, without loss, for the cache and the run.
 
 Floats that JSON does not have (NaN, infinities) and tuples are written as one-entry tables whose
-name starts with ``$``, so that what comes back equals what went in. The form for other people's
-eyes (:func:`as_json`) has ``null`` there instead.
+name starts with ``$``, so that what comes back equals what went in.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -16,29 +14,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ecgxai_core.errors import CacheError
-from ecgxai_core.store.atomic import read_arrays, write_arrays_atomic
 from ecgxai_core.store.envelope import Entry
-from ecgxai_core.types import Attribution, FusedMap, Provenance, QualityWarning
+from ecgxai_core.types import Attribution, FusedMap, Map, Provenance, QualityWarning, warning_rows
 
-__all__ = [
-    "as_json",
-    "attribution_from_entry",
-    "entry_of",
-    "fused_from_entry",
-    "json_safe",
-    "pack_json",
-    "read_value",
-    "unpack_json",
-    "value_of",
-    "write_value_atomic",
-]
+__all__ = ["entry_of", "json_safe", "pack_json", "unpack_json", "value_as", "value_of"]
 
-_ARRAYS: dict[type, tuple[str, ...]] = {
-    Attribution: (
-        "edges_sec", "weights", "explored", "event_values", "event_errors", "standard_errors",
-    ),
-    FusedMap: ("edges_sec", "weights", "explored", "agreement"),
-}  # fmt: skip
+K = TypeVar("K")
+
+_AGAIN = "clear the cache, or run again"
+
 _KINDS: dict[str, type[Attribution] | type[FusedMap]] = {
     "attribution": Attribution,
     "fused_map": FusedMap,
@@ -52,10 +36,7 @@ _DTYPES = {
     "standard_errors": np.float32,
     "agreement": np.int8,
 }
-
-
-def _scalar(value: object) -> object:
-    return value.item() if isinstance(value, np.generic) else value
+"""Fields that are arrays; all others are metadata."""
 
 
 def pack_json(value: object) -> Any:
@@ -66,7 +47,8 @@ def pack_json(value: object) -> Any:
     TypeError
         Something that has no such form, among it arrays and tables with names that are not texts.
     """
-    value = _scalar(value)
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
@@ -114,8 +96,7 @@ def json_safe(value: object) -> Any:
     TypeError
         Something that is not JSON.
     """
-    value = _scalar(value)
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -128,23 +109,7 @@ def json_safe(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _warning_table(warning: QualityWarning) -> dict[str, Any]:
-    return {"code": warning.code, "message": warning.message, "leads": list(warning.leads)}
-
-
-def _table(value: Attribution | FusedMap) -> dict[str, Any]:
-    """Every field that is not an array, by name."""
-    table = {
-        one.name: getattr(value, one.name)
-        for one in fields(value)
-        if one.name not in _ARRAYS[type(value)]
-    }
-    table["provenance"] = value.provenance.as_dict()
-    table["warnings"] = [_warning_table(warning) for warning in value.warnings]
-    return table
-
-
-def entry_of(value: Attribution | FusedMap) -> Entry:
+def entry_of(value: Map) -> Entry:
     """Arrays and metadata of a value, ready for ``Store.put`` or an array file.
 
     Raises
@@ -152,34 +117,19 @@ def entry_of(value: Attribution | FusedMap) -> Entry:
     TypeError
         Diagnostics or parameters that are not JSON.
     """
-    kind = next(name for name, one in _KINDS.items() if type(value) is one)
-    names = [name for name in _ARRAYS[type(value)] if getattr(value, name) is not None]
-    return Entry(
-        {name: getattr(value, name) for name in names},
-        {"kind": kind, "fields": pack_json(_table(value))},
-    )
-
-
-def _restored(entry: Entry) -> Attribution | FusedMap:
-    kind = _KINDS[entry.meta["kind"]]
-    table = unpack_json(entry.meta["fields"])
-    arrays = {name: entry.arrays.get(name) for name in _ARRAYS[kind]}
-    if set(entry.arrays) - set(arrays):
-        raise ValueError("holds arrays that do not belong to it")
-    for name, array in arrays.items():
-        if array is not None and array.dtype != _DTYPES[name]:
-            raise ValueError(f"{name} is of type {array.dtype}")
-    table["provenance"] = Provenance(**table["provenance"])
-    table["warnings"] = tuple(
-        QualityWarning(one["code"], one["message"], tuple(one["leads"]))
-        for one in table["warnings"]
-    )
-    values: dict[str, Any] = {**table, **arrays}
-    return kind(**values)
+    kind = next((name for name, one in _KINDS.items() if type(value) is one), None)
+    if kind is None:
+        raise TypeError(f"{type(value).__name__} is not a map of this program")
+    table = {one.name: getattr(value, one.name) for one in fields(_KINDS[kind])}
+    table["provenance"] = value.provenance.as_dict()
+    table["warnings"] = warning_rows(value.warnings)
+    arrays = {name: table.pop(name) for name in _DTYPES if name in table}
+    present = {name: array for name, array in arrays.items() if array is not None}
+    return Entry(present, {"kind": kind, "fields": pack_json(table)})
 
 
 def value_of(entry: Entry) -> Attribution | FusedMap:
-    """The value of an entry that :func:`entry_of` made; equal to the one that went in.
+    """The map that :func:`entry_of` was given; equal to the one that went in.
 
     Raises
     ------
@@ -189,59 +139,28 @@ def value_of(entry: Entry) -> Attribution | FusedMap:
     try:
         return _restored(entry)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise CacheError(
-            "stored value", "", f"is not a value of this version ({type(error).__name__})",
-            "clear the cache, or run again",
-        ) from None  # fmt: skip
+        problem = f"is not a value of this version ({type(error).__name__})"
+        raise CacheError("stored value", "", problem, _AGAIN) from None
 
 
-V = TypeVar("V", Attribution, FusedMap)
-
-
-def _as_kind(value: Attribution | FusedMap, kind: type[V]) -> V:
+def value_as(entry: Entry, kind: type[K]) -> K:
+    """:func:`value_of` for one kind of map; another kind is a ``CacheError`` too."""
+    value = value_of(entry)
     if not isinstance(value, kind):
         problem = f"is a {type(value).__name__}, not a {kind.__name__}"
-        raise CacheError("stored value", "kind", problem, "clear the cache, or run again")
+        raise CacheError("stored value", "kind", problem, _AGAIN)
     return value
 
 
-def attribution_from_entry(entry: Entry) -> Attribution:
-    """The attribution of an entry (see :func:`value_of`)."""
-    return _as_kind(value_of(entry), Attribution)
-
-
-def fused_from_entry(entry: Entry) -> FusedMap:
-    """The fused map of an entry (see :func:`value_of`)."""
-    return _as_kind(value_of(entry), FusedMap)
-
-
-def write_value_atomic(path: str | os.PathLike[str], value: Attribution | FusedMap) -> None:
-    """Write a value as one safetensors file; the same bytes for the same value.
-
-    Raises
-    ------
-    RunError
-        The file cannot be written.
-    """
-    entry = entry_of(value)
-    write_arrays_atomic(path, entry.arrays, entry.meta)
-
-
-def read_value(path: str | os.PathLike[str]) -> Attribution | FusedMap:
-    """Read what :func:`write_value_atomic` wrote.
-
-    Raises
-    ------
-    RunError
-        A file that is missing, changed or not an array file of this program.
-    CacheError
-        A sound file that holds something else.
-    """
-    return value_of(read_arrays(path))
-
-
-def as_json(value: Attribution | FusedMap) -> dict[str, Any]:
-    """The whole value as plain JSON: field names as in the type, ``null`` for NaN."""
-    arrays = {name: getattr(value, name) for name in _ARRAYS[type(value)]}
-    table: dict[str, Any] = json_safe({**_table(value), **arrays})
-    return table
+def _restored(entry: Entry) -> Attribution | FusedMap:
+    table = unpack_json(entry.meta["fields"])
+    for name, array in entry.arrays.items():
+        if array.dtype != _DTYPES[name]:
+            raise ValueError(f"{name} is of type {array.dtype}")
+    table["provenance"] = Provenance(**table["provenance"])
+    table["warnings"] = tuple(
+        QualityWarning(one["code"], one["message"], tuple(one["leads"]))
+        for one in table["warnings"]
+    )
+    values: dict[str, Any] = {**table, **entry.arrays}
+    return _KINDS[entry.meta["kind"]](**values)

@@ -11,8 +11,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app.shell.server_settings import server_settings
 from ecgxai_core.settings import settings
-from tests.app.judged import environment
+from tests.app.evaluated import environment
 from tests.small import write_data, write_model
 
 REPO = Path(__file__).resolve().parents[2]
@@ -38,8 +39,10 @@ def folders(
         monkeypatch.setenv("ECGXAI_DATA", str(paths.get("path", tiny / data)))
         monkeypatch.setenv("ECGXAI_MODELS", str(tiny / models))
         monkeypatch.setenv("ECGXAI_CACHE_DIR", str(tmp_path / "cache"))
+        monkeypatch.setenv("ECGXAI_WARM", "0")
+        server_settings.cache_clear()
         if models == "empty":  # nor the shipped ones
-            monkeypatch.setattr("app.services.assets_dir", lambda: tiny / "empty")
+            monkeypatch.setattr("app.data.services.assets_dir", lambda: tiny / "empty")
         settings.cache_clear()
         st.cache_resource.clear()
         return tiny
@@ -50,7 +53,7 @@ def folders(
 
 
 @pytest.fixture
-def judged_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def evaluated_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the dashboard finds records that are explained already; the folder of all of it."""
     with environment(monkeypatch) as root:
         yield root
@@ -63,15 +66,15 @@ def open_page(name: str, *, navigation: bool = False, **query: str) -> AppTest:
     for key, value in query.items():
         app.query_params[key] = value
     app.run()
-    if navigation and name != "records":
+    if navigation and name != "start":
         app.switch_page(str(REPO / "pages" / f"{name}.py")).run()
     return settle(app)
 
 
 def settle(app: AppTest, seconds: float = 240) -> AppTest:
-    """Run again until no progress bar is shown."""
+    """Run again until no job is shown, under way or waiting."""
     for _ in range(int(seconds / 0.3)):
-        if not app.get("progress"):
+        if not app.get("progress") and not any(one.label == "Cancel" for one in app.button):
             return app
         time.sleep(0.3)
         app.run()

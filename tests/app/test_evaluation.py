@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.app.judged import finished_run, opened, settled, texts
+from tests.app.evaluated import EXPLAINED, finished_run, opened, settled, texts
 from tests.small import AF
 
-pytestmark = pytest.mark.usefixtures("judged_folders")
+pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
 
 def of_run(monkeypatch: pytest.MonkeyPatch, **query: str):
@@ -15,17 +15,17 @@ def of_run(monkeypatch: pytest.MonkeyPatch, **query: str):
     return opened("evaluation", part="a-finished-run", **query)
 
 
-def test_a_record_is_judged_in_the_background():
+def test_a_record_is_evaluated_in_the_background():
     at = opened("evaluation", record="T000", target=AF, beta="0.5")
-    assert "has not been judged yet" in texts(at)
-    next(b for b in at.button if b.label == "Judge this record").click().run()
+    assert "has not been evaluated yet" in texts(at)
+    next(b for b in at.button if b.label == "Evaluate this record").click().run()
     settled(at)
     assert "Deletion and insertion" in texts(at)
     table = at.dataframe[0].value
     assert list(table["map"]) == ["LIME", "TimeSHAP", "Fused"]
     assert {"random map", "empty map", "best possible"} <= set(table.columns)
     again = opened("evaluation", record="T000", target=AF, beta="0.5")
-    assert "has not been judged yet" not in texts(again), "the cache has it"
+    assert "has not been evaluated yet" not in texts(again), "the cache has it"
 
 
 def test_the_priors_trap_shows_that_an_empty_map_scores_high():
@@ -48,7 +48,10 @@ def test_a_run_has_classes_records_and_pairs(monkeypatch):
     assert "profile default" in said.replace("\\", "")
     assert "is better" in said, "pairwise comparison in words"
     means = next(d.value for d in at.dataframe if "ci_low" in d.value)
-    assert {"random", "empty", "ceiling", "n_undefined"} <= set(means.columns)
+    assert {"random", "empty", "ceiling", "energy", "time_shifted", "n_undefined"} <= set(means)
+    assert "fewer than 10 records" in said, "too few to call a map better"
+    assert means["ci_low"].isna().all()
+    assert means["values"].str.contains(r"\d").all(), "the single values stand there instead"
     records = next(d.value for d in at.dataframe if "attauc_strict_random" in d.value)
     assert set(records["method"]) == {"LIME", "TimeSHAP", "Fused"}
 
@@ -83,5 +86,5 @@ def test_a_damaged_run_is_named_and_an_altered_one_says_so(monkeypatch, tmp_path
     assert "is missing" in at.error[0].value
 
 
-def test_no_record_is_chosen():
-    assert "No record is chosen" in texts(opened("evaluation"))
+def test_without_a_record_an_explained_example_is_shown():
+    assert opened("evaluation").session_state["view"].record in EXPLAINED

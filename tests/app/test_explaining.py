@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 import pytest
 
-from app.explaining import used_by
-from ecgxai_core.explain import METHODS
+from app.panels.explain import used_by
+from ecgxai_core.explainers import METHODS
 from ecgxai_core.params import ExplainParams
-from tests.app.judged import opened, settled, texts
+from tests.app.evaluated import EXPLAINED, opened, settled, texts, viewers
 from tests.small import AF
 
-pytestmark = pytest.mark.usefixtures("judged_folders")
+pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
 
 def explain(**query: str):
@@ -30,6 +30,27 @@ def test_every_parameter_that_a_method_uses_has_a_widget():
         others = set(ExplainParams.model_fields) & claimed - set(METHODS[method].uses)
         for name in others:
             assert f"explain.{name}" not in at.session_state, (method, name)
+
+
+def test_the_start_page_shows_an_explained_example():
+    at = opened("start")
+    (shown,) = viewers(at)
+    assert shown["record"]["id"] in EXPLAINED
+    assert [item["id"] for item in shown["maps"]] == ["fused", "lime", "timeshap"]
+    assert "The evidence lies in" in shown["sentence"]
+    assert shown["sentence"].split(" (")[0] in texts(at).replace("\\", "")
+    assert {"Read an ECG", "Tune and evaluate", "Present"} <= {b.label for b in at.button}
+    assert at.session_state["view"].record == "", "looking at the example chooses nothing"
+
+
+def test_a_setting_of_the_link_goes_to_the_browser_with_every_run():
+    """A message that a later run overtakes is lost, and its field would come back empty."""
+    at = explain(**{"explain.window_sec": "0.25", "explain.n_coalitions": "32"})
+    for _ in range(2):
+        at.run()
+        for name, value in (("window_sec", 0.25), ("n_coalitions", 32)):
+            sent = at.number_input(key=f"explain.{name}").proto
+            assert value in ((sent.value,) if sent.set_value else (sent.default,)), name
 
 
 def test_a_change_goes_to_the_link_and_asks_for_another_explanation():
@@ -76,7 +97,7 @@ def test_the_explanation_is_made_with_the_parameters_of_the_link():
 def test_a_new_method_shows_up_by_itself(monkeypatch: pytest.MonkeyPatch):
     added = replace(METHODS["lime"], name="newcomer", title="Newcomer", uses=("baseline", "seed"))
     every = MappingProxyType({**METHODS, "newcomer": added})
-    for module in ("app.review", "app.explaining", "ecgxai_core.explain"):
+    for module in ("app.panels.explain", "ecgxai_core.explainers"):
         monkeypatch.setattr(f"{module}.METHODS", every)
     found = used_by(["newcomer"])
     claimed = {name for other in METHODS.values() for name in other.uses}

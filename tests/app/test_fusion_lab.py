@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ecgxai_core.params import FusionParams
-from tests.app.judged import environment, opened, settled, texts
+from tests.app.evaluated import EXPLAINED, environment, opened, settled, texts
 from tests.small import AF, SINUS
 
-pytestmark = pytest.mark.usefixtures("judged_folders")
+pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
 
 def lab(**query: str):
@@ -21,7 +21,7 @@ def test_every_parameter_has_a_widget_and_scores_stand_beside_chance():
         key = "lab-weight" if name == "method_weights" else f"lab.{name}"
         assert key in at.session_state, name
     assert len(at.metric) == 3
-    assert all(card.delta.endswith(("vs chance", "as chance")) for card in at.metric)
+    assert all(card.delta.endswith(("vs chance", "same as chance")) for card in at.metric)
 
 
 def test_a_slider_changes_the_scores_and_the_link():
@@ -34,6 +34,17 @@ def test_a_slider_changes_the_scores_and_the_link():
     assert at.query_params["method_weights"] == "1.0,0.0"
     assert [card.value for card in at.metric] != before
     assert not at.exception
+
+
+def test_what_cannot_act_says_why():
+    at = lab()
+    assert at.slider(key="lab.found").disabled
+    assert "acts while beta is below 1" in texts(at)
+    at.slider(key="lab.beta").set_value(0.5).run()
+    assert not at.slider(key="lab.found").disabled
+    at = lab(methods="lime")
+    assert at.slider(key="lab.beta").disabled
+    assert "only LIME is fused" in texts(at)
 
 
 def test_a_link_restores_the_settings():
@@ -55,15 +66,15 @@ def test_presets_and_reset():
 def test_pin_a_change_b_and_see_the_difference():
     at = lab()
     next(b for b in at.button if b.label == "Pin as A").click().run()
-    assert " 0% of the map moved" in texts(at)
+    assert " 0% of the map changed" in texts(at)
     at.slider(key="lab-weight").set_value(0.0).run()
     assert not at.exception
-    assert " 0% of the map moved" not in texts(at)
-    assert all(card.delta.endswith((" vs A", "as A")) for card in at.metric)
+    assert " 0% of the map changed" not in texts(at)
+    assert all(card.delta.endswith((" vs A", "same as A")) for card in at.metric)
     assert any(card.delta.endswith(" vs A") for card in at.metric)
     next(b for b in at.button if b.label == "Back to A").click().run()
     assert at.session_state["view"].fusion == FusionParams()
-    next(b for b in at.button if b.label == "Let A go").click().run()
+    next(b for b in at.button if b.label == "Unpin A").click().run()
     assert "lab-pinned" not in at.session_state
 
 
@@ -95,8 +106,9 @@ def test_what_is_not_explained_can_be_explained_from_here():
 
 
 def test_no_record_no_model_no_such_record(monkeypatch, tmp_path):
-    assert "No record is chosen" in texts(opened("fusion_lab"))
+    at = opened("fusion_lab")
+    assert at.session_state["view"].record in EXPLAINED, "an example that is explained"
     assert "not in this data set" in texts(opened("fusion_lab", record="nobody", target=SINUS))
     with environment(monkeypatch, ECGXAI_MODELS=str(tmp_path)):
-        monkeypatch.setattr("app.services.assets_dir", lambda: tmp_path)
+        monkeypatch.setattr("app.data.services.assets_dir", lambda: tmp_path)
         assert "There is no model" in texts(opened("fusion_lab", record="T000"))

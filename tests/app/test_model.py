@@ -28,7 +28,7 @@ def test_how_good_shows_every_class_and_four_charts(folders):
 
 def test_a_failure_is_listed(folders):
     folders()
-    app = pick(open_page("model"), "model-section", "Worth a look")
+    app = pick(open_page("model"), "model-section", "Cases to review")
     assert not app.exception
     wrong = next(frame for frame in tables(app) if "labelled" in frame.columns)
     assert len(wrong) >= 1
@@ -84,7 +84,7 @@ def test_without_a_model_the_page_says_what_to_do(folders):
     app = open_page("model", navigation=True)
     assert not app.exception
     assert "no usable model" in texts(app)
-    for section in ("Worth a look", "Two models", "Training runs", "My own model"):
+    for section in ("Cases to review", "Two models", "Training runs", "My own model"):
         app = pick(app, "model-section", section)
         assert not app.exception
         assert app.info

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from app.frame import PAGES
+from app.shell.frame import PAGES
 from ecgxai_core.records.write import write_record
 from ecgxai_core.types import STANDARD_LEADS
 from tests.app.conftest import open_page, settle, tables, texts
-from tests.small import AF, FS, beats
+from tests.app.evaluated import viewers
+from tests.small import AF, FS, beats, write_model
 
 Folders = Callable[..., Path]
 
@@ -42,6 +43,24 @@ def test_records_lists_every_record_with_outcome(folders: Folders) -> None:
         for a, b in zip(labelled, positive, strict=True)
     ]
     assert list(rows["outcome"]) == said
+
+
+def test_a_class_that_only_the_model_names_works_on_every_page(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders()
+    write_model(tmp_path / "models", classes=("AF", "my rhythm"))
+    monkeypatch.setenv("ECGXAI_MODELS", str(tmp_path / "models"))
+    app = open_page("records", target="my rhythm")
+    rows = tables(app)[0]
+    assert set(rows["outcome"]) == {"no label"}, "codes say nothing about this class"
+    assert rows["probability"].between(0, 1).all()
+    app = open_page("records", target="AF")
+    assert set(tables(app)[0]["outcome"]) <= {"TP", "FP", "FN", "TN"}
+    for name in PAGES:
+        app = open_page(name, record="T000", target="my rhythm")
+        assert not app.exception, name
+    assert "not in the table of diagnoses" in texts(open_page("model", record="T000"))
 
 
 @pytest.mark.parametrize("name", ["records", "explain"])
@@ -79,7 +98,7 @@ def test_no_model_still_shows_records(folders: Folders) -> None:
     assert list(tables(app)[0]["record"]) == ["T000", "T001", "T002", "T003"]
     app = open_page("explain", record="T001")
     assert not app.exception
-    assert app.get("plotly_chart")
+    assert [data["record"]["id"] for data in viewers(app)] == ["T001"]
 
 
 def test_failed_record_is_named_with_its_reason(
@@ -153,7 +172,7 @@ def test_target_that_the_model_lacks(folders: Folders) -> None:
 
 
 def test_view_is_frozen() -> None:
-    from app.state import View
+    from app.shell.state import View
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         View().record = "x"  # type: ignore[misc]
@@ -163,7 +182,7 @@ def test_a_longer_record_says_what_the_model_sees_and_may_be_moved(folders: Fold
     folders()
     app = open_page("explain", record="T001", target=AF)
     assert "The model sees 0.0 to 6.0 s of 7.0 s" in texts(app).replace("\\", "")
-    start = next(item for item in app.slider if item.label.startswith("The model looks from"))
+    start = next(item for item in app.slider if item.label.startswith("Start of the model window"))
     start.set_value(1.0).run()
     assert not app.exception
     assert app.session_state["view"].start == 1.0

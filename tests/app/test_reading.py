@@ -9,10 +9,10 @@ import pytest
 
 from ecgxai_core.records.write import write_record
 from ecgxai_core.types import STANDARD_LEADS
-from tests.app.judged import opened, texts
+from tests.app.evaluated import opened, texts
 from tests.small import AF, FS
 
-pytestmark = pytest.mark.usefixtures("judged_folders")
+pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
 
 def test_intervals_stand_over_the_paper_and_in_a_table():
@@ -42,11 +42,11 @@ def test_what_cannot_be_measured_is_a_dash(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_the_median_beat_is_drawn_only_when_it_is_opened():
     at = opened("explain", record="T000", target=AF)
-    assert len(at.get("plotly_chart")) == 1
+    assert len(at.get("plotly_chart")) == 0
     at.session_state["median-beat"] = True
     at.run()
     assert not at.exception
-    assert len(at.get("plotly_chart")) == 2
+    assert len(at.get("plotly_chart")) == 1
     assert "aligned at their R peaks" in texts(at)
     rows = next(d.value for d in at.dataframe if "at_ms" in d.value)
     assert set(rows["lead"]) == set(STANDARD_LEADS)
@@ -58,7 +58,7 @@ def test_too_few_beats_or_no_map_are_said(monkeypatch: pytest.MonkeyPatch):
     at.session_state["median-beat"] = True
     at.run()
     assert "There is no map to put on a median beat" in texts(at)
-    monkeypatch.setattr("app.reading.LEAST_BEATS", 99)
+    monkeypatch.setattr("app.panels.measurements.LEAST_BEATS", 99)
     at = opened("explain", record="T000", target=AF)
     at.session_state["median-beat"] = True
     at.run()

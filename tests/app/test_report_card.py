@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.app.judged import opened, settled, texts
+from tests.app.evaluated import opened, settled, texts
 from tests.small import AF
 
 QUICK = {
@@ -12,7 +12,7 @@ QUICK = {
 }  # fmt: skip
 
 
-pytestmark = pytest.mark.usefixtures("judged_folders")
+pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
 
 def section(**query: str):

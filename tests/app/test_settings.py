@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from app import imported_runs, runs
+from app.data import runs, services
+from app.shell.server_settings import server_settings
 from ecgxai_core.errors import RunError
-from ecgxai_core.pipeline.tables import EVALUATION, FAILURES, STABILITY, SUMMARY
+from ecgxai_core.pipeline.run.tables import EVALUATION, FAILURES, STABILITY, SUMMARY
 from ecgxai_core.store.atomic import csv_bytes
 from tests.app.conftest import open_page, settle, tables, texts
 
@@ -100,22 +101,53 @@ def test_a_run_that_was_changed_is_not_imported(folders, tmp_path):
     source = finished_run(tmp_path / "run")
     (source / SUMMARY).write_text("target,metric\n1,2\n")
     with pytest.raises(RunError, match="changed after the run ended"):
-        imported_runs.import_run(source)
+        runs.import_run(source)
     with pytest.raises(RunError, match="holds no finished run"):
-        imported_runs.import_run(tmp_path)
+        runs.import_run(tmp_path)
     assert runs.runs() == ()
 
 
 def test_a_run_is_imported_once(folders, tmp_path):
     folders()
     source = finished_run(tmp_path / "run")
-    imported_runs.import_run(source)
+    runs.import_run(source)
     with pytest.raises(RunError, match="is there already"):
-        imported_runs.import_run(source)
+        runs.import_run(source)
+
+
+def test_a_visitor_sees_no_path_and_can_change_nothing(folders, tmp_path, tiny, monkeypatch):
+    folders()
+    monkeypatch.setenv("ECGXAI_OPERATOR", "0")
+    server_settings.cache_clear()
+    monkeypatch.delenv("ECGXAI_MODELS")
+    cache = tmp_path / "cache"
+    (cache / "runs").mkdir(parents=True)
+    saved = cache / "folders.json"
+    saved.write_text(json.dumps({"models": [str(tiny / "models")]}))
+    imported = finished_run(cache / "runs" / "first")
+    app = open_page("settings", navigation=True)
+    assert not app.exception
+    said = texts(app) + "".join(table.to_csv() for table in tables(app))
+    assert str(tiny) not in said
+    assert str(tmp_path) not in said
+    assert "ECGXAI_OPERATOR" in said
+    assert not app.text_area
+    assert not app.text_input
+    labels = {button.label for button in app.button}
+    assert not labels & {"Save", "Import", "Clear it now", "Delete this copy"}
+    assert "tiny" in set(tables(app)[0]["name"])
+    with pytest.raises(RunError, match="are the operator's"):  # whatever a page offers
+        services.save_folders(services.Folders())
+    with pytest.raises(RunError, match="are the operator's"):
+        runs.import_run(imported)
+    with pytest.raises(RunError, match="are the operator's"):
+        runs.forget_run(runs.runs()[0])
+    assert json.loads(saved.read_text()) == {"models": [str(tiny / "models")]}
+    assert imported.is_dir()
 
 
 def test_without_data_and_model_the_page_works(folders):
     folders(data="empty", models="empty")
     app = open_page("settings")
     assert not app.exception
-    assert "You have no own records" in texts(app)
+    assert "You have opened no records of your own" in texts(app)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.app.judged import finished_run, opened, settled, texts
+from tests.app.evaluated import EXPLAINED, finished_run, opened, settled, texts
 from tests.small import AF
 
-pytestmark = pytest.mark.usefixtures("judged_folders")
+pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
 
 def test_a_cached_experiment_is_shown_at_once():
@@ -35,6 +35,5 @@ def test_a_run_is_summed_up(monkeypatch):
 
 
 def test_no_run_and_no_record():
-    at = opened("stability")
-    assert "No record is chosen" in texts(at)
+    assert opened("stability").session_state["view"].record in EXPLAINED, "an example"
     assert "There is no finished run" in texts(opened("stability", part="a-finished-run"))

@@ -1,24 +1,18 @@
-"""The view as a URL, and background jobs."""
+"""The view as a URL, and what pages may not do."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import pytest
-import streamlit as st
 from hypothesis import given
 from hypothesis import strategies as some
 
-from app import jobs
-from app.jobs import escaped
-from app.state import View, from_query, slug, to_query, with_explain
-from ecgxai_core.errors import RecordError
+from app.shell.jobs import escaped
+from app.shell.state import View, from_query, slug, to_query, with_explain
+from ecgxai_core.aggregations import AGGREGATIONS
 from ecgxai_core.params import FusionParams, profile
 from tests.app.conftest import REPO
 
@@ -29,7 +23,7 @@ TEXT = some.text(min_size=1, max_size=30)
     data=TEXT,
     record=TEXT,
     beta=some.floats(0, 1),
-    agg=some.sampled_from(["geomean", "mean", "min", "max"]),
+    agg=some.sampled_from(list(AGGREGATIONS)),
     weights=some.none() | some.tuples(some.floats(0.1, 1), some.floats(0.1, 1)),
     name=some.sampled_from(["default", "reference"]),
     start=some.none() | some.integers(0, 1000).map(float),
@@ -105,79 +99,10 @@ def test_escaped_text_keeps_every_character(text: str) -> None:
             assert shown[place - 1] == "\\"
 
 
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
-
-
-def _ended(job: jobs.Job) -> jobs.Job:
-    for _ in range(500):
-        if not job.active:
-            return job
-        time.sleep(0.01)
-    raise AssertionError("the job does not end")
-
-
-def test_a_job_runs_once_and_keeps_its_result() -> None:
-    runs: list[int] = []
-
-    def work(progress: jobs.Progress) -> int:
-        runs.append(1)
-        progress(1, 2, "half")
-        return 7
-
-    job = _ended(jobs.start("k", "title", work))
-    assert jobs.start("k", "title", work) is job
-    assert (job.state, jobs.result("k"), runs) == ("done", 7, [1])
-    assert jobs.result("other") is None
-
-
-def test_a_refusal_is_one_line_and_can_be_tried_again() -> None:
-    def work(_progress: jobs.Progress) -> None:
-        raise RecordError("a.hea", "fs", "is missing", "add it")
-
-    job = _ended(jobs.start("k", "title", work))
-    assert (job.state, job.error) == ("failed", "a.hea: fs: is missing. Fix: add it")
-    assert jobs.start("k", "title", lambda _: 1) is not job
-
-
-def test_a_fault_says_nothing_of_the_machine() -> None:
-    def work(_progress: jobs.Progress) -> None:
-        raise ValueError("/secret/path")
-
-    assert "/secret" not in _ended(jobs.start("k", "title", work)).error
-
-
-def test_cancel_stops_at_the_next_step() -> None:
-    started, steps = threading.Event(), []
-
-    def work(progress: jobs.Progress) -> None:
-        for step in range(10_000):
-            steps.append(step)
-            progress(step, 10_000, "")
-            started.set()
-            time.sleep(0.002)
-
-    job = jobs.start("k", "title", work)
-    assert started.wait(5)
-    job.cancel()
-    assert _ended(job).state == "cancelled"
-    assert len(steps) < 9_000
-
-
-def test_forget_drops_jobs_by_prefix() -> None:
-    for key in ("own:1", "own:2", "shared:1"):
-        _ended(jobs.start(key, "title", lambda _: 1))
-    jobs.forget("own:")
-    assert jobs.get("own:1") is None
-    assert jobs.get("shared:1") is not None
-
-
 def test_the_frame_does_not_load_tensorflow() -> None:
     code = (
-        "import sys, app.frame, app.review, app.sheet, app.catalogue, app.opening\n"
+        "import sys, app.shell.frame, app.panels.explain, app.panels.ecg\n"
+        "import app.panels.records, app.panels.explain\n"
         "assert not {'tensorflow', 'keras', 'shap', 'lime'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True, timeout=120)

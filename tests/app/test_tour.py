@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from app import tour
-from app.frame import PAGES
-from app.state import View
-from ecgxai_core.pipeline.prediction import Predictions
+import numpy as np
+import pytest
+
+from app.data import services
+from app.data.examples import ranked
+from app.panels import tour
+from app.shell.frame import PAGES
+from app.shell.state import View
+from ecgxai_core.pipeline.predict import Predictions
 from tests.app.conftest import REPO, open_page, settle, texts
-from tests.pipeline.test_model_quality import predictions
+from tests.audit.test_model_quality import predictions
 from tests.small import AF, SINUS
 
 
@@ -17,14 +22,31 @@ def test_five_steps_on_pages_that_exist():
 
 
 def test_the_example_is_right_and_certain():
-    import numpy as np
-
     p = np.array([[0.9, 0.2], [0.95, 0.1], [0.3, 0.7]], np.float32)
-    found = tour.example(View(data="d"), predictions(p, [(AF,), (SINUS,), (SINUS,)]))
+    found = ranked(View(data="d"), predictions(p, [(AF,), (SINUS,), (SINUS,)]))[0]
     assert (found.record, found.target, found.data) == ("r0", AF, "d")
-    unlabelled = tour.example(View(data="d"), predictions(p, [None] * 3))
-    assert unlabelled.record == "r0"
-    assert tour.example(View(), Predictions((), (), (), ())) is None
+    unlabelled = ranked(View(data="d"), predictions(p, [None] * 3))[0]
+    assert (unlabelled.record, unlabelled.target) == ("r1", AF), "the most certain prediction"
+    assert ranked(View(), Predictions((), (), (), ())) == []
+
+
+@pytest.mark.parametrize(
+    ("p", "expected"),
+    [
+        ([0.6, 0.9, 0.8], AF),  # sinus rhythm only where nothing else is called
+        ([0.6, 0.1, 0.8], AF),  # a superclass has no tabulated evidence
+        ([0.3, 0.1, 0.8], "CD"),
+        ([0.3, 0.9, 0.4], SINUS),
+        ([0.3, 0.1, 0.4], "CD"),  # nothing is called: the most probable
+    ],
+)
+def test_a_record_opens_on_what_the_model_calls(monkeypatch, p, expected):
+    found = predictions(np.array([p], np.float32), [None], (AF, SINUS, "CD"))
+    monkeypatch.setattr(services.jobs, "result", lambda key: found)
+    monkeypatch.setattr(services, "predictions_key", lambda view: "")
+    monkeypatch.setattr(services, "threshold", lambda view, code: 0.5)
+    assert services.first_target(View(record="r0")) == expected
+    assert services.first_target(View()) == ""
 
 
 def test_a_click_sets_the_view_and_every_page_has_the_bar(folders):

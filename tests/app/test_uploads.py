@@ -42,7 +42,7 @@ def mine(tmp_path: Path) -> list[File]:
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A session outside streamlit."""
-    from app import uploads
+    from app.data import uploads
 
     state: dict[str, Any] = {}
     monkeypatch.setattr(uploads.st, "session_state", state)
@@ -50,7 +50,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_a_record_is_kept_in_the_session(session: dict[str, Any], mine: list[File]) -> None:
-    from app import uploads
+    from app.data import uploads
 
     assert [record.name for record in uploads.add(mine)] == ["SECRET"]
     own = uploads.own_records()
@@ -69,7 +69,7 @@ def test_a_record_is_kept_in_the_session(session: dict[str, Any], mine: list[Fil
 def test_odd_names_are_refused_or_lose_their_folder(
     session: dict[str, Any], mine: list[File], name: str
 ) -> None:
-    from app import uploads
+    from app.data import uploads
 
     with pytest.raises(RecordError):
         uploads.add([File.__new__(File).__class__(_path(mine), name)])
@@ -85,7 +85,7 @@ def _path(files: list[File]) -> Path:
 
 
 def test_a_header_without_its_data_is_refused(session: dict[str, Any], mine: list[File]) -> None:
-    from app import uploads
+    from app.data import uploads
 
     with pytest.raises(RecordError):
         uploads.add([file for file in mine if file.name.endswith(".hea")])
@@ -93,7 +93,7 @@ def test_a_header_without_its_data_is_refused(session: dict[str, Any], mine: lis
 
 
 def test_large_files_are_refused(session: dict[str, Any], tmp_path: Path) -> None:
-    from app import uploads
+    from app.data import uploads
 
     big = tmp_path / "big.dcm"
     big.write_bytes(b"\0" * (uploads.MOST_BYTES + 1))
@@ -101,8 +101,166 @@ def test_large_files_are_refused(session: dict[str, Any], tmp_path: Path) -> Non
         uploads.add([File(big)])
 
 
+def test_sizes_and_numbers_are_checked_before_anything_is_read(
+    session: dict[str, Any], mine: list[File], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.data import uploads
+
+    monkeypatch.setattr(uploads, "read_guarded", lambda _path: pytest.fail("was read"))
+    monkeypatch.setattr(uploads, "find_records", lambda _path: pytest.fail("was read"))
+    monkeypatch.setattr(uploads, "MOST_FILES", 1)
+    with pytest.raises(RecordError, match="files: are more than 1"):
+        uploads.add(mine)
+    monkeypatch.setattr(uploads, "MOST_FILES", 20)
+    monkeypatch.setattr(uploads, "MOST_SESSION_BYTES", 1000)
+    with pytest.raises(RecordError, match="size: is more than"):
+        uploads.add(mine)
+    assert uploads.own_records() is None
+
+
+def test_what_is_kept_counts(
+    session: dict[str, Any], mine: list[File], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.data import uploads
+
+    uploads.add(mine)
+    size = sum(file.size for file in mine)
+    assert uploads.held("") == (2, size)
+    monkeypatch.setattr(uploads, "MOST_FILES", 3)
+    with pytest.raises(RecordError, match="files: are more than 3"):
+        uploads.add(mine)
+    monkeypatch.setattr(uploads, "MOST_FILES", 20)
+    monkeypatch.setattr(uploads, "MOST_SESSION_BYTES", 2 * size - 1)
+    with pytest.raises(RecordError, match="size: is more than"):
+        uploads.add(mine)
+    uploads.forget_own()
+    assert uploads.held("") == (0, 0)
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+def test_neutral_names_leave_nothing_of_the_name(
+    session: dict[str, Any], mine: list[File], ending: bytes
+) -> None:
+    from app.data import uploads
+
+    plain = uploads.add(mine)[0]
+    uploads.forget_own()
+    header = next(file for file in mine if file.name.endswith(".hea"))
+    header._data = header._data.replace(b"\r\n", b"\n").replace(b"\n", ending)
+    (first,) = uploads.add(mine, neutral=True)
+    assert first.name == "record-1"
+    assert first.signal.tobytes() == plain.signal.tobytes()
+    assert (first.age, first.sex, first.labels) == (plain.age, plain.sex, plain.labels)
+    assert "record-2" in {record.name for record in uploads.add(mine, neutral=True)}
+    own = uploads.own_records()
+    assert own is not None
+    assert len(own.files) == 4
+    assert all(b"SECRET" not in path.read_bytes() for path in own.files)
+    uploads.forget_own()
+
+
+def test_a_session_that_ends_takes_its_records_along(
+    session: dict[str, Any], mine: list[File], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.data import uploads
+    from app.shell import sessions
+
+    monkeypatch.setattr(sessions, "here", lambda: "one")
+    uploads.add(mine)
+    own = uploads.own_records()
+    assert own is not None
+    clock, active = [1000.0], {"one", "two"}
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(sessions, "_seen", {"one": 1000.0, "two": 1000.0})
+    monkeypatch.setattr(sessions, "_forget_in_streamlit", lambda _session: None)
+
+    def look() -> None:
+        for name in sessions._ended(active.__contains__):
+            sessions._end(name)
+
+    clock[0] += 100
+    look()  # connected all the time
+    assert own.folder.is_dir()
+    active.clear()
+    clock[0] += sessions.GONE_SEC - 1
+    look()  # a lost connection comes back
+    active.add("one")
+    look()
+    active.clear()
+    clock[0] += sessions.GONE_SEC - 1
+    look()
+    assert own.folder.is_dir()
+    clock[0] += 2
+    look()
+    assert not own.folder.parent.exists()
+    assert uploads.held("one") == (0, 0)
+    assert sessions.GONE_SEC + sessions.LOOK_SEC < 30
+
+
+def test_streamlit_still_has_what_ends_a_session() -> None:
+    from streamlit.runtime import Runtime
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+    assert callable(Runtime._close_inactive_session_on_event_loop)
+    assert callable(Runtime.is_active_session)
+    assert callable(MemoryUploadedFileManager.remove_session_files)
+
+
+def test_leftovers_of_a_dead_server_go_and_those_of_another_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import subprocess
+    import sys
+
+    from app.data import uploads
+
+    monkeypatch.setattr(uploads.tempfile, "gettempdir", lambda: str(tmp_path))
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    names = {
+        f"ecgxai-own-{other.pid}-a": True,
+        "ecgxai-own-4194300-b": False,
+        f"ecgxai-own-{other.pid}-check-c": True,
+        "ecgxai-own-x": True,
+        "else": True,
+    }
+    try:
+        for name in names:
+            (tmp_path / name / "records").mkdir(parents=True)
+            (tmp_path / name / "records" / "r.hea").write_text("x")
+        uploads.remove_leftovers()
+        assert {name: (tmp_path / name).exists() for name in names} == names
+    finally:
+        other.kill()
+        other.wait()
+    uploads.remove_leftovers()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ecgxai-own-x", "else"]
+
+
+def test_own_records_and_their_target_stay_out_of_the_url(
+    folders: Folders, mine: list[File]
+) -> None:
+    from app.data import uploads
+
+    folders()
+    app = open_page("explain")
+    own = uploads.OwnRecords()
+    for file in mine:
+        (own.folder / file.name).write_bytes(file.getvalue())
+    app.session_state["own-records"] = own
+    app.query_params["data"] = uploads.OWN
+    app.query_params["record"] = "SECRET"  # a link that somebody wrote by hand
+    app.query_params["target"] = "164889003"
+    settle(app.run())
+    assert not app.exception
+    assert "SECRET" in texts(app)
+    assert set(app.query_params) == {"data", "model"}
+    settle(app.run())
+    assert "SECRET" in texts(app)  # the session knows
+    own.close()
+
+
 def test_two_sessions_never_see_each_other(folders: Folders, mine: list[File]) -> None:
-    from app import uploads
+    from app.data import uploads
 
     folders()
     one = open_page("records")
@@ -122,3 +280,27 @@ def test_two_sessions_never_see_each_other(folders: Folders, mine: list[File]) -
     assert own.store is not None
     assert shared.exists()
     assert not list((Path(folders()) / "cache").glob("**/*SECRET*"))
+
+
+@pytest.mark.parametrize("name", ["example.scp", "sierra_1_03.xml"])
+def test_a_foreign_file_becomes_a_record_of_ours(session: dict[str, Any], name: str) -> None:
+    from app.data import uploads
+
+    case = Path(__file__).resolve().parents[1] / "cases" / "formats" / name
+    (record,) = uploads.add([File(case)])
+    own = uploads.own_records()
+    assert own is not None
+    assert {path.suffix for path in own.files} == {".hea", ".dat"}
+    assert len(record.leads) == 12
+    header = (own.folder / f"{record.name}.hea").read_text("utf-8")
+    assert "Clark" not in header
+    uploads.forget_own()
+
+
+def test_an_array_without_rate_is_refused(session: dict[str, Any]) -> None:
+    from app.data import uploads
+
+    case = Path(__file__).resolve().parents[1] / "cases" / "formats" / "SPH00001.h5"
+    with pytest.raises(RecordError, match="--fs"):
+        uploads.add([File(case)])
+    assert uploads.own_records() is None

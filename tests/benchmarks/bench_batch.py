@@ -18,12 +18,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ecgxai_core.case import Case
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.params import ExplainParams, Profile, profile
-from ecgxai_core.pipeline.explanation import explained
-from ecgxai_core.pipeline.shaking import shake
-from ecgxai_core.pipeline.units import unit_entry
+from ecgxai_core.pipeline.explain import explained
+from ecgxai_core.pipeline.extra_beat import extra_beat_test
+from ecgxai_core.pipeline.run.units import unit_entry
 from ecgxai_core.store.cache import Store
 from ecgxai_core.types import Record
 from tests.benchmarks.material import AF, model_path, records_of
@@ -58,16 +59,16 @@ class Row:
 
 def stability(record: Record, classifier: Any, chosen: Profile, store: Store) -> None:
     """Fused explanation, and again with one beat doubled."""
-    found = explained(record, classifier, AF, chosen, store)
+    found = explained(Case(record, classifier, AF), chosen, store)
     try:
-        shake(record, classifier, AF, found, chosen, store)
+        extra_beat_test(Case(record, classifier, AF), found, chosen, store)
     except EcgXaiError as error:
         print(f"{record.name}: {error}")
 
 
 def evaluation(record: Record, classifier: Any, chosen: Profile, store: Store) -> None:
     """The same with everything that a run computes of a record."""
-    unit_entry(record, classifier, AF, chosen, store)
+    unit_entry(Case(record, classifier, AF), chosen, store)
 
 
 def settings(

@@ -4,17 +4,18 @@ tests.benchmarks.bench_dashboard`` from the repository root (needs chromium and 
 Six simulated records of 10 s at 500 Hz, the shipped model, two records explained beforehand.
 
 - First page: from the address to the page, in a new browser; on a server that has only just
-  started (the model loads meanwhile, nobody waits for it), and on a warm one with the list.
+  started (the model loads meanwhile, nobody waits for it), and on a warm one with an explained ECG.
 - Slider to new map: a step of beta in the Fusion lab, with 12 leads, the fused map over the trace,
-  its scores and the lead ranking. Switching to a cached record: 'Next' on the Explain page.
+  its scores and the lead ranking. Switching to another record: a step in the viewer of Explain.
   Server times are of the script, from its first line to its last message to the browser;
   processor time stands beside wall time, for machines that do other work meanwhile. The browser's
   time is from the key or click to the end of the run, drawing included.
-- Size of the ECG chart: 12 leads x 5000 samples with a map over it.
+- Size of what the viewer is sent: 12 leads x 5000 samples with a map over it.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import statistics
@@ -24,6 +25,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ecgxai_core.case import Case
 from tests.browser.serving import ARGUMENTS, CHROMIUM, HINT, serving, settled
 
 log = logging.getLogger("bench_dashboard")
@@ -31,7 +33,7 @@ log = logging.getLogger("bench_dashboard")
 AF = "164889003"
 RECORDS, SEED, REPEATS = 6, 1, 40
 SHOWN = "[data-testid=stHeading]"
-LIST = "[data-testid=stDataFrame]"
+MAP = "[data-testid=ecg-viewer][data-ready=true][data-map=fused]"
 
 
 def main() -> None:
@@ -53,17 +55,17 @@ def main() -> None:
             _slider(browser, f"{address}/fusion_lab?record={names[0]}&target={AF}", times)
             _switch(browser, f"{address}/explain?record={names[0]}&target={AF}", times)
         browser.close()
-    log.info("ECG chart of 12 x 5000 samples with a map: %.0f kB, goal 250 kB", chart_kb())
+    log.info("ECG of 12 x 5000 samples with a map: %.0f kB, goal 250 kB", payload_kb())
 
 
 def prepared(folder: Path) -> tuple[dict[str, str], list[str]]:
     """Records, of which the first two are explained; the server's environment, and their names."""
+    from ecgxai_core.models.loading import LazyClassifier
     from ecgxai_core.params import profile
-    from ecgxai_core.pipeline.explanation import FUSED_METHODS, explain_record
-    from ecgxai_core.pipeline.lazy import LazyClassifier
+    from ecgxai_core.pipeline.explain import FUSED_METHODS, explain_case
     from ecgxai_core.records.read import find_records, read_record
     from ecgxai_core.settings import default_model
-    from ecgxai_core.simulate.dataset import write_set
+    from ecgxai_core.simulation.dataset import write_set
     from ecgxai_core.store.cache import Store
 
     write_set(folder / "data", RECORDS, SEED)
@@ -71,7 +73,7 @@ def prepared(folder: Path) -> tuple[dict[str, str], list[str]]:
     store, classifier = Store(folder / "cache", int(1e9)), LazyClassifier(default_model())
     params = {name: profile("default").for_method(name) for name in FUSED_METHODS}
     for record in records[:2]:
-        explain_record(record, classifier, AF, params, store)
+        explain_case(Case(record, classifier, AF), params, store)
     store.close()
     environment = {"ECGXAI_DATA": str(folder / "data"), "ECGXAI_MODELS": "", "ECGXAI_RUNS": "",
                    "ECGXAI_CACHE_DIR": str(folder / "cache")}  # fmt: skip
@@ -81,12 +83,12 @@ def prepared(folder: Path) -> tuple[dict[str, str], list[str]]:
 def _first_page(browser: Any, address: str) -> None:
     """The first page of a server that has just started, then of a warm one."""
     cold = [_until(browser, address, SHOWN)]
-    _until(browser, address, LIST)
+    _until(browser, address, MAP)
     _say("first page, server just started", "browser", cold, 3000)
     shown = [_until(browser, address, SHOWN) for _ in range(8)]
     _say("first page, warm server", "browser", shown, 3000)
-    listed = [_until(browser, address, LIST) for _ in range(8)]
-    _say("first page with its list, warm", "browser", listed, 3000)
+    explained = [_until(browser, address, MAP) for _ in range(8)]
+    _say("first explained ECG, warm", "browser", explained, 2000)
 
 
 def _until(browser: Any, address: str, selector: str) -> float:
@@ -114,8 +116,8 @@ def _slider(browser: Any, address: str, times: Path) -> None:
 
 def _switch(browser: Any, address: str, times: Path) -> None:
     tab = _opened(browser, address, "Leads by weight")
-    names = ["Next" if number % 2 == 0 else "Previous" for number in range(REPEATS)]
-    _measure("switch to a cached record", 500, tab, times,
+    names = ["next record", "previous record"] * (REPEATS // 2)
+    _measure("switch to another record", 500, tab, times,
              [lambda name=name: tab.get_by_role("button", name=name, exact=True).click()
               for name in names])  # fmt: skip
 
@@ -175,12 +177,12 @@ def _say(what: str, kind: str, values: Sequence[float], goal_ms: float) -> None:
     )  # fmt: skip
 
 
-def chart_kb() -> float:
-    """Size of the ECG chart as JSON, kB."""
+def payload_kb() -> float:
+    """Size of the viewer's data as JSON, kB."""
     import numpy as np
 
-    from ecgxai_core.plots.paper import PaperStyle, ecg_figure
     from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance, Record
+    from ecgxai_core.viewer import payload
 
     rng = np.random.default_rng(0)
     record = Record("r", rng.normal(0, 0.2, (12, 5000)).astype(np.float32), 500.0, STANDARD_LEADS)
@@ -189,7 +191,7 @@ def chart_kb() -> float:
         rng.normal(size=(12, 40)).astype(np.float32), rng.random((12, 40)) < 0.5,
         Provenance("r", "m", {}, 0, "0"),
     )  # fmt: skip
-    return len(ecg_figure(record, PaperStyle(layout="12x1"), overlay=overlay).to_json()) / 1e3
+    return len(json.dumps(payload(record, {"lime": overlay}))) / 1e3
 
 
 if __name__ == "__main__":

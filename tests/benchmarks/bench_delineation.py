@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgxai_core.beats import r_peaks
 from ecgxai_core.models.preprocess import resample
 from ecgxai_core.records.read import read_record
+from ecgxai_core.signal.beats import r_peaks
+from ecgxai_core.signal.delineation import delineate
 from ecgxai_core.types import FloatArray
-from ecgxai_core.waves import delineate
 
 WITHIN_SEC = 0.15
 ANNOTATED = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v6")

@@ -13,18 +13,21 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ecgxai_core.explain import explain_many
-from ecgxai_core.explain.playing import strongest
-from ecgxai_core.explain.timeshap import published_shapley_weights, shapley_weights
+from ecgxai_core.case import Case
+from ecgxai_core.explainers import explain_many
+from ecgxai_core.explainers.prepared import Shelf
+from ecgxai_core.explainers.sampled_games import strongest
+from ecgxai_core.explainers.timeshap import published_shapley_weights, shapley_weights
 from ecgxai_core.games import MaskedModel, to_link
-from ecgxai_core.games.engine import engine_of
+from ecgxai_core.games.local.engine import engine_of
+from ecgxai_core.games.local.sums import complete_shapley
 from ecgxai_core.games.players import event_keep, lead_keep
 from ecgxai_core.games.regression import fit_ridge, fit_shapley
 from ecgxai_core.games.sampling import (
@@ -33,13 +36,12 @@ from ecgxai_core.games.sampling import (
     published_shapley_coalitions,
     shared_lead_mass,
 )
-from ecgxai_core.games.sums import complete_shapley
 from ecgxai_core.models.keras_runtime import import_keras
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.params import ExplainParams, profile
-from ecgxai_core.pipeline.explanation import explained
-from ecgxai_core.segments import segment
+from ecgxai_core.pipeline.explain import explained
+from ecgxai_core.signal.segments import segment
 from ecgxai_core.store.cache import Store
 from ecgxai_core.types import FloatArray, IntArray, Record
 from tests.benchmarks.material import AF, first_record, model_path
@@ -53,7 +55,8 @@ QUICK_SEC = 5.0
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; ``error`` is relative to the exact values, ``top5`` Jaccard.
+    """One line of the table; ``error`` is relative to the exact values (of maps that add up: its
+    upper limit, as the map says itself), ``top5`` Jaccard.
 
     ``cpu`` are seconds of all cores together: they hardly change with what else runs.
     """
@@ -124,7 +127,9 @@ class Bench:
         self._libraries(coalitions, exact)
 
     def _generic(self, params: ExplainParams) -> tuple[Any, float]:
-        found = explain_many(self.record, self.classifier, AF, {"timeshap": params})["timeshap"]
+        found = explain_many(Case(self.record, self.classifier, AF), {"timeshap": params})[
+            "timeshap"
+        ]
         return found.event_values, float(found.diagnostics["coalitions"]["event"])
 
     def _libraries(self, coalitions: int, exact: Any) -> None:
@@ -219,20 +224,46 @@ class Bench:
         return self.add(f"LIME + TimeSHAP, {what}", how, run)
 
     def _explained(self, methods: dict[str, ExplainParams]) -> Any:
-        return explain_many(self.record, self.classifier, AF, methods)
+        return explain_many(Case(self.record, self.classifier, AF), methods)
 
     def _cached(self) -> None:
         """Both maps and their fusion from the disk cache."""
         chosen = profile("default")
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder), 10**9)
-            explained(self.record, self.classifier, AF, chosen, store)
+            explained(Case(self.record, self.classifier, AF), chosen, store)
 
             def again() -> tuple[Any, float]:
-                return explained(self.record, self.classifier, AF, chosen, store), 0.0
+                return explained(Case(self.record, self.classifier, AF), chosen, store), 0.0
 
             self.add("LIME + TimeSHAP, fused", "from the cache", again)
             store.close()
+
+    def waves(self) -> None:
+        """Maps that add up on waves: one output, and then each other of the same record."""
+        others = [code for code in self.classifier.classes if code != AF]
+        for players, group in ((8, "independent"), (12, "all")):
+            params = ExplainParams(segments="auto", level="owen", lead_group=group)
+            shelf, what = Shelf(), f"waves, all cells, {players} leads"
+            for code in others:  # compiles, and plays what any of them needs
+                self._adding_up(code, params, shelf)
+            first = self.add(what, "one output", lambda p=params: self._adding_up(AF, p, Shelf()))
+            self.rows[-1] = replace(self.rows[-1], error=first["relative_error"])
+            told = []
+            for code in others:
+                facts, *spent = _timed(lambda c=code, p=params, s=shelf: self._adding_up(c, p, s))
+                told.append((*spent, facts["relative_error"]))
+            passes, seconds, cpu, error = (float(x) for x in np.median(told, axis=0))
+            self.rows.append(Row(self.name, what, "another output", seconds, cpu, passes, error))
+            print(self.rows[-1], flush=True)
+
+    def _adding_up(
+        self, target: str, params: ExplainParams, shelf: Shelf
+    ) -> tuple[Mapping[str, Any], float]:
+        case = Case(self.record, self.classifier, target)
+        with shelf.prepared(case) as known:
+            found = explain_many(case, {"timeshap": params}, prepared=known)["timeshap"]
+        return found.diagnostics, found.diagnostics["forward_passes"]
 
     def growth(self, folder: Path) -> None:
         """How time grows with segments, masks and the length of the record."""
@@ -267,7 +298,9 @@ class Bench:
 
     def _dense(self, what: str, params: ExplainParams) -> None:
         def run() -> tuple[Any, float]:
-            found = explain_many(self.record, self.classifier, AF, {"timeshap": params})["timeshap"]
+            found = explain_many(Case(self.record, self.classifier, AF), {"timeshap": params})[
+                "timeshap"
+            ]
             return found, found.diagnostics["forward_passes"]
 
         run()  # compiles the crops of this length
@@ -381,16 +414,23 @@ def main() -> None:
     parser.add_argument("--coalitions", type=int, default=2000)
     parser.add_argument("--model", nargs="+", default=["default", "reference"])
     parser.add_argument("--growth", nargs="*", default=["default"], help="models whose growth")
+    parser.add_argument("--only-waves", action="store_true", help="maps that add up, no more")
     chosen = parser.parse_args()
     rows: list[Row] = []
     facts: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for bench in _benches(chosen.data, chosen.model):
+            if chosen.only_waves:
+                bench.waves()
+                rows += bench.rows
+                _written(chosen.out, rows, facts)
+                continue
             bench.events(chosen.coalitions)
             facts[f"{bench.name}: self-check error"] = bench.check
             facts[f"{bench.name}: difference to 4096 whole passes"] = bench.exhaustive()
             for what, value in bench.maps().items():
                 facts[f"{bench.name}: {what}"] = value
+            bench.waves()
             if bench.name in chosen.growth:
                 bench.growth(Path(folder))
             rows += bench.rows

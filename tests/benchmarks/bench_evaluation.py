@@ -25,20 +25,20 @@ from typing import Any
 
 import pandas as pd
 
+from ecgxai_core.bootstrap import mean_interval
+from ecgxai_core.case import Case
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.metrics import METRICS
-from ecgxai_core.metrics.summary import bootstrap_mean
 from ecgxai_core.metrics.testing import compare_methods
-from ecgxai_core.models.loading import load_classifier
+from ecgxai_core.models.loading import LazyClassifier, load_classifier
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.params import EvaluationParams, Profile, profile
-from ecgxai_core.pipeline.evaluating import evaluate_all
-from ecgxai_core.pipeline.lazy import LazyClassifier
-from ecgxai_core.pipeline.units import unit_entry
-from ecgxai_core.pipeline.workers import map_units
+from ecgxai_core.pipeline.full_evaluation import evaluate_all
+from ecgxai_core.pipeline.run.units import unit_entry
+from ecgxai_core.pipeline.run.workers import map_units
 from ecgxai_core.records.read import read_record
 from ecgxai_core.settings import default_model
-from ecgxai_core.simulate.dataset import write_set
+from ecgxai_core.simulation.dataset import write_set
 from ecgxai_core.store.atomic import write_json_atomic
 from ecgxai_core.store.cache import Store
 from ecgxai_core.version import code_version
@@ -88,7 +88,9 @@ def evaluated(job: Job) -> str:
     begun, cpu = time.perf_counter(), time.process_time()
     try:
         table = evaluate_all(
-            record, classifier, targets[-1], profile("default"), store, methods=job.methods
+            Case(record, classifier, targets[-1]),
+            profile("default").updated(methods=job.methods),
+            store,
         )
     except EcgXaiError as error:
         return str(error)
@@ -144,7 +146,7 @@ def means(scores: pd.DataFrame) -> list[dict[str, Any]]:
     for name, rows in scores.groupby("method", sort=False):
         cells = {}
         for metric in (m for m in SHOWN if m in rows):
-            interval = bootstrap_mean(
+            interval = mean_interval(
                 rows[metric].dropna().to_numpy(),
                 confidence=params.confidence, n_resamples=params.n_bootstrap, seed=0,
             )  # fmt: skip
@@ -227,7 +229,7 @@ def _seconds(
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder), 10**9)
             wall, cpu = time.perf_counter(), time.process_time()
-            unit_entry(record, classifier, target, settings, store)
+            unit_entry(Case(record, classifier, target), settings, store)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             found.append({"wall": wall, "cpu": cpu})
             store.close()

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from ecgxai_core.aggregations import AGGREGATIONS
 from ecgxai_core.fusion import fuse
 from ecgxai_core.params import FusionParams
 from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance
@@ -30,7 +31,7 @@ def main(repeats: int = 300) -> None:
             )
             for i in range(2)
         ]
-        for agg in ("geomean", "mean", "min", "max"):
+        for agg in AGGREGATIONS:
             fuse(methods, FusionParams(agg=agg))
             times = []
             for _ in range(repeats):

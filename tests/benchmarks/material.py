@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ecgxai_core.records.read import read_record
 from ecgxai_core.settings import assets_dir
-from ecgxai_core.simulate.dataset import write_set
+from ecgxai_core.simulation.dataset import write_set
 from ecgxai_core.types import Record
 
 __all__ = ["AF", "first_record", "model_path", "records_of"]

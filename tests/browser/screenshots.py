@@ -1,4 +1,4 @@
-"""Screenshots of every page, light and dark, at 1280 and 390 px: ``python -m
+"""Screenshots of every page, light and dark, at 1280, 1920 and 390 px: ``python -m
 tests.browser.screenshots`` from the repository root.
 
 Simulates a small demonstration set, makes a finished run with the shipped model (minutes; kept in
@@ -27,7 +27,7 @@ log = logging.getLogger("screenshots")
 
 AF, LBBB = "164889003", "164909002"
 RECORDS, SEED = 40, 1
-WIDTHS, THEMES = (1280, 390), ("light", "dark")
+WIDTHS, THEMES = (1280, 1920, 390), ("light", "dark")
 TALLEST = 7000
 EMPTY, FAILED = "empty", "failed"
 
@@ -56,11 +56,10 @@ def shots(record: str) -> tuple[Shot, ...]:
     )  # fmt: skip
     parts = (
         Shot("records_selection", "records", here, ("tab=Selection (sel_df)",)),
-        Shot("explain_side_by_side", "explain", f"{here}&method=side+by+side"),
-        Shot("explain_plain_3x4", "explain", here, ("text=Explanation", "radio=3x4+II")),
+        Shot("explain_plain_3x4", "explain", f"{here}&view=layout-3x4*overlay-0"),
         Shot("explain_parameters", "explain", here, ("text=Parameters of the explanation",)),
         Shot("explain_median_beat", "explain", here,
-             ("text=Median beat: what the map says of a typical beat",)),
+             ("text=Median beat: the map on a typical beat",)),
         Shot("explain_not_yet", "explain", f"data=simulated&record={record}&target={LBBB}"),
         Shot("lab_pinned", "fusion_lab", f"{here}&agg=mean",
              ("button=Pin as A", "button=Cautious")),
@@ -71,7 +70,7 @@ def shots(record: str) -> tuple[Shot, ...]:
         Shot("evaluation_run_records", "evaluation", here, (*run, "tab=By record")),
         Shot("evaluation_run_pairs", "evaluation", here, (*run, "tab=Pairwise")),
         Shot("stability_run", "stability", here, run),
-        Shot("model_worth_a_look", "model", here, ("radio=Worth a look",)),
+        Shot("model_cases_to_review", "model", here, ("radio=Cases to review",)),
         Shot("model_report_card", "model", f"{here}&part=report-card",
              ("button?=Make the report card",)),
         Shot("model_card_baselines", "model", f"{here}&part=report-card", ("tab=Baselines",)),
@@ -86,9 +85,7 @@ def shots(record: str) -> tuple[Shot, ...]:
         Shot("guide_checklist", "guide", here, ("radio=Checklist",)),
         Shot("tour_step", "tour", here, ("button=Show step 1", "button=Next")),
     )  # fmt: skip
-    bare = tuple(
-        Shot(f"no_record_{name}", name, "data=simulated") for name in ("explain", "evaluation")
-    )
+    bare = (Shot("start", "", "data=simulated"),)
     missing = (
         ("empty_data", f"data={EMPTY}"),
         ("no_model", f"data=simulated&record={record}&model=nobody"),

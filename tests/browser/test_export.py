@@ -21,7 +21,7 @@ def open_view(page: Any, server: str, path: str) -> None:
     """Open a page of the dashboard and wait until no job is under way."""
     page.goto(f"{server}/{path}")
     settled(page)
-    page.wait_for_function("!document.querySelector('[data-testid=stProgress]')")
+    page.locator("[data-testid=stProgress]").first.wait_for(state="detached")
     settled(page)
 
 
@@ -57,6 +57,12 @@ def test_every_file_of_a_record_downloads(
         file = saved(page, label, tmp_path)
         assert file.read_bytes().startswith(start), label
         assert file.name.startswith("T000_")
+    file = saved(page, "Viewer (works offline)", tmp_path)
+    tab, said = offline(browser, file)
+    assert said == []
+    tab.locator("[data-testid=ecg-viewer][data-ready=true][data-record=T000]").wait_for()
+    tab.context.close()
+    file.unlink()
     tab, said = offline(browser, next(tmp_path.glob("*.html")))
     assert said == []
     assert "T000" in tab.locator("h1").inner_text()
@@ -69,7 +75,7 @@ def test_every_file_of_a_record_downloads(
 def test_the_chart_that_is_looked_at_downloads(
     page: Any, server: str, browser: Any, tmp_path: Path
 ) -> None:
-    open_view(page, server, "explain?record=T000")
+    open_view(page, server, "model")
     page.locator(".js-plotly-plot").first.wait_for()
     settled(page)
     page.locator("[data-testid=stPopover] button", has_text="Download").first.click()

@@ -16,7 +16,7 @@ QUICK = f"record=T000&target={AF}&methods=input_x_gradient"
 def opened(page: Any, address: str) -> None:
     page.goto(address)
     settled(page)
-    page.wait_for_function("!document.querySelector('[data-testid=stProgress]')")
+    page.locator("[data-testid=stProgress]").first.wait_for(state="detached")
     settled(page)
 
 
@@ -35,10 +35,11 @@ def test_intervals_and_the_median_beat_stand_beside_the_map(page: Any, server: s
     page.get_by_role("button", name="Explain with Input x gradient").click()
     page.get_by_text("Leads by weight").wait_for()
     settled(page)
-    assert page.locator(".js-plotly-plot").count() == 1
-    page.get_by_text("Median beat: what the map says of a typical beat").click()
+    page.locator("[data-testid=ecg-viewer][data-ready=true]").wait_for()
+    assert page.locator(".js-plotly-plot").count() == 0
+    page.get_by_text("Median beat: the map on a typical beat").click()
     page.get_by_text("aligned at their R peaks").wait_for()
-    beat = page.locator("[data-testid=stPlotlyChart]").nth(1)
+    beat = page.locator("[data-testid=stPlotlyChart]")
     beat.locator(".scatterlayer path").first.wait_for(state="attached")
     assert "pulse 1 mV, 200 ms" in beat.inner_text()
     page.set_viewport_size({"width": 390, "height": 844})
@@ -58,7 +59,7 @@ def test_a_report_card_is_made_and_downloaded(
     for tab in ("What it can see", "Baselines", "Evidence"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(300)
-    page.get_by_text("It tells what the model uses").wait_for()
+    page.get_by_text("This shows what the model uses").wait_for()
     card = json.loads(saved(page, "JSON", tmp_path))
     assert card["schema"].startswith("ecgxai-report-card/")
     assert card["n_by_target"] == {AF: 3}

@@ -10,7 +10,8 @@ import pytest
 from tests.browser.conftest import LONG, settled
 from tests.small import write_data
 
-MAP = ".heatmaplayer image, .heatmaplayer .hm"
+READY = "[data-testid=ecg-viewer][data-ready=true]"
+MAP = f"{READY}[data-map=fused]"
 FILES = "[data-testid=stFileChip]"
 
 
@@ -27,7 +28,7 @@ def _wait_for_data(page: Any) -> None:
 
 
 def test_list_to_fused_map_to_link(page: Any, server: str, browser: Any) -> None:
-    _open(page, server)
+    _open(page, f"{server}/records")
     _wait_for_data(page)
     assert page.get_by_text("6 of 6 records").count() == 1
     page.get_by_role("button", name="Random record").click()
@@ -35,9 +36,10 @@ def test_list_to_fused_map_to_link(page: Any, server: str, browser: Any) -> None
     page.get_by_role("button", name="Explain with LIME and TimeSHAP").click()
     page.get_by_text("Leads by weight").wait_for()
     settled(page)
-    chart = page.locator("[data-testid=stPlotlyChart]").first
-    chart.locator(MAP).first.wait_for(state="attached")
-    assert "mm/s, 10 mm/mV" in chart.inner_text()
+    page.locator(MAP).wait_for()
+    assert "25 mm/s" in page.locator(MAP).inner_text()
+    box = page.locator(MAP).locator("canvas.base").bounding_box()
+    assert box["y"] + box["height"] <= 900, "all twelve leads stand above the fold"
     address = page.url
     assert "record=T0" in address
     assert "target=" in address
@@ -47,45 +49,33 @@ def test_list_to_fused_map_to_link(page: Any, server: str, browser: Any) -> None
     fresh.goto(address)
     settled(fresh)
     fresh.get_by_text("Leads by weight").wait_for()
-    fresh.locator(MAP).first.wait_for(state="attached")
+    fresh.locator(MAP).wait_for()
     assert fresh.url.split("?")[1] == address.split("?")[1]
     fresh.context.close()
 
 
-def test_overlay_off_layout_and_downloads(page: Any, server: str) -> None:
+def test_step_layout_and_the_link_of_a_view(page: Any, server: str) -> None:
     _open(page, f"{server}/explain?record=T001")
-    page.locator("[data-testid=stPlotlyChart] .scatterlayer").first.wait_for()
-    page.get_by_role("radiogroup", name="Layout", exact=True).get_by_text("3x4+II").click()
+    viewer = page.locator(READY)
+    viewer.wait_for()
+    first = viewer.get_attribute("data-target")
+    viewer.get_by_label("Layout (L)").select_option("3x4")
+    page.wait_for_url("**view=layout-3x4*")
+    viewer.get_by_role("button", name="next record").click()
+    page.locator(f"{READY}[data-record=T002]").wait_for()
+    assert "record=T002" in page.url
+    assert viewer.get_by_label("Layout (L)").input_value() == "3x4"
     settled(page)
-    page.get_by_text("Explanation", exact=True).click()
+    page.reload()
+    page.locator(f"{READY}[data-record=T002]").wait_for()
+    assert viewer.get_by_label("Layout (L)").input_value() == "3x4"
+    other = page.get_by_role("combobox", name="Target")
+    other.click()
+    options = page.get_by_role("option").all_inner_texts()
+    assert len(options) == 2
+    page.get_by_role("option").nth(0 if "sinus" in other.input_value() else 1).click()
     settled(page)
-    assert page.locator(MAP).count() == 0
-    page.get_by_test_id("stPopover").filter(has_text="Download").first.click()
-    with page.expect_download() as got:
-        page.get_by_role("button", name="HTML (works offline)").click()
-    text = Path(got.value.path()).read_text("utf-8")
-    assert "25 mm" in text
-    assert "plotly" in text
-    assert "T001" in text
-
-
-def test_box_measures(page: Any, server: str) -> None:
-    _open(page, f"{server}/explain?record=T001")
-    layer = page.locator("[data-testid=stPlotlyChart] .nsewdrag").first
-    layer.wait_for()
-    settled(page)
-    layer.evaluate("one => one.scrollIntoView()")
-    page.wait_for_timeout(300)
-    place = layer.bounding_box()
-    x, y = place["x"] + place["width"] / 2, place["y"] + 100
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 60, y + 30, steps=5)
-    page.mouse.up()
-    page.locator("p", has_text="/min").filter(has_text="mV in lead").wait_for()
-    page.get_by_test_id("stBaseButton-secondary").filter(has_text="Zoom in").click()
-    page.get_by_role("button", name="Whole record").wait_for()
-    settled(page)
+    page.locator(f"{READY}[data-target]:not([data-target='{first}'])").wait_for()
 
 
 @pytest.fixture
@@ -94,8 +84,8 @@ def mine(tmp_path: Path) -> list[Path]:
 
 
 def test_upload_of_a_good_and_a_bad_record(page: Any, server: str, mine: list[Path]) -> None:
-    _open(page, server)
-    page.get_by_text("Open an own record").click()
+    _open(page, f"{server}/records")
+    page.get_by_text("Open your own record").click()
     page.locator("input[type=file]").set_input_files([str(mine[0])])  # a header alone
     page.locator(FILES).first.wait_for()
     settled(page)
@@ -108,6 +98,6 @@ def test_upload_of_a_good_and_a_bad_record(page: Any, server: str, mine: list[Pa
     settled(page)
     page.get_by_role("button", name="Open these files").click()
     page.get_by_role("heading", name="Explain", exact=True).wait_for()
-    page.locator("[data-testid=stPlotlyChart] .scatterlayer").first.wait_for()
+    page.locator(READY).wait_for()
     settled(page)
     assert "Own+records" in page.url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ecgxai_core.records import read_record
 from tests.corpus.base import FS, SAMPLES, ecg
 
-__all__ = ["CASES", "dicom_bytes", "dicom_dataset"]
+__all__ = ["CASES", "dicom_bytes", "dicom_dataset", "read_bytes"]
 
 Make = Callable[[Path], Path]
 Change = Callable[[Any], None]
@@ -86,6 +88,14 @@ def dicom_bytes(change: Change | None = None, syntax: str | None = None) -> byte
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def read_bytes(data: bytes, name: str = "ecg.dcm") -> Any:
+    """What the reader makes of the bytes of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        return read_record(path)
 
 
 def _file(content: Callable[[], bytes], name: str = "ecg.dcm") -> Make:
@@ -220,7 +230,8 @@ CASES: dict[str, Make] = {
     "dicom_zeros": _file(lambda: bytes(5000)),
     "dicom_text": _file(lambda: b"this is no DICOM file\n" * 20),
     "dicom_preamble_only": _file(lambda: bytes(128) + b"DICM"),
-    "dicom_no_preamble": _bytes(lambda body: body[132:]),
+    "dicom_no_preamble_cut": _bytes(lambda body: body[132:-1]),
+    "dicom_no_preamble_no_group_length": _bytes(lambda body: body[144:]),
     "dicom_no_suffix_text": _file(lambda: b"hello" * 100, "ecg"),
     "dicom_cut_in_half": _bytes(lambda body: body[: len(body) // 2]),
     "dicom_cut_by_a_byte": _bytes(lambda body: body[:-1]),

@@ -9,16 +9,24 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from tests.corpus import bad_data, bad_headers, dicom_files, odd_files
+from tests.corpus import (
+    bad_data,
+    bad_dicom,
+    bad_headers,
+    bad_names,
+    bad_texts,
+    dicom_files,
+    odd_files,
+)
 from tests.corpus.base import BadFile, OddFile
 
 __all__ = ["BAD", "ODD", "BadFile", "OddFile", "make_corpus", "make_odd_files"]
 
 BAD = {
-    "header": bad_headers.CASES,
+    "header": bad_headers.CASES | bad_texts.CASES,
     "data": bad_data.DATA,
-    "file": bad_data.FILES,
-    "dicom": dicom_files.CASES,
+    "file": bad_data.FILES | bad_names.CASES,
+    "dicom": dicom_files.CASES | bad_dicom.CASES,
 }
 ODD = odd_files.CASES
 

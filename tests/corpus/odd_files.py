@@ -160,6 +160,10 @@ def _baselines(folder: Path) -> Path:
     return good_record(folder, zero=list(range(-60, 60, 10)))
 
 
+def _odd_baseline(folder: Path) -> Path:
+    return good_record(folder, zero=[0] * 11 + [4])
+
+
 def _upper_case_mat(folder: Path) -> Path:
     path = good_record(folder)
     path.with_suffix(".mat").rename(folder / "rec.MAT")
@@ -209,6 +213,8 @@ def _lead_prefix(text: bytes) -> bytes:
 
 HEADERS: dict[str, tuple[Edit, set[str]]] = {
     "plain": (lambda text: text, set()),
+    "lead_frank": (signal_field(8, b"vx", range(5, 6)), {"leads_left_out", "leads_derived"}),
+    "lead_v7": (signal_field(8, b"V7", range(12, 13)), {"leads_left_out", "few_leads"}),
     "rate_with_counter": (record_field(2, b"500/100"), set()),
     "rate_with_counter_and_base": (record_field(2, b"500/100(17)"), set()),
     "rate_decimal": (record_field(2, b"500.0"), set()),
@@ -257,6 +263,23 @@ HEADERS: dict[str, tuple[Edit, set[str]]] = {
     ),
     "synthetic": (_append(b"#Synthetic: true\n"), set()),
     "checksum_wrong": (_wrong_sum, {"checksum"}),
+    "rate_trailing_point": (record_field(2, b"500."), set()),
+    "rate_exponent": (record_field(2, b"5e2"), set()),
+    "signs": (record_field(1, b"+12"), set()),
+    "comment_of_16_kb": (_append(b"#Hx: " + b"x" * 16_000 + b"\n"), set()),
+    "comments_5000": (_append(b"#Hx: x\n" * 5000), set()),
+    "digits_of_other_scripts_in_the_age": (
+        lambda text: text.replace(b"#Age: 60", "#Age: ٦٠".encode()),
+        {"odd_age"},
+    ),
+    "age_of_16000_digits": (
+        lambda text: text.replace(b"#Age: 60", b"#Age: " + b"6" * 16_000),
+        {"odd_age"},
+    ),
+    "formula_as_a_code": (
+        lambda text: text.replace(b"426783006", b"426783006,=cmd|' /C calc'!A0"),
+        {"unreadable_dx"},
+    ),
     "html_comment": (_append(b"#Hx: <img src=x onerror=alert(1)>\n"), set()),
 }
 
@@ -265,19 +288,21 @@ SIGNALS: dict[str, tuple[Make, set[str]]] = {
     "flat_part": (_signal(_flat_part), {"flat_part"}),
     "clipped": (_signal(_clipped), {"saturated"}),
     "on_the_rail": (_signal(_on_rail), {"saturated", "large_amplitude"}),
-    "large": (_signal(_large), {"large_amplitude"}),
+    "large": (_signal(_large), {"large_amplitude", "isolated_spike"}),
     "gap": (_signal(_gap), {"nan_run"}),
     "gap_in_dat": (_signal(_gap, fmt="dat"), {"nan_run"}),
     "leads_swapped": (_signal(_swapped), {"limb_leads_inconsistent"}),
     "mixed_gain": (_gains, {"mixed_gain"}),
     "baselines": (_baselines, set()),
+    "odd_baseline": (_odd_baseline, {"mixed_zero"}),
+    "rate_530": (_resampled(10, 530), {"unusual_rate"}),
     "rate_100": (_resampled(10, 100), set()),
     "rate_257": (_resampled(10, 257), set()),
     "rate_1000": (_resampled(10, 1000), set()),
     "short": (_resampled(1, 500), {"short_record"}),
     "long": (_resampled(70, 100), {"long_record"}),
     "leads_permuted": (_some_leads([*range(11, -1, -1)]), set()),
-    "leads_8": (_some_leads([0, 1, 6, 7, 8, 9, 10, 11]), {"few_leads"}),
+    "leads_8": (_some_leads([0, 1, 6, 7, 8, 9, 10, 11]), {"leads_derived"}),
     "leads_1": (_some_leads([1]), {"few_leads"}),
     "dat_16": (lambda folder: good_record(folder, fmt="dat"), set()),
     "dat_61": (_big_endian_dat, set()),
@@ -336,6 +361,25 @@ def _anonymous(dataset: Any) -> None:
     del dataset.PatientAge, dataset.PatientSex, dataset.PatientName
 
 
+def _channel(name: str, value: object) -> Callable[[Any], None]:
+    def change(dataset: Any) -> None:
+        setattr(dataset.WaveformSequence[0].ChannelDefinitionSequence[4], name, value)
+
+    return change
+
+
+def _age_999(dataset: Any) -> None:
+    dataset.PatientAge = "999Y"
+
+
+def _long_name(dataset: Any) -> None:
+    dataset.PatientName = "N" * 60_000
+
+
+def _no_such_characters(dataset: Any) -> None:
+    dataset.SpecificCharacterSet = "ISO_IR 999"
+
+
 def _reversed(dataset: Any) -> None:
     item = dataset.WaveformSequence[0]
     item.ChannelDefinitionSequence = list(item.ChannelDefinitionSequence)[::-1]
@@ -350,6 +394,17 @@ DICOM: dict[str, tuple[Make, set[str]]] = {
     "dicom_with_median": (_dicom("ecg.dcm", _with_median), set()),
     "dicom_two_rhythms": (_dicom("ecg.dcm", _twice), {"several_groups"}),
     "dicom_mdc_codes": (_dicom("ecg.dcm", _mdc), set()),
+    "dicom_time_skew_of_1_ms": (
+        _dicom("ecg.dcm", _channel("ChannelTimeSkew", "0.001")),
+        {"channel_skew"},
+    ),
+    "dicom_questionable": (
+        _dicom("ecg.dcm", _channel("ChannelStatus", "QUESTIONABLE")),
+        {"channel_status"},
+    ),
+    "dicom_age_999": (_dicom("ecg.dcm", _age_999), {"odd_age"}),
+    "dicom_long_name": (_dicom("ecg.dcm", _long_name), set()),
+    "dicom_unknown_characters": (_dicom("ecg.dcm", _no_such_characters), set()),
     "dicom_skew": (_dicom("ecg.dcm", _skewed), {"channel_skew"}),
     "dicom_baseline": (_dicom("ecg.dcm", _shifted), set()),
     "dicom_general": (_dicom("ecg.dcm", _general), set()),

@@ -1,7 +1,8 @@
 """Read files in child processes with limits; the library is imported once, before.
 
 ``python -m tests.corpus.reader`` takes paths as JSON on its input and answers with one JSON line a
-path. A fork a file keeps a crash, a hang or a limit from touching the next one.
+path; with the word ``foreign`` they are files to import. A fork a file keeps a crash, a hang or a
+limit from touching the next one.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import h5py  # noqa: F401 - the limits hold beyond the imports
 import numpy as np
 import pydicom  # noqa: F401 - the limits hold beyond the imports
+import scipy.ndimage
+import scipy.signal  # noqa: F401
 
+from ecgxai_core.diagnoses import known_codes
 from ecgxai_core.errors import RecordError
 from ecgxai_core.records import read_record
-from ecgxai_core.records.snomed import ecg_codes
+from ecgxai_core.records.foreign.formats import given_from, read_foreign
+from ecgxai_core.records.foreign.waveform import Given
 
+FOREIGN = "foreign" in sys.argv[1:]
 CPU_SECONDS = 1
 GROWTH_BYTES = 200 * 10**6
 HANG_SECONDS = 20.0
@@ -31,7 +38,7 @@ HANG_SECONDS = 20.0
 
 def main() -> None:
     """Answer for every path on standard input."""
-    ecg_codes()
+    known_codes()
     for path in json.load(sys.stdin):
         sys.stdout.write(json.dumps(read_in_child(Path(path))) + "\n")
 
@@ -71,9 +78,16 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def _import(path: Path) -> Any:
+    """Rate, unit and leads stand in ``given.json`` beside a file that does not have them."""
+    facts = path.with_name("given.json")
+    given = given_from(json.loads(facts.read_text("utf-8"))) if facts.exists() else Given()
+    return read_foreign(path, given).record
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        record = read_record(path)
+        record = _import(path) if FOREIGN else read_record(path)
     except RecordError as error:
         parts = {name: getattr(error, name) for name in ("where", "field", "problem", "fix")}
         return {"kind": "refused", "text": str(error), "cause": repr(error.__cause__)} | parts

@@ -17,8 +17,8 @@ CUT = Segmentation("uniform", np.array([0, 100, 300, 500]), 100.0, 0.0)
 
 def contrast(scale: float) -> tuple[ContrastModel, MaskedModel]:
     classifier = Analytic(lambda x: scale * x[:, :, 0].sum(axis=1))
-    one, two = (MaskedModel(classifier, GIVEN, code, "zero") for code in (TARGET, OTHER))
-    return ContrastModel(one, two), one
+    one = MaskedModel(classifier, GIVEN, TARGET, "zero")
+    return ContrastModel(one, OTHER), one
 
 
 def test_value_is_the_difference_of_log_odds():
@@ -30,7 +30,7 @@ def test_value_is_the_difference_of_log_odds():
     assert np.allclose(to_link(game.probabilities(keep, CUT), "logit"), 2 * plain, atol=1e-4)
     assert game.probability == one.probability
     assert game.baseline_probability(CUT) == one.baseline_probability(CUT)
-    assert (game.target, game.against) == (TARGET, OTHER)
+    assert (game.target, game.contrast.target) == (TARGET, OTHER)
 
 
 def test_far_differences_are_cut_and_stay_finite():

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecgxai_core.audit.baselines import audit_baselines
 from ecgxai_core.games import baselines
-from ecgxai_core.games.baseline_audit import audit_baselines
-from ecgxai_core.games.baselines import baseline_signal
-from ecgxai_core.games.record_baselines import healthy_beat, peaks_of
-from ecgxai_core.simulate import Noise, simulate
+from ecgxai_core.games.baselines import baseline_signal, healthy_beat, peaks_of
+from ecgxai_core.simulation import Noise, simulate
 from ecgxai_core.types import STANDARD_LEADS, ModelInput, Segmentation
 from tests.analytic import TARGET, Analytic, model_input
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ecgxai_core.explain.lime import lime_weights
-from ecgxai_core.explain.timeshap import shapley_weights
+from ecgxai_core.explainers.lime import lime_weights
+from ecgxai_core.explainers.timeshap import shapley_weights
 from ecgxai_core.games.kernels import log_lime_density, log_shapley_kernel, size_mass
 from ecgxai_core.games.regression import fit_ridge, fit_shapley, weighted_r2, weighted_ridge
 from ecgxai_core.games.sampling import (

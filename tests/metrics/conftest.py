@@ -1,4 +1,4 @@
-"""Maps to judge."""
+"""Maps to evaluate."""
 
 from __future__ import annotations
 

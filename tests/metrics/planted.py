@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgxai_core.metrics.base import Map
 from ecgxai_core.metrics.raster import beat_windows, mask_from_intervals, raster_for
 from ecgxai_core.metrics.references import REFERENCES, oracle_map
 from ecgxai_core.types import (
@@ -15,6 +14,7 @@ from ecgxai_core.types import (
     Attribution,
     BoolArray,
     FloatArray,
+    Map,
     Provenance,
     Segmentation,
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from ecgxai_core.metrics.disagreement import disagreement
+from ecgxai_core.metrics.similarity import disagreement
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(2, 12, 6))
@@ -34,7 +34,6 @@ def test_pairs_are_what_scipy_and_sets_say(make_map):
         assert np.array_equal(matrix, matrix.T)
         assert np.allclose(np.diag(matrix), 1)
     assert found.families == ("perturbation", "gradient")
-    assert found.across_families() == pytest.approx(found.spearman[0, 1])
 
 
 def test_opposite_maps_rank_alike_and_disagree_in_sign(make_map):
@@ -42,7 +41,6 @@ def test_opposite_maps_rank_alike_and_disagree_in_sign(make_map):
     assert found.spearman[0, 1] == 1
     assert found.jaccard[0, 1] == 1
     assert found.sign_agreement[0, 1] == 0
-    assert np.isnan(found.across_families())
 
 
 def test_chance_is_reached_by_random_maps(make_map):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.metrics.faithfulness import METRICS, Faithfulness, faithfulness
+from ecgxai_core.metrics.faithfulness import GROUP, Faithfulness, faithfulness
 from ecgxai_core.metrics.orders import removal_curve
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.types import BoolArray, FloatArray, Segmentation
@@ -43,7 +43,7 @@ def effect_of(seed: int = 0) -> FloatArray:
     return np.asarray(0.9 * values / values.sum())
 
 
-def judged(maps: dict[str, Any], game: Any, params: EvaluationParams = PARAMS) -> Any:
+def evaluated(maps: dict[str, Any], game: Any, params: EvaluationParams = PARAMS) -> Any:
     return faithfulness(maps, game, SEGMENTS, params)
 
 
@@ -54,7 +54,7 @@ def value(result: Faithfulness, name: str) -> float:
 def test_deletion_of_an_additive_model_is_known(make_map: Any) -> None:
     effect = effect_of()
     truth = make_map(effect, leads=LEADS)
-    found = judged({"truth": truth}, Additive(effect, base=0.1))["truth"]
+    found = evaluated({"truth": truth}, Additive(effect, base=0.1))["truth"]
     ranked = np.sort(effect.reshape(-1))
     deletion = 1.0 - np.concatenate(([0], np.cumsum(ranked[::-1])))
     insertion = 0.1 + np.concatenate(([0], np.cumsum(ranked[::-1])))
@@ -70,7 +70,7 @@ def test_deletion_of_an_additive_model_is_known(make_map: Any) -> None:
 def test_random_orders_of_an_additive_model_meet_in_the_middle(make_map: Any) -> None:
     effect = effect_of(1)
     params = EvaluationParams(deletion_steps=12, n_random=400)
-    found = judged({"m": make_map(effect, leads=LEADS)}, Additive(effect), params)["m"]
+    found = evaluated({"m": make_map(effect, leads=LEADS)}, Additive(effect), params)["m"]
     random = np.array(found.random_aucs)
     assert abs(random.mean() - 0.45) < 4 * random.std() / 20
     score = found.scores[0]
@@ -86,7 +86,7 @@ def test_oracle_above_random_above_its_opposite(make_map: Any) -> None:
         "random": make_map(rng.normal(size=(3, 4)), leads=LEADS),
         "opposite": make_map(-effect, leads=LEADS),
     }
-    found = judged(maps, Additive(effect))
+    found = evaluated(maps, Additive(effect))
     for name, better in (("deletion_gain", 1), ("insertion_gain", 1), ("deletion_auc", -1)):
         order = [better * value(found[m], name) for m in ("oracle", "random", "opposite")]
         assert order[0] > order[1] > order[2], name
@@ -101,7 +101,7 @@ def test_ties_have_no_position_bias(make_map: Any) -> None:
     for place in range(12):
         effect = np.zeros(12)
         effect[place] = 0.9
-        found = judged({"tied": tied, "nothing": nothing}, Additive(effect.reshape(3, 4)))
+        found = evaluated({"tied": tied, "nothing": nothing}, Additive(effect.reshape(3, 4)))
         for name in ("deletion_auc", "insertion_auc"):
             assert value(found["tied"], name) == pytest.approx(0.45)
             assert value(found["nothing"], name) == pytest.approx(0.45)
@@ -111,7 +111,7 @@ def test_unexplored_cells_lie_between_positive_and_negative(make_map: Any) -> No
     weights = np.array([[3.0, 0, 0, 0], [0, 0, -2.0, 0], [0, 0, 0, 0]])
     item = make_map(weights, explored=weights != 0, leads=LEADS)
     effect = np.where(weights == 0, 0.05, np.where(weights > 0, 0.4, -0.1))
-    found = judged({"m": item}, Additive(effect, base=0.1))["m"]
+    found = evaluated({"m": item}, Additive(effect, base=0.1))["m"]
     steps = np.concatenate(([0.4], np.full(10, 0.05), [-0.1]))
     expected = (0.1 + effect.sum()) - np.concatenate(([0], np.cumsum(steps)))
     np.testing.assert_allclose(found.curves.deletion, expected, atol=1e-12)
@@ -137,7 +137,7 @@ def test_unit_lead_order_and_split_segments_do_not_matter(
         "split": make_map(np.repeat(weights / 2, 2, axis=1), edges,
                           np.repeat(explored, 2, axis=1), LEADS),
     }  # fmt: skip
-    found = judged(maps, Additive(effect))
+    found = evaluated(maps, Additive(effect))
     for result in found.values():
         for one, other in zip(found["as it is"].scores, result.scores, strict=True):
             assert one.value == pytest.approx(other.value)
@@ -147,9 +147,9 @@ def test_the_company_of_other_maps_on_the_grid_does_not_matter(make_map: Any) ->
     rng = np.random.default_rng(0)
     maps = {name: make_map(rng.normal(size=(3, 4)), leads=LEADS) for name in "abc"}
     game = Additive(effect_of())
-    together = judged(maps, game)
+    together = evaluated(maps, game)
     for name, item in maps.items():
-        alone = judged({"x": item}, game)["x"]
+        alone = evaluated({"x": item}, game)["x"]
         assert alone.scores == together[name].scores
         assert alone.random_aucs == together[name].random_aucs
 
@@ -162,7 +162,7 @@ def test_cells_of_unequal_length_count_by_their_length(make_map: Any) -> None:
     )
     game = Additive(effect)
     params = EvaluationParams(deletion_steps=200)
-    found = judged({"m": item}, game, params)["m"]
+    found = evaluated({"m": item}, game, params)["m"]
     fine = np.repeat(game.density, 50, axis=1)
     parts = np.stack([fine[:, :10].sum(1), fine[:, 10:100].sum(1), fine[:, 100:].sum(1)], axis=1)
     left = 0.9 - np.concatenate(([0], np.cumsum(parts.reshape(-1)[::-1])))
@@ -190,19 +190,21 @@ def test_budget(make_map: Any) -> None:
 def test_a_map_beyond_what_the_model_saw_is_refused(make_map: Any) -> None:
     game = Additive(effect_of())
     with pytest.raises(ParameterError, match="more than the model saw"):
-        judged({"m": make_map(np.ones((3, 5)), leads=LEADS)}, game)
+        evaluated({"m": make_map(np.ones((3, 5)), leads=LEADS)}, game)
     with pytest.raises(ParameterError, match="no lead"):
-        judged({"m": make_map(np.ones((3, 4)), leads=("II", "V1", "X"))}, game)
+        evaluated({"m": make_map(np.ones((3, 4)), leads=("II", "V1", "X"))}, game)
     with pytest.raises(ParameterError, match="none"):
-        judged({}, game)
+        evaluated({}, game)
 
 
 def test_intact_probability_zero_leaves_the_normalised_undefined(make_map: Any) -> None:
-    found = judged({"m": make_map(np.ones((3, 4)), leads=LEADS)}, Additive(np.zeros((3, 4))))["m"]
+    found = evaluated({"m": make_map(np.ones((3, 4)), leads=LEADS)}, Additive(np.zeros((3, 4))))[
+        "m"
+    ]
     assert np.isnan(value(found, "deletion_auc_normalised"))
     assert value(found, "deletion_rank") == 0.5
 
 
 def test_every_score_is_described(make_map: Any) -> None:
-    found = judged({"m": make_map(np.ones((3, 4)), leads=LEADS)}, Additive(effect_of()))["m"]
-    assert {score.metric for score in found.scores} == {metric.name for metric in METRICS}
+    found = evaluated({"m": make_map(np.ones((3, 4)), leads=LEADS)}, Additive(effect_of()))["m"]
+    assert {score.metric for score in found.scores} == {metric.name for metric in GROUP.metrics}

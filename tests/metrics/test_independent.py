@@ -14,8 +14,8 @@ import pytest
 from ecgxai_core.metrics.complexity import complexity, gini
 from ecgxai_core.metrics.faithfulness import faithfulness
 from ecgxai_core.metrics.plausibility import localisation
-from ecgxai_core.metrics.raster import judged_leads, raster_for, rasterise
-from ecgxai_core.metrics.references import REFERENCES, oracle_map
+from ecgxai_core.metrics.raster import explorable_leads, raster_for, rasterise
+from ecgxai_core.metrics.references import REFERENCES, oracle_map, time_shifted
 from ecgxai_core.metrics.removal import removal
 from ecgxai_core.metrics.road import road
 from ecgxai_core.metrics.similarity import map_spearman
@@ -104,13 +104,13 @@ def test_a_game_that_says_nothing_has_all_rows():
 def test_derived_leads_count_where_somebody_could_look():
     weights = np.random.default_rng(1).random((8, N))
     alone = a_map(weights)
-    assert judged_leads(alone) == EIGHT
-    assert judged_leads(a_map(weights, group="all")) == STANDARD_LEADS
+    assert explorable_leads(alone) == EIGHT
+    assert explorable_leads(a_map(weights, group="all")) == STANDARD_LEADS
     windows = a_map(weights, explored=np.ones((12, N), bool))
-    assert judged_leads(windows) == STANDARD_LEADS
+    assert explorable_leads(windows) == STANDARD_LEADS
     few = np.zeros((12, N), bool)
     few[0] = True  # independent leads that were not opened stay: someone could have
-    assert judged_leads(a_map(weights, explored=few)) == EIGHT
+    assert explorable_leads(a_map(weights, explored=few)) == EIGHT
 
 
 def test_fused_maps_ask_their_parts():
@@ -119,8 +119,8 @@ def test_fused_maps_ask_their_parts():
     rng = np.random.default_rng(2)
     lime, shap = a_map(rng.random((8, N))), a_map(rng.random((8, N)), "timeshap")
     slope = replace(a_map(rng.random((12, N)), "saliency", "all"), diagnostics={})
-    assert judged_leads(fuse([lime, shap], FusionParams())) == EIGHT
-    assert judged_leads(fuse([lime, slope], FusionParams())) == STANDARD_LEADS
+    assert explorable_leads(fuse([lime, shap], FusionParams())) == EIGHT
+    assert explorable_leads(fuse([lime, slope], FusionParams())) == STANDARD_LEADS
     assert np.isfinite(map_spearman(lime, slope))
     assert map_spearman(lime, slope) == pytest.approx(map_spearman(slope, lime))
 
@@ -129,12 +129,15 @@ def test_reference_maps_stand_on_the_same_leads():
     item = a_map(np.random.default_rng(3).random((8, N)))
     for name, make in REFERENCES.items():
         made = make(item, 0)
-        assert judged_leads(made) == EIGHT, name
+        assert explorable_leads(made) == EIGHT, name
         assert not made.explored[[row for row in range(12) if row not in ROWS]].any(), name
     dealt = REFERENCES["lead_shuffled"](item, 0)
     assert sorted(dealt.weights[ROWS].sum(axis=1)) == pytest.approx(
         sorted(item.weights[ROWS].sum(axis=1))
     )
+    later = time_shifted(item, 60.0)
+    assert explorable_leads(later) == EIGHT
+    assert later.weights[ROWS].sum() == pytest.approx(item.weights[ROWS].sum(), rel=1e-5)
     raster = raster_for(item, 0.02)
     mask = np.zeros((8, raster.n_bins), bool)
     mask[2, :20] = True  # V1

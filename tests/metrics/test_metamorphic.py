@@ -12,7 +12,6 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from ecgxai_core.augment import TimeMap
 from ecgxai_core.metrics import METRICS
 from ecgxai_core.metrics.base import SIDES
 from ecgxai_core.metrics.complexity import complexity
@@ -25,6 +24,7 @@ from ecgxai_core.metrics.robustness import KINDS, Trial, robustness
 from ecgxai_core.metrics.sanity import sanity
 from ecgxai_core.metrics.stability import stability
 from ecgxai_core.params import EvaluationParams, StabilityParams
+from ecgxai_core.signal.extra_beat import TimeMap
 from ecgxai_core.types import Score
 from tests.metrics.planted import GRID, Additive, Planted, planted
 

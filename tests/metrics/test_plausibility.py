@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecgxai_core.diagnoses import diagnosis
-from ecgxai_core.metrics.plausibility import METRICS, evidence_masks, localisation, plausibility
+from ecgxai_core.metrics.plausibility import GROUP, evidence_masks, localisation, plausibility
 from ecgxai_core.metrics.raster import raster_for, rasterise
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.types import STANDARD_LEADS, Score
@@ -196,4 +196,4 @@ def test_every_score_is_described(make_map: Any) -> None:
     names = set(scores_of(item, EvaluationParams(priors=True)))
     drawn = rasterise(item, raster_for(item, 0.02))
     names |= {s.metric for s in localisation(drawn, drawn.scores > 5, 20, "truth")}
-    assert names == {metric.name for metric in METRICS}
+    assert names == {metric.name for metric in GROUP.metrics}

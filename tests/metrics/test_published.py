@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from ecgxai_core.diagnoses import diagnosis
+from ecgxai_core.fusion.published import spans_of
 from ecgxai_core.metrics.published import (
-    METRICS,
-    map_levels,
+    GROUP,
     targeted_deletion,
     token_attauc,
     token_scores,
@@ -68,9 +68,9 @@ def test_tokens_of_nothing() -> None:
 def test_a_map_is_read_as_its_densities(make_map: Any) -> None:
     explored = np.zeros((12, 4))
     explored[1, :2] = 1
-    spans = map_levels(make_map(np.full((12, 4), -2.0), explored=explored))
-    assert spans["II"] == [(0.0, 0.5, -4.0), (0.5, 1.0, -4.0)]
-    assert spans["I"] == []
+    item = make_map(np.full((12, 4), -2.0), explored=explored)
+    spans = spans_of(item, item.density())
+    assert spans == {"II": ((0.0, 0.5, -4.0), (0.5, 1.0, -4.0))}
 
 
 class Plausible:
@@ -105,7 +105,7 @@ def test_targeted_deletion_prefers_what_the_model_uses(make_map: Any) -> None:
     assert alone["good"] == found["good"]
 
 
-def test_a_model_of_fewer_leads_is_judged_on_them(make_map: Any) -> None:
+def test_a_model_of_fewer_leads_is_evaluated_on_them(make_map: Any) -> None:
     segmentation = Segmentation("uniform", np.arange(21) * 50, 100.0, 0.0)
     tokens = tokens_of(diagnosis("164889003"), PEAKS, 67.0)
     maps = {"m": make_map(np.tile(np.arange(20.0), (3, 1)), leads=("I", "II", "V3"))}
@@ -121,4 +121,4 @@ def test_targeted_deletion_without_tokens_is_undefined(make_map: Any) -> None:
     found = targeted_deletion(maps, tokens, Plausible(), segmentation, EvaluationParams())
     assert all(math.isnan(score.value) for score in found["m"])
     named = {score.metric for score in found["m"]}
-    assert named < {metric.name for metric in METRICS}
+    assert named < {metric.name for metric in GROUP.metrics}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ecgxai_core.metrics.similarity import map_change, map_spearman
+from ecgxai_core.metrics.similarity import map_spearman
 
 RNG = np.random.default_rng(4)
 ONE, OTHER = RNG.normal(size=(2, 12, 10))
@@ -43,18 +43,3 @@ def test_other_parts_of_a_record_are_refused(make_map) -> None:
     moved = make_map(ONE, edges=1.0 + np.arange(11) * 0.5)
     with pytest.raises(ValueError, match="parts"):
         map_spearman(make_map(ONE), moved)
-
-
-def test_change_over_several_maps(make_map) -> None:
-    maps = {
-        "zero": make_map(ONE),
-        "mean": make_map(ONE),
-        "noise": make_map(-ONE),
-        "empty": make_map(0 * ONE),
-    }
-    change = map_change(maps)
-    assert change.names == ("zero", "mean", "noise", "empty")
-    np.testing.assert_allclose(change.spearman[:3, :3], [[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
-    assert np.isnan(change.spearman[3]).all()
-    assert change.mean == pytest.approx(-1 / 3)
-    assert change.least == pytest.approx(-1)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ecgxai_core.augment import extra_beat
-from ecgxai_core.metrics.stability import METRICS, beat_intervals, compare, match, stability
+from ecgxai_core.metrics.stability import GROUP, beat_intervals, compare, match, stability
 from ecgxai_core.params import StabilityParams
+from ecgxai_core.signal.extra_beat import extra_beat
 from ecgxai_core.types import STANDARD_LEADS, FloatArray, Record
 
 PEAKS = np.arange(12) * 0.8 + 0.6
@@ -165,7 +165,7 @@ def test_scores_are_repeatable_and_described(make_map: Any) -> None:
     pair = [make_map(rng.normal(size=(12, 20)), EDGES) for _ in range(2)]
     first = stability(*pair, PEAKS, Shift(), PARAMS)
     assert first == stability(*pair, PEAKS, Shift(), PARAMS)
-    assert {score.metric for score in first} == {metric.name for metric in METRICS}
+    assert {score.metric for score in first} == {metric.name for metric in GROUP.metrics}
 
 
 def test_different_leads_are_refused(make_map: Any) -> None:

@@ -1,51 +1,16 @@
-"""Summaries: intervals against scipy, NaN in the open, order without influence."""
+"""Summaries: NaN is counted, order and other rows have no influence."""
 
 from __future__ import annotations
-
-import math
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
-from ecgxai_core.metrics.summary import bootstrap_mean, summarise
+from ecgxai_core.metrics import METRICS
+from ecgxai_core.metrics.summary import summarise
 from ecgxai_core.params import EvaluationParams
 
 PARAMS = EvaluationParams(n_bootstrap=500)
-
-
-@pytest.mark.parametrize("method", ["bca", "percentile"])
-def test_intervals_are_those_of_scipy(method: Literal["bca", "percentile"]) -> None:
-    sample = np.random.default_rng(0).exponential(size=40)
-    ours = bootstrap_mean(sample, confidence=0.9, n_resamples=20_000, seed=1, method=method)
-    scipys = stats.bootstrap(
-        (sample,), np.mean, confidence_level=0.9, n_resamples=20_000, method=method,
-        rng=np.random.default_rng(2),
-    ).confidence_interval  # fmt: skip
-    width = scipys.high - scipys.low
-    assert ours.low == pytest.approx(scipys.low, abs=0.02 * width)
-    assert ours.high == pytest.approx(scipys.high, abs=0.02 * width)
-
-
-def test_bca_leans_to_the_long_tail() -> None:
-    sample = np.random.default_rng(3).exponential(size=30) ** 2
-    plain = bootstrap_mean(sample, confidence=0.95, n_resamples=4000, seed=0, method="percentile")
-    leaning = bootstrap_mean(sample, confidence=0.95, n_resamples=4000, seed=0)
-    assert leaning.high > plain.high
-    assert leaning.low > plain.low
-
-
-def test_degenerate_samples() -> None:
-    def interval(values: list[float]) -> tuple[float, float]:
-        return bootstrap_mean(values, confidence=0.95, n_resamples=200, seed=0)
-
-    assert interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
-    assert all(math.isnan(border) for border in interval([0.5]))
-    assert all(math.isnan(border) for border in interval([]))
-    low, high = interval([0.0, 1.0])
-    assert 0 <= low <= high <= 1
 
 
 @pytest.fixture
@@ -53,10 +18,10 @@ def table() -> pd.DataFrame:
     rng = np.random.default_rng(1)
     return pd.DataFrame(
         {
-            "target": ["b"] * 10 + ["a"] * 10,
-            "method": ["lime", "fused"] * 10,
-            "attauc": np.where(np.arange(20) == 3, np.nan, rng.random(20)),
-            "empty": np.full(20, np.nan),
+            "target": ["b"] * 24 + ["a"] * 24,
+            "method": ["lime", "fused"] * 24,
+            "attauc": np.where(np.arange(48) == 3, np.nan, rng.random(48)),
+            "empty": np.full(48, np.nan),
         }
     )
 
@@ -65,12 +30,13 @@ def test_undefined_values_are_counted_never_swallowed(table: pd.DataFrame) -> No
     rows = summarise(table, ["target", "method"], ["attauc", "empty"], PARAMS)
     row = rows.query("target == 'b' and method == 'fused' and metric == 'attauc'").iloc[0]
     values = table.query("target == 'b' and method == 'fused'")["attauc"].dropna()
-    assert (row["n"], row["n_undefined"]) == (5, 1)
+    assert (row["n"], row["n_undefined"]) == (12, 1)
     assert row["mean"] == pytest.approx(values.mean())
     assert row["sd"] == pytest.approx(values.std(ddof=1))
     assert row["ci_low"] <= row["mean"] <= row["ci_high"]
+    assert row["values"] == ""
     undefined = rows.query("metric == 'empty'")
-    assert (undefined["n_undefined"] == 5).all()
+    assert (undefined["n_undefined"] == 12).all()
     assert undefined[["mean", "sd", "ci_low", "ci_high"]].isna().all().all()
 
 
@@ -88,3 +54,29 @@ def test_an_empty_table_has_the_columns() -> None:
     rows = summarise(empty, ["target"], ["attauc"], PARAMS)
     assert len(rows) == 0
     assert "n_undefined" in rows.columns
+
+
+def test_few_records_are_shown_one_by_one_without_an_interval(table: pd.DataFrame) -> None:
+    few = table.query("target == 'a' and method == 'lime'").head(3)
+    row = summarise(few, ["target"], ["attauc"], PARAMS).iloc[0]
+    assert np.isnan(row["ci_low"])
+    assert sorted(map(float, row["values"].split("; "))) == pytest.approx(
+        sorted(few["attauc"]), rel=0.01
+    )
+
+
+@pytest.mark.parametrize(("name", "sign"), [("deletion_gain", 1), ("sufficiency", -1)])
+def test_better_means_better_than_each_reference_map(name: str, sign: int) -> None:
+    """Whatever the direction of the metric; one reference that is as good is enough for a no."""
+    rng = np.random.default_rng(0)
+    scores = rng.random(20)
+    frame = pd.DataFrame({"target": "a", name: scores})
+    for side in METRICS[name].columns:
+        frame[f"{name}_{side}"] = scores - sign * 0.2 + rng.normal(0, 0.05, 20)
+    assert summarise(frame, ["target"], [name], PARAMS, METRICS)["better"].iloc[0] == "yes"
+    frame[f"{name}_energy"] = scores + rng.normal(0, 0.05, 20)
+    frame[f"{name}_empty"] = np.nan  # undefined for every record: nothing to be better than
+    assert summarise(frame, ["target"], [name], PARAMS, METRICS)["better"].iloc[0] == "energy"
+    few = summarise(frame.head(9), ["target"], [name], PARAMS, METRICS)
+    assert few["better"].iloc[0] == "too few"
+    assert summarise(frame, ["target"], [name], PARAMS)["better"].iloc[0] == ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecgxai_core.augment import TimeMap
 from ecgxai_core.metrics.robustness import Trial, robustness
 from ecgxai_core.metrics.sanity import sanity
 from ecgxai_core.metrics.similarity import map_spearman
 from ecgxai_core.params import StabilityParams
+from ecgxai_core.signal.extra_beat import TimeMap
 from tests.metrics.planted import planted
 
 RECORD = planted(1)

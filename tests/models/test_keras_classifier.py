@@ -188,14 +188,13 @@ def test_arithmetic_below_float32_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_change_of_keras_is_undone_and_refused(keras: Any) -> None:
-    def poison() -> None:
-        with keras_runtime.state_unchanged(keras, "bad.keras"):
-            keras.config.set_floatx("float16")
-            keras.config.set_dtype_policy("mixed_float16")
-            keras.saving.get_custom_objects()["evil"] = object
+    def poison(keras: Any) -> None:
+        keras.config.set_floatx("float16")
+        keras.config.set_dtype_policy("mixed_float16")
+        keras.saving.get_custom_objects()["evil"] = object
 
     with pytest.raises(ModelError, match="whole process"):
-        poison()
+        keras_runtime.isolated("bad.keras", "model", "load", poison)
     assert keras.config.floatx() == "float32"
     assert keras.config.dtype_policy().name == "float32"
     assert "evil" not in keras.saving.get_custom_objects()
@@ -203,7 +202,7 @@ def test_a_change_of_keras_is_undone_and_refused(keras: Any) -> None:
 
 def test_heavy_libraries_wait_for_the_first_model() -> None:
     code = (
-        "import sys, ecgxai_core.models.loading, ecgxai_core.models.draft;"
+        "import sys, ecgxai_core.models.loading;"
         "print([m for m in ('keras', 'tensorflow', 'h5py', 'scipy.signal') if m in sys.modules])"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

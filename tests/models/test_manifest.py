@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from ecgxai_core.errors import ModelError
 from ecgxai_core.models.manifest import (
     Manifest,
     NormalisationSpec,
+    class_names,
+    free_names_note,
     load_manifest,
     manifest_from_json,
     manifest_path,
@@ -57,15 +60,22 @@ def test_only_steps_a_model_may_lack_have_defaults() -> None:
         ("crop", "random"),
         ("output", "class"),
         ("temperature", 0),
+        ("temperature", 1e-300),
+        ("temperature", 1e300),
+        ("samples", 10**9),
+        ("receptive_field_samples", 10**30),
         ("sha256", "abc"),
         ("sha256", "G" * 64),
         ("filter", {"kind": "bandpass", "low": 0.5, "order": 3}),
         ("filter", {"kind": "bandpass", "low": 40, "high": 10, "order": 3}),
         ("filter", {"kind": "lowpass", "high": 50, "order": 3}),
         ("filter", {"kind": "highpass", "low": 0.5, "high": 40, "order": 3}),
+        ("filter", {"kind": "highpass", "low": 1e-300, "order": 3}),
         ("filter", {"kind": "notch", "low": 50, "order": 3}),
         ("normalisation", {"kind": "given", "mean": 0}),
         ("normalisation", {"kind": "given", "mean": 0, "scale": 0}),
+        ("normalisation", {"kind": "given", "mean": 0, "scale": 1e-300}),
+        ("normalisation", {"kind": "given", "mean": 1e300, "scale": 1}),
         ("normalisation", {"kind": "given", "mean": [0, 0, 0], "scale": 1}),
         ("normalisation", {"kind": "per_lead", "mean": 0, "scale": 1}),
         ("thresholds", {"999": 0.5}),
@@ -81,6 +91,45 @@ def test_bad_fields_are_refused_in_one_line(field: str, value: object) -> None:
     assert "\n" not in text
     assert "Fix:" in text
     assert field in text or caught.value.field == "manifest"
+
+
+def test_names_of_the_table_become_codes_and_others_stay() -> None:
+    given = ["AF", "sinus rhythm", "59118001", "my rhythm"]
+    manifest = parse(classes=given, thresholds={"AF": 0.4, "my rhythm": 0.2})
+    codes = ("164889003", "426783006", "59118001", "my rhythm")
+    assert manifest.classes == codes
+    assert manifest.thresholds == {"164889003": 0.4, "my rhythm": 0.2}
+    same = parse(classes=list(codes), thresholds={"164889003": 0.4, "my rhythm": 0.2})
+    assert same.canonical() == manifest.canonical()
+    note = free_names_note(manifest.classes)
+    assert "'my rhythm'" in note
+    assert "plausibility is undefined" in note
+    assert "AF" not in note
+    assert free_names_note(codes[:3]) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"classes": ["AF", "AFIB"]}, "'AF' and 'AFIB' both stand for 164889003"),
+        ({"classes": ["NSR", "426783006"]}, "both stand for 426783006"),
+        ({"classes": ["AF", "record"]}, "'record' is the first column"),
+        ({"classes": ["AF"], "thresholds": {"AF": 0.5, "afib": 0.4}}, "same class"),
+        ({"classes": ["AF"], "thresholds": {"NSR": 0.5}}, "names no class"),
+    ],
+)
+def test_classes_that_cannot_be_told_apart_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        parse(**changes)
+
+
+def test_what_each_class_stands_for(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(manifest_values(classes=["AF", "my rhythm"])), "utf-8")
+    assert class_names(path) == [
+        ("AF", "164889003", "atrial fibrillation"),
+        ("my rhythm", "my rhythm", "my rhythm"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -115,6 +164,14 @@ def test_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
         load_manifest(tmp_path / "absent.json")
     with pytest.raises(ModelError):
         load_manifest(tmp_path)
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "zeros.json").symlink_to("/dev/zero")
+    for name in ("pipe.json", "zeros.json"):
+        with pytest.raises(ModelError, match="regular file"):
+            load_manifest(tmp_path / name)
 
 
 def test_saved_manifest_reads_as_the_same(tmp_path: Path) -> None:

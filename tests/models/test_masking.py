@@ -11,7 +11,7 @@ import pytest
 
 from ecgxai_core.models.keras_classifier import KerasClassifier
 from ecgxai_core.models.loading import load_classifier
-from ecgxai_core.models.masking import Masking
+from ecgxai_core.models.protocol import Masking
 from tests.models.conftest import LEADS, SAMPLES, residual_network
 
 Save = Callable[..., Path]

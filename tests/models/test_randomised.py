@@ -58,7 +58,7 @@ def test_maps_of_a_method_that_looks_at_the_model_change_and_others_are_flagged(
     from ecgxai_core.games.masked import MaskedModel
     from ecgxai_core.metrics.sanity import sanity
     from ecgxai_core.models.preprocess import prepare
-    from ecgxai_core.segments import uniform_edges
+    from ecgxai_core.signal.segments import uniform_edges
     from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance, Record, Segmentation
     from tests.small import AF, FS, beats
 
@@ -87,4 +87,23 @@ def test_maps_of_a_method_that_looks_at_the_model_change_and_others_are_flagged(
     assert told.repeat == 1.0
     noise = np.random.default_rng(0).normal(size=(2, 12, len(cut)))
     unsteady = sanity(a_map(noise[0]), [("all", a_map(energy))], repeat=a_map(noise[1]))
-    assert "cannot tell" in unsteady.reason
+    assert "inconclusive" in unsteady.reason
+
+
+def test_copies_keep_what_a_normalisation_learned(keras, saved):
+    """Its mean and variance are derived from its weights when it is loaded."""
+    from tests.models.conftest import LEADS, SAMPLES
+
+    rows = 5 + 3 * np.random.default_rng(0).standard_normal((4, SAMPLES, len(LEADS)))
+    norm = keras.layers.Normalization()
+    norm.adapt(rows)
+    given = keras.Input((SAMPLES, len(LEADS)))
+    pooled = keras.layers.GlobalMaxPooling1D()(norm(given))
+    out = keras.layers.Dense(3, activation="sigmoid", name="out")(pooled)
+    classifier = load_classifier(saved(keras.Model(given, out)))
+    values = rows.astype(np.float32)
+    (first, copy), *_ = cascade(classifier, stages=2)  # the dense layer alone
+    assert first == "out"
+    network = copy.keras_model
+    normed = keras.Model(network.inputs[0], network.layers[1].output)(values)
+    assert np.allclose(np.asarray(normed), np.asarray(norm(values)), atol=1e-5)

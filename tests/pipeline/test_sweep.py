@@ -7,17 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecgxai_core.aggregations import AGGREGATIONS
+from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.fusion import fuse
 from ecgxai_core.metrics.plausibility import plausibility
+from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.params import FusionParams, profile, profile_with
-from ecgxai_core.pipeline.explanation import explained
-from ecgxai_core.pipeline.judging import curves_of, maps_of, priors_shown
-from ecgxai_core.pipeline.lazy import LazyClassifier
-from ecgxai_core.pipeline.shaking import cached_shaken, shake
+from ecgxai_core.pipeline.evaluation import curves_of, priors_shown
+from ecgxai_core.pipeline.explain import explained
+from ecgxai_core.pipeline.extra_beat import cached_extra_beat_test, extra_beat_test
+from ecgxai_core.pipeline.run.units import cached_unit, unit_entry
 from ecgxai_core.pipeline.sweep import SWEPT, Axis, cached_case, default_axis, sweep
-from ecgxai_core.pipeline.units import cached_unit, unit_entry
 from ecgxai_core.records.read import read_record
 from ecgxai_core.store.cache import Store
 from tests.pipeline.conftest import QUICK
@@ -32,10 +34,10 @@ def everything(tiny_data, tiny_model, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("sweep"), int(1e8))
     record = read_record(tiny_data / "T000.hea")
     classifier = LazyClassifier(tiny_model)
-    assert cached_case(record, classifier, AF, CHOSEN, store) is None
-    found = explained(record, classifier, AF, CHOSEN, store)
-    assert cached_shaken(record, classifier, AF, CHOSEN, store) is None
-    shake(record, classifier, AF, found, CHOSEN, store)
+    assert cached_case(Case(record, classifier, AF), CHOSEN, store) is None
+    found = explained(Case(record, classifier, AF), CHOSEN, store)
+    assert cached_extra_beat_test(Case(record, classifier, AF), CHOSEN, store) is None
+    extra_beat_test(Case(record, classifier, AF), found, CHOSEN, store)
     yield record, classifier, store
     store.close()
 
@@ -43,11 +45,12 @@ def everything(tiny_data, tiny_model, tmp_path_factory):
 @pytest.fixture(scope="module")
 def case(everything):
     record, classifier, store = everything
-    return cached_case(record, classifier, AF, CHOSEN, store)
+    return cached_case(Case(record, classifier, AF), CHOSEN, store)
 
 
 def test_axes_come_from_the_schema():
-    assert default_axis("agg").values == ("geomean", "mean", "min", "max")
+    assert default_axis("agg").values == tuple(AGGREGATIONS)
+    assert default_axis("scale").values == ("global", "lead")
     assert default_axis("beta", 3).values == (0.0, 0.5, 1.0)
     assert max(default_axis("tau").values) == 0.2
     assert Axis("method_weights", (0.2,)).applied(FusionParams(), 0.2).method_weights == (0.2, 0.8)
@@ -61,7 +64,7 @@ def test_axes_come_from_the_schema():
 def test_every_grid_point_is_its_own_fusion(case):
     x, y = Axis("method_weights", (0.0, 0.3, 1.0)), Axis("agg", ("mean", "min"))
     done = sweep([case], x, y, CHOSEN)
-    assert case.shaken is not None
+    assert case.extra_beat is not None
     assert {"attauc_strict", "spearman", "shown"} <= set(done.measures())
     assert "deletion_gain" not in done.measures(), "only where the model is asked"
     for row, agg in enumerate(y.values):
@@ -106,8 +109,8 @@ def test_weights_that_no_share_gives_lie_nowhere_on_the_axis():
 
 def test_weights_of_three_methods_are_swept(everything):
     record, classifier, store = everything
-    explained(record, classifier, AF, CHOSEN, store, methods=THREE)
-    three = cached_case(record, classifier, AF, CHOSEN, store, methods=THREE)
+    explained(Case(record, classifier, AF), CHOSEN, store, methods=THREE)
+    three = cached_case(Case(record, classifier, AF), CHOSEN, store, methods=THREE)
     x, y = Axis("method_weights", (0.0, 0.6), "occlusion"), Axis("agg", ("mean", "max"))
     done = sweep([three], x, y, CHOSEN)
     assert done.methods == THREE
@@ -126,7 +129,7 @@ def test_weights_of_three_methods_are_swept(everything):
 
 
 def test_methods_that_cannot_be_weighed_are_refused(case):
-    one = replace(case, attributions={"lime": case.attributions["lime"]}, shaken=None)
+    one = replace(case, attributions={"lime": case.attributions["lime"]}, extra_beat=None)
     weights, beta = default_axis("method_weights"), default_axis("beta")
     with pytest.raises(ParameterError, match="at least two methods"):
         sweep([one], weights, beta, CHOSEN)
@@ -146,26 +149,32 @@ def test_tau_changes_what_is_shown_and_no_score(case):
     assert shown[0] == 1
 
 
+def test_tau_changes_scores_of_the_published_fusion(case):
+    published = CHOSEN.updated(name="reference", fusion=profile("reference").fusion)
+    done = sweep([case], Axis("tau", (0.0, 0.9)), Axis("beta", (1.0,)), published)
+    assert np.ptp(done.grid("attauc_strict")) > 0.01
+
+
 def test_the_deletion_gain_of_a_unit_is_that_of_the_sweep(case, everything):
     record, classifier, store = everything
     axes = Axis("beta", (CHOSEN.fusion.beta,)), Axis("agg", (CHOSEN.fusion.agg,))
-    done = sweep([case], *axes, CHOSEN, classifier=classifier)
-    assert cached_unit(record, classifier, AF, CHOSEN, store) is None
-    entry = unit_entry(record, classifier, AF, CHOSEN, store)
-    assert cached_unit(record, classifier, AF, CHOSEN, store) is not None
+    done = sweep([case], *axes, CHOSEN, deletion=True)
+    assert cached_unit(Case(record, classifier, AF), CHOSEN, store) is None
+    entry = unit_entry(Case(record, classifier, AF), CHOSEN, store)
+    assert cached_unit(Case(record, classifier, AF), CHOSEN, store) is not None
     row = next(row for row in entry.meta["evaluation"] if row["method"] == "fused")
     assert done.grid("deletion_gain")[0, 0] == pytest.approx(row["deletion_gain"], abs=1e-5)
     curves = curves_of(entry)
     assert set(curves) == {"lime", "timeshap", "fused"}
     area = np.trapezoid(curves["fused"].deletion, curves["fused"].share)
     assert area == pytest.approx(row["deletion_auc"], abs=0.02)
-    assert set(maps_of(entry)) >= {"lime", "fused", "extra_beat/fused"}
+    assert set(entry.meta["maps"]) >= {"lime", "fused", "extra_beat/fused"}
 
 
 def test_records_are_averaged_and_counted(case):
     axes = Axis("beta", (0.0, 1.0)), Axis("agg", ("mean",))
     alone = sweep([case], *axes, CHOSEN)
-    twice = sweep([case, replace(case, shaken=None)], *axes, CHOSEN)
+    twice = sweep([case, replace(case, extra_beat=None)], *axes, CHOSEN)
     assert np.allclose(alone.grid("attauc_strict"), twice.grid("attauc_strict"))
     counts = twice.frame.set_index("measure")["n"]
     assert set(counts["attauc_strict"]) == {2}

@@ -1,4 +1,4 @@
-"""The median beat on paper: what is drawn is what was given, in true proportions."""
+"""The median beat on ECG paper is drawn to scale, with its map, band and text."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ class Beat:
 
 @pytest.fixture
 def beat() -> Beat:
-    """V1 speaks for the target at 205 ms, II against at 5 ms (unsure), aVF was not explored; the
-    last ten bins of every lead belong to the next beat."""
+    """Evidence for the target in V1 at 205 ms and against it in II at 5 ms (band includes 0).
+
+    aVF was not explored, and the last ten bins of every lead belong to the next beat.
+    """
     time = -0.3 + 0.01 * (np.arange(BINS) + 0.5)
     signal = (
         np.tile(np.exp(-0.5 * (time / 0.02) ** 2), (12, 1)) * np.linspace(0.5, 2.2, 12)[:, None]
@@ -56,24 +58,27 @@ def named(figure: go.Figure, name: str) -> go.Figure:
     return next(trace for trace in figure.data if trace.name == name)
 
 
+def heights(trace: go.Figure) -> list[float]:
+    return [y for y in trace.y if y is not None]
+
+
 @pytest.mark.parametrize(("width", "theme"), [(850, LIGHT), (360, DARK)])
-def test_all_leads_stand_on_paper_with_a_locked_aspect(beat, width, theme):
+def test_all_leads_are_drawn_to_scale(beat, width, theme):
     figure = beat_figure(beat, PaperStyle(width_px=width, theme=theme))
-    assert go.Figure(figure.to_dict()) == figure, "built unchecked, checked here"
+    assert go.Figure(figure.to_dict()) == figure, "built without validation"
     traces = [t for t in figure.data if t.name in STANDARD_LEADS]
     assert [t.name for t in traces] == list(STANDARD_LEADS)
     layout = figure.layout
     assert layout.yaxis.scaleratio == pytest.approx(0.4)
     assert layout.xaxis.dtick == pytest.approx(0.2)
     assert layout.yaxis.dtick == 0.5
-    for trace in traces:  # R peaks on a large line of the paper, heights in mV
+    for trace in traces:  # R peaks lie on large grid lines
         known = [(x, y) for x, y in zip(trace.x, trace.y, strict=True) if y is not None]
         assert len(known) == 70
         top = max(known, key=lambda point: point[1])[0]
         assert abs(top / 0.2 - round(top / 0.2)) < 0.06
-    assert max(y for y in traces[-1].y if y is not None) - min(
-        y for y in traces[-1].y if y is not None
-    ) == pytest.approx(np.nanmax(beat.signal[-1]) - np.nanmin(beat.signal[-1]), abs=1e-3)
+    last = beat.signal[-1][np.isfinite(beat.signal[-1])]
+    assert np.ptp(heights(traces[-1])) == pytest.approx(np.ptp(last), abs=1e-3)
     words = " ".join(note.text for note in layout.annotations)
     assert "25 mm/s, 10 mm/mV; pulse 1 mV, 200 ms" in words
     for lead in STANDARD_LEADS:
@@ -83,31 +88,30 @@ def test_all_leads_stand_on_paper_with_a_locked_aspect(beat, width, theme):
 def test_rows_never_overlap(beat):
     figure = beat_figure(beat, PaperStyle(width_px=850))
     band = named(figure, "95% band over beats")
-    strips = np.array([y for y in band.y if y is not None])
+    strips = np.array(heights(band))
     for trace in (t for t in figure.data if t.name in STANDARD_LEADS[:6]):
-        lowest = min(y for y in trace.y if y is not None)
-        assert not np.any((strips > lowest) & (strips < max(y for y in trace.y if y is not None)))
+        assert not np.any((strips > min(heights(trace))) & (strips < max(heights(trace))))
 
 
-def test_the_veil_and_the_strips_show_both_signs_and_what_is_unknown(beat):
+def test_the_overlay_shows_both_signs_and_unexplored_leads(beat):
     figure = beat_figure(beat, PaperStyle(width_px=850))
-    veil = next(t for t in figure.data if t.type == "heatmap")
-    values = np.array([[NAN if v is None else v for v in row] for row in veil.z], float)
+    cells = next(t for t in figure.data if t.type == "heatmap")
+    values = np.array([[NAN if v is None else v for v in row] for row in cells.z], float)
     assert np.nanmax(values) == 1.0
     assert np.nanmin(values) == -0.5
     assert np.isfinite(values).sum() == 2
-    assert len(veil.x) == values.shape[1] + 1
-    assert len(veil.y) == values.shape[0] + 1
+    assert len(cells.x) == values.shape[1] + 1
+    assert len(cells.y) == values.shape[0] + 1
     hatched = named(figure, "not explored")
-    assert sum(x is None for x in hatched.x) == 1, "aVF, and not what belongs to the next beat"
+    assert sum(x is None for x in hatched.x) == 1, "only aVF, not the bins of the next beat"
     assert hatched.fillpattern.shape == "/"
 
 
-def test_words_and_tables_say_the_same(beat):
+def test_text_and_tables_agree(beat):
     words = beat_in_words(beat, "AF", "R1")
     assert "mean over 9 beats" in words
-    assert "lead V1 205 ms from the R peak (for, 95% band leaves out 0)" in words
-    assert "lead II 5 ms from the R peak (against, 95% band holds 0)" in words
+    assert "lead V1 205 ms from the R peak (for, 95% band excludes 0)" in words
+    assert "lead II 5 ms from the R peak (against, 95% band includes 0)" in words
     rows = beat_leads(beat)
     assert [row["lead"] for row in rows[:2]] == ["V1", "II"]
     assert rows[-1]["lead"] == "aVF"
@@ -118,7 +122,7 @@ def test_words_and_tables_say_the_same(beat):
     assert table[table["lead"] == "V1"]["mean_per_sec"].max() == 2.0
 
 
-def test_a_map_without_evidence_is_drawn_and_said(beat):
+def test_a_map_without_evidence_is_drawn_and_described(beat):
     beat.mean[np.isfinite(beat.mean)] = 0
     assert "no evidence anywhere" in beat_in_words(beat, "AF", "R1")
     assert beat_figure(beat, PaperStyle()).data

@@ -1,4 +1,4 @@
-"""Charts of numbers: what is drawn is what was given, with its marks and with readable names."""
+"""Charts of numbers draw the given values, their reference marks and readable names."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def test_lead_bars_show_both_signs_and_mark_the_top():
     assert list(positive.y) == ["I", "V1", "<b>II</b>"]
     assert np.allclose(positive.x, [0, 0, 0.5])
     assert np.allclose(negative.x, [0, -0.25, -0.25])
-    assert negative.marker.pattern.shape == "/", "the sign survives greyscale"
-    assert go.Figure(figure.to_dict()) == figure, "built unchecked, checked here"
+    assert negative.marker.pattern.shape == "/", "the sign is visible in greyscale"
+    assert go.Figure(figure.to_dict()) == figure, "built without validation"
 
 
-def test_boxes_have_every_record_and_marks_that_are_there():
+def test_box_plots_show_every_record_and_existing_marks():
     figure = box_plots(table(), "m", "Metric", DARK)
     boxes = [trace for trace in figure.data if trace.type == "box"]
     assert sorted(box.name for box in boxes) == ["fused", "lime"]
     assert sum(len(box.y) for box in boxes) == 8
     marks = {trace.name: trace for trace in figure.data if trace.type == "scatter"}
-    assert set(marks) == {"random map", "empty map"}, "no mark for a number that does not exist"
+    assert set(marks) == {"random map", "empty map"}, "no mark for a missing value"
     assert list(marks["empty map"].y) == [0.4]
     assert figure.layout.paper_bgcolor == DARK.paper
 
@@ -78,7 +78,7 @@ def test_intervals_are_relative_to_the_mean():
     assert {t.name for t in figure.data} == {"lime", "fused", "random map", "best possible"}
 
 
-def test_pairs_share_one_scale():
+def test_paired_plots_have_equal_axes():
     frame = pd.DataFrame({"target_name": ["a"], "record": ["r"], "lime": [0.2], "fused": [0.6]})
     figure = paired_plot(frame, "lime", "fused", "Metric", LIGHT)
     assert tuple(figure.layout.xaxis.range) == tuple(figure.layout.yaxis.range)
@@ -86,7 +86,7 @@ def test_pairs_share_one_scale():
     assert figure.data[0].y[0] == 0.6
 
 
-def test_bars_carry_their_numbers():
+def test_bars_are_labelled_with_their_values():
     frame = pd.DataFrame({"map": ["x", "y"], "one": [0.5, math.nan], "two": [0.9, 0.8]})
     bars = {"one": "One", "two": "Two"}
     figure = grouped_bars(frame, "map", bars, LIGHT, title="t", chance=0.5)
@@ -94,7 +94,7 @@ def test_bars_carry_their_numbers():
     assert figure.layout.shapes[0].y0 == 0.5
 
 
-def test_removal_curves_turn_the_random_band_around_for_insertion():
+def test_removal_curves_reverse_the_random_band_for_insertion():
     line = np.linspace(1, 0, 5)
     curves = Curves(np.linspace(0, 1, 5), line, 1 - line, line - 0.1, line, line + 0.1)
     figure = removal_curves({"lime": curves, "fused": curves}, LIGHT)
@@ -102,10 +102,10 @@ def test_removal_curves_turn_the_random_band_around_for_insertion():
     assert np.allclose(means[0].y, line)
     assert np.allclose(means[1].y, line[::-1])
     named = [trace.name for trace in figure.data if trace.showlegend]
-    assert sorted(set(named)) == sorted(named), "each name stands in the legend once"
+    assert sorted(set(named)) == sorted(named), "every name is in the legend once"
 
 
-def test_maps_hatch_exactly_what_was_not_explored():
+def test_maps_hatch_exactly_the_unexplored_cells():
     values = np.array([[0.5, np.nan, np.nan], [np.nan, -1.0, 0.0]])
     panel = MapPanel("A", ("I", "II"), np.array([0.0, 1.0, 2.0, 4.0]), values)
     trace = Trace("Lead II", np.arange(5.0), np.zeros(5))
@@ -118,11 +118,11 @@ def test_maps_hatch_exactly_what_was_not_explored():
     assert {t.coloraxis for t in maps} == {"coloraxis"}, "one scale"
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (-1, 1)
     axes = [figure.layout[name].matches for name in ("xaxis", "xaxis2")]
-    assert axes == ["x3", "x3"], "zooming one zooms all"
+    assert axes == ["x3", "x3"], "all panels zoom together"
 
 
 @pytest.mark.parametrize("chance", [0.5, math.nan])
-def test_a_sweep_rings_the_best_and_crosses_what_chance_reaches(chance):
+def test_a_sweep_outlines_the_best_cell_and_crosses_those_at_chance(chance):
     values = np.array([[0.4, 0.6, np.nan], [0.5, 0.55, 0.7]])
     figure = sweep_map(
         ("beta", (0.0, 0.5, 1.0)), ("agg", ("min", "max")), values, "AttAUC", LIGHT,

@@ -1,4 +1,4 @@
-"""The ECG paper: scale, layouts, overlay, size on the wire."""
+"""The ECG paper: scale, layouts, overlay, size of the figure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 import pytest
 
 from ecgxai_core.plots.layout import CABRERA, LAYOUTS, panels
-from ecgxai_core.plots.overlay import ALPHA, full_scale
-from ecgxai_core.plots.paper import PaperStyle, comparison_figure, ecg_figure, part_shown, thinned
+from ecgxai_core.plots.overlay import ALPHA
+from ecgxai_core.plots.paper import PaperStyle, ecg_figure, thinned
 from ecgxai_core.plots.theme import DARK, LIGHT, veil
 from ecgxai_core.types import STANDARD_LEADS, Attribution, FusedMap, Provenance, Record
 
@@ -42,29 +42,28 @@ def fused(item: Attribution) -> FusedMap:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("overlaid", [False, True])
-def test_a_chart_is_light_on_the_wire(layout: str, overlaid: bool) -> None:
+def test_a_figure_is_small(layout: str, overlaid: bool) -> None:
     overlay = fused(attribution(slice(0, 20, 3))) if overlaid else None
-    figure = ecg_figure(record(), PaperStyle(layout=layout), overlay=overlay, events=True)
+    figure = ecg_figure(record(), PaperStyle(layout=layout), overlay=overlay)
     assert len(figure.to_json()) < 250_000
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("width", [360, 850])
-def test_plotly_knows_every_property(layout: str, width: int) -> None:
-    """Figures are built unchecked, for speed; here they are checked."""
+def test_plotly_accepts_every_property(layout: str, width: int) -> None:
+    """Figures are built without validation, for speed; here they are validated."""
     style = PaperStyle(layout=layout, theme=DARK, width_px=width)
     item = fused(attribution(slice(0, 20, 3)))
     for figure in (
         ecg_figure(record(), style),
-        ecg_figure(record(), style, overlay=item, events=True),
-        comparison_figure(record(), style, {"a": item, "b": attribution()}, own_scale=True),
+        ecg_figure(record(), style, overlay=item),
     ):
         again = go.Figure(figure.to_dict())
         assert json.loads(again.to_json()) == json.loads(figure.to_json())
 
 
 @pytest.mark.parametrize(("speed", "gain"), [(25, 10), (50, 10), (25, 5), (50, 20)])
-def test_a_small_box_is_one_millimetre_both_ways(speed: float, gain: float) -> None:
+def test_a_small_box_is_one_millimetre_wide_and_high(speed: float, gain: float) -> None:
     figure = ecg_figure(record(), PaperStyle(speed_mm_s=speed, gain_mm_mv=gain))
     x, y = figure.layout.xaxis, figure.layout.yaxis
     assert x.minor.dtick == pytest.approx(1 / speed)
@@ -83,7 +82,7 @@ def test_pulse_is_one_millivolt_and_200_ms(gain: float) -> None:
     assert pulse.x[3] - pulse.x[2] == pytest.approx(0.2)
 
 
-def test_scale_text_stays_with_the_paper() -> None:
+def test_the_scale_text_is_anchored_to_the_paper() -> None:
     figure = ecg_figure(record(), PaperStyle(filter_text="display 0.05-40 Hz"))
     text = next(note for note in figure.layout.annotations if "mm/s" in note.text)
     assert "25 mm/s, 10 mm/mV" in text.text
@@ -91,11 +90,11 @@ def test_scale_text_stays_with_the_paper() -> None:
     assert (text.xref, text.yref) == ("x domain", "y domain")
 
 
-def test_traces_are_in_millimetres_and_flipped_in_cabrera_order() -> None:
+def test_traces_are_to_scale_and_avr_is_inverted_in_cabrera_order() -> None:
     item = record(4.0, 100.0)
     style = PaperStyle(layout="12x1", cabrera=True, gain_mm_mv=20)
     figure = ecg_figure(item, style)
-    places = part_shown(item, style)
+    places = panels("12x1", item.leads, 0.0, item.duration, cabrera=True)
     assert tuple(panel.label for panel in places) == CABRERA
     panel = places[2]
     trace = next(trace for trace in figure.data if trace.name == "-aVR")
@@ -130,7 +129,7 @@ def test_a_zoomed_part_shows_every_sample() -> None:
     assert len(times) == 1000
 
 
-def test_unexplored_is_hatched_and_never_zero() -> None:
+def test_unexplored_cells_are_hatched_and_have_no_value() -> None:
     figure = ecg_figure(record(), PaperStyle(), overlay=attribution(slice(0, 5)))
     hatched = next(trace for trace in figure.data if trace.name == "not explored")
     assert hatched.fillpattern.shape == "/"
@@ -141,7 +140,7 @@ def test_unexplored_is_hatched_and_never_zero() -> None:
     assert all(value is None for value in values[:, right].ravel())
 
 
-def test_sign_is_shown_by_position_too() -> None:
+def test_the_sign_is_also_shown_by_position() -> None:
     weights = np.zeros((12, 20), np.float32)
     weights[0, 0], weights[0, 1] = 1.0, -1.0
     item = Attribution(
@@ -156,37 +155,16 @@ def test_sign_is_shown_by_position_too() -> None:
     assert rows.index(top[0]) == rows.index(low[0]) + 1
 
 
-def test_conflicts_have_a_mark_and_the_scale_is_symmetric() -> None:
+def test_disagreements_have_a_mark_and_the_scale_is_symmetric() -> None:
     figure = ecg_figure(record(), PaperStyle(layout="12x1"), overlay=fused(attribution()))
-    assert any(trace.name == "conflict" for trace in figure.data)
+    assert any(trace.name == "disagreement" for trace in figure.data)
     axis = figure.layout.coloraxis
     assert (axis.cmin, axis.cmid, axis.cmax) == (-1, 0, 1)
     assert "attribution" in axis.colorbar.title.text
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
-def test_the_veil_never_hides_the_trace(theme) -> None:  # type: ignore[no-untyped-def]
+def test_the_overlay_is_never_opaque(theme) -> None:  # type: ignore[no-untyped-def]
     alphas = [float(str(colour).rstrip(")").split(",")[-1]) for _, colour in veil(theme)]
     assert max(alphas) <= ALPHA == 0.35
     assert alphas == alphas[::-1]
-
-
-def test_compared_maps_share_one_scale_unless_asked() -> None:
-    one = attribution()
-    other = Attribution(
-        "R1", "1", "lime", 0.9, one.leads, EDGES, one.weights * 4, one.explored, FROM
-    )
-    shared = comparison_figure(record(), PaperStyle(layout="12x1"), {"A": one, "B": other})
-    own = comparison_figure(
-        record(), PaperStyle(layout="12x1"), {"A": one, "B": other}, own_scale=True
-    )
-
-    def largest(figure) -> list[float]:  # type: ignore[no-untyped-def]
-        maps = [trace for trace in figure.data if trace.name == "explanation"]
-        return [max(abs(v) for row in trace.z for v in row if v is not None) for trace in maps]
-
-    assert largest(shared) == pytest.approx([0.25, 1.0], abs=1e-3)
-    assert largest(own) == pytest.approx([1.0, 1.0])
-    assert shared.layout.xaxis2.matches == "x"
-    assert full_scale(one, other) == pytest.approx(4 * full_scale(one))
-    assert len(shared.to_json()) < 250_000

@@ -1,4 +1,4 @@
-"""True millimetres: what a ruler finds on the printed page."""
+"""Printed pages are to scale."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ FS = 500
 
 @pytest.fixture
 def record() -> Record:
-    """10 s; lead II steps by 1 mV at 2 s and back at 4 s, the others are flat."""
+    """10 s; lead II is at 1 mV from 2 s to 4 s, the others are flat."""
     signal = np.zeros((12, 10 * FS), np.float32)
     signal[1, 2 * FS : 4 * FS] = 1.0
     return Record("ruler", signal, FS, STANDARD_LEADS)
 
 
 def lines(page):
-    """Lines of a page by gid, in millimetres measured from pixels, not from our own scale."""
+    """Lines of a page by gid, in mm measured in pixels, independently of the page scale."""
     figure, axes = page.figure, page.figure.axes[0]
     found = {}
     for line in axes.lines:
@@ -43,7 +43,7 @@ def lines(page):
 
 
 @pytest.mark.parametrize(("speed", "gain"), [(25, 10), (50, 10), (25, 5), (25, 20)])
-def test_seconds_and_millivolts_have_their_length(record, speed, gain):
+def test_seconds_and_millivolts_are_to_scale(record, speed, gain):
     style = PaperStyle(layout="12x1", speed_mm_s=speed, gain_mm_mv=gain)
     page = ecg_pages(record, style, Caption("x"))[0]
     trace = lines(page)["II"]
@@ -73,7 +73,7 @@ def test_grid_boxes_are_1_and_5_mm_and_start_with_the_trace(record):
         assert any(abs(x - page.x_mm(0.0)) < 1e-9 for x in down)
 
 
-def test_nothing_leaves_the_page(record):
+def test_traces_stay_on_the_page(record):
     for layout in ("12x1", "6x2", "3x4+II"):
         for line in lines(ecg_pages(record, PaperStyle(layout=layout), Caption("x"))[0]).values():
             assert line[:, 0].min() > 5
@@ -88,7 +88,7 @@ def test_the_pdf_page_is_a4_landscape(record):
     assert float(box[2]) / 72 * 25.4 == pytest.approx(210, abs=0.01)
 
 
-def test_same_input_same_bytes(record):
+def test_the_same_input_gives_the_same_bytes(record):
     first, second = (ecg_pdf(record, PaperStyle(), Caption("x")) for _ in range(2))
     assert first == second
     assert ecg_svg(record, PaperStyle(), Caption("x")) == ecg_svg(
@@ -104,7 +104,7 @@ def test_a_long_record_takes_several_pages():
         page_windows(0, 10 * MOST_PAGES + 1, 25)
 
 
-def test_a_formula_or_tag_in_a_name_is_only_text(record):
+def test_formulas_and_tags_in_names_are_plain_text(record):
     data = ecg_pdf(record, PaperStyle(), Caption("$\\frac{", ("<script>$x$",), ("a\nb\x00c",)))
     assert data.startswith(b"%PDF")
 
@@ -129,7 +129,7 @@ def test_cells_lie_over_their_time_and_row(record, explored):
     assert hatched == pytest.approx(12.5 * int((~seen).sum()))
 
 
-def test_a_png_has_its_pixels(record):
+def test_the_size_of_a_png_follows_its_resolution(record):
     data = ecg_png(record, PaperStyle(), Caption("x"), dpi=50)
     width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
     assert abs(width - 297 / 25.4 * 50) <= 1

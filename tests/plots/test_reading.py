@@ -1,4 +1,4 @@
-"""Maps in words and rows, calipers, and filters for the eye."""
+"""Maps as text and tables, and display filters."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.plots.calipers import measure
 from ecgxai_core.plots.display import displayed
-from ecgxai_core.plots.events import event_values
-from ecgxai_core.plots.layout import panels
-from ecgxai_core.plots.words import cell_table, lead_ranking, map_in_words
-from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance, Record
+from ecgxai_core.plots.words import (
+    answer_in_words,
+    cell_table,
+    lead_ranking,
+    map_in_words,
+    wave_shares,
+)
+from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance, Record, Segmentation
 
 FROM = Provenance("", "", {}, 0, "")
 
@@ -36,7 +39,7 @@ def test_ranking_names_share_direction_and_strongest_window() -> None:
     assert sum(row["share"] for row in rows) == pytest.approx(1)
 
 
-def test_words_name_the_strongest_leads_and_windows() -> None:
+def test_the_text_names_the_strongest_leads_and_segments() -> None:
     words = map_in_words(simple(), "atrial fibrillation", "LIME")
     assert "lead II 1.00 to 1.50 s (for" in words
     assert "lead V1 0.00 to 0.50 s (against" in words
@@ -44,7 +47,7 @@ def test_words_name_the_strongest_leads_and_windows() -> None:
     assert "lead III" not in words
 
 
-def test_a_map_of_nothing_says_so() -> None:
+def test_the_text_of_an_empty_map() -> None:
     item = simple()
     nothing = Attribution(
         "R", "1", "lime", 0.5, item.leads, item.edges_sec, item.weights * 0, item.explored, FROM
@@ -61,29 +64,28 @@ def test_the_table_of_cells_leaves_unexplored_cells_empty() -> None:
     assert row["weight_per_sec"] == pytest.approx(6.0)
 
 
-def test_moments_of_a_map_without_events_are_sums_over_leads() -> None:
-    values, name = event_values(simple())
-    np.testing.assert_allclose(values, [-1.0, 0.0, 3.0, 0.5])
-    assert name == "sum over leads"
+def waves() -> Segmentation:
+    edges = np.array([0, 250, 500, 750, 1250], np.int64)
+    return Segmentation("wave", edges, 500.0, 0.0, ("P", "QRS", "T", "TP"))
 
 
-@pytest.mark.parametrize("gain", [5.0, 10.0, 20.0])
-def test_calipers_give_ms_rate_and_millivolts(gain: float) -> None:
-    places = panels("12x1", STANDARD_LEADS, 0, 10)
-    panel = next(p for p in places if p.lead == "V2")
-    unit = gain / 10
-    box = measure(places, (2.75, 2.0), (panel.offset + 0.6 * unit, panel.offset - 0.2 * unit), gain)
-    assert box.lead == "V2"
-    assert box.milliseconds == pytest.approx(750)
-    assert box.per_minute == pytest.approx(80)
-    assert (box.low_mv, box.high_mv) == (pytest.approx(-0.2), pytest.approx(0.6))
-    assert box.millivolts == pytest.approx(0.8)
+def test_the_answer_names_leads_waves_and_how_much_speaks_for() -> None:
+    words = answer_in_words(simple(), waves())
+    named = [row["lead"] for row in lead_ranking(simple()) if row["share"] > 0][:3]
+    assert all(lead in words for lead in named)
+    size = np.abs(np.nan_to_num(simple().weights)).sum(axis=0)
+    best = ("P", "QRS", "T", "TP")[int(size.argmax())]
+    assert f"most of all in {best} ({size.max() / size.sum():.0%})" in words
+    share = np.nan_to_num(simple().weights).clip(min=0).sum() / size.sum()
+    assert f"{share:.0%} of it speaks for the diagnosis" in words
+    assert "speaks for" not in answer_in_words(simple(), waves(), signed=False)
 
 
-def test_calipers_choose_the_column_too() -> None:
-    places = panels("3x4+II", STANDARD_LEADS, 0, 10)
-    top = max(p.offset for p in places)
-    assert measure(places, (5.5, 6.0), (top, top + 0.1), 10).lead == "V1"
+def test_waves_are_not_named_of_windows_that_cut_through_them() -> None:
+    edges = np.array([0, 200, 450, 700, 1250], np.int64)
+    cut = Segmentation("wave", edges, 500.0, 0.0, ("P", "QRS", "T", "TP"))
+    assert wave_shares(simple(), cut) == {}
+    assert "most of all" not in answer_in_words(simple(), cut)
 
 
 def tone(hertz: float, fs: float = 500.0) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,74 @@ def test_age(tmp_path: Path, age: str, born: str, years: float | None) -> None:
     assert _read(tmp_path, change).age == years
 
 
+@pytest.mark.parametrize(
+    ("age", "odd"),
+    [("999Y", True), ("abc", True), ("121Y", True), ("120Y", False), ("999D", False), ("", False)],
+)
+def test_an_age_that_nobody_has_is_left_out_with_a_warning(
+    tmp_path: Path, age: str, odd: bool
+) -> None:
+    record = _read(tmp_path, lambda dataset: dataset.add_new(0x00101010, "LO", age))
+    assert [w.code for w in record.warnings] == (["odd_age"] if odd else [])
+    assert record.age is None or not odd
+
+
+def _channel(name: str, value: object) -> Any:
+    def change(dataset: Any) -> None:
+        setattr(dataset.WaveformSequence[0].ChannelDefinitionSequence[4], name, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ChannelSampleSkew", "0.5"), ("ChannelTimeSkew", "0.001"), ("ChannelTimeSkew", "-0.002")],
+)
+def test_a_skew_of_a_sample_or_less_is_noted(tmp_path: Path, name: str, value: str) -> None:
+    record = _read(tmp_path, _channel(name, value))
+    assert [(w.code, w.leads) for w in record.warnings] == [("channel_skew", ("aVL",))]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ChannelSampleSkew", "2"), ("ChannelTimeSkew", "0.05"), ("ChannelTimeSkew", "-0.0025")],
+)
+def test_a_larger_skew_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(RecordError, match="channel 5, skew: lead aVL was sampled"):
+        _read(tmp_path, _channel(name, value))
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["DISABLED", "DISCONNECTED", "INVALID", "TEST DATA", "UNCALIBRATED", ["OK", "INVALID"]],
+)
+def test_a_channel_that_the_device_disowns_is_refused(tmp_path: Path, status: object) -> None:
+    with pytest.raises(RecordError, match="channel 5, status: the device marked lead aVL"):
+        _read(tmp_path, _channel("ChannelStatus", status))
+
+
+@pytest.mark.parametrize(
+    ("status", "codes"),
+    [
+        ("OK", []),
+        ("UNSPECIFIED", []),
+        ("", []),
+        ("QUESTIONABLE", ["channel_status"]),
+        (["OK", "QUESTIONABLE"], ["channel_status"]),
+    ],
+)
+def test_what_else_the_device_says_of_a_channel(
+    tmp_path: Path, status: object, codes: list[str]
+) -> None:
+    record = _read(tmp_path, _channel("ChannelStatus", status))
+    assert [w.code for w in record.warnings] == codes
+
+
+def test_the_record_knows_its_file(tmp_path: Path) -> None:
+    record = _read(tmp_path)
+    assert (record.name, record.file) == ("e", "e.dcm")
+
+
 def test_the_patient_is_in_no_error(tmp_path: Path) -> None:
     def change(dataset: Any) -> None:
         dataset.PatientName = "Surname^Given"
@@ -136,6 +205,14 @@ def _read_bytes(real_ecg: Path, data: bytes) -> None:
 
 
 def test_scan_counts_elements() -> None:
-    element = b"\x00\x60\x10\x00US\x02\x00\x00\x00"
+    heads = (struct.pack("<HH", 0x6001, number) for number in range(MAX_ELEMENTS + 1))
+    elements = b"".join(head + b"US\x02\x00\x00\x00" for head in heads)
     with pytest.raises(RecordError, match="more than"):
-        scan(dicom_bytes() + element * (MAX_ELEMENTS + 1), "many")
+        scan(dicom_bytes() + elements, "many")
+
+
+def test_scan_refuses_an_element_that_stands_there_twice() -> None:
+    element = b"\x00\x60\x10\x00US\x02\x00\x00\x00"
+    scan(dicom_bytes() + element, "once")
+    with pytest.raises(RecordError, match=r"\(6000,0010\) occurs twice"):
+        scan(dicom_bytes() + element * 2, "twice")

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgxai_core.errors import RecordError
-from ecgxai_core.records.dat import NAN_COUNTS, RAILS, decode, frame_bytes
-from ecgxai_core.records.mat4 import read_mat4
+from ecgxai_core.records.dat import NAN_COUNTS, RAILS, decode, frame_bytes, read_mat4
 from tests.corpus.base import counts, mat4, mat5_bomb
 from tests.corpus.odd_files import CASES
 

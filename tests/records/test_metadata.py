@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ecgxai_core.diagnoses import known_codes
 from ecgxai_core.records.metadata import Metadata, parse_comments
-from ecgxai_core.records.snomed import ecg_codes
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,12 @@ def test_doubt_counts_as_synthetic(text: str, synthetic: bool) -> None:
 
 
 def test_code_list() -> None:
-    snomed = [code for code in ecg_codes() if code.isdigit()]
+    snomed = [code for code in known_codes() if code.isdigit()]
     assert len(snomed) == 133, "30 that the Challenge of 2021 scores, 103 that it does not"
     assert all(6 <= len(code) <= 18 for code in snomed)
-    assert {"426783006", "59118001", "164931005", "NORM"} <= ecg_codes()
+    assert {"426783006", "59118001", "164931005", "NORM"} <= known_codes()
+
+
+def test_fields_in_one_line_as_incart_writes_them() -> None:
+    found = parse_comments(["<age>: 65 <sex>: F <diagnoses> Coronary artery disease"])
+    assert (found.age, found.sex, found.labels, found.warnings) == (65.0, "female", None, ())

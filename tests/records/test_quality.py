@@ -46,6 +46,15 @@ def test_limb_leads_within_half_a_tenth_of_a_millivolt_are_sound() -> None:
     assert _check(signal)["limb_leads_inconsistent"].leads == ("II",)
 
 
+@pytest.mark.parametrize("lead", [0, 1, 2, 3, 4, 5])
+def test_two_samples_of_a_limb_lead_that_changed_places_are_found(lead: int) -> None:
+    """Their sum, and so the checksum, stays what it was."""
+    signal = np.round(ecg() * 1000) / 1000
+    away = int(np.argmin(np.abs(np.abs(signal[lead] - signal[lead, 100]) - 0.03)))
+    signal[lead, [100, away]] = signal[lead, [away, 100]]
+    assert set(_check(signal)) == {"damaged_samples"}
+
+
 def test_gains_that_contradict_the_counts_are_told_from_swapped_leads() -> None:
     """LUDB: the counts obey Einthoven's law, the millivolts of its header's gains do not."""
     gains = tuple(np.linspace(700, 2300, 12))
@@ -75,6 +84,7 @@ def test_lead_faults_name_their_leads() -> None:
     assert {code: w.leads for code, w in found.items()} == {
         "flat_lead": ("V3",),
         "large_amplitude": ("V4",),
+        "isolated_spike": ("V4",),
         "saturated": ("V5",),
         "flat_part": ("V6",),
     }

@@ -1,4 +1,4 @@
-"""A record with a hostile name, two attributions of it, and what a report of them is made from."""
+"""A record with a hostile name, two attributions of it, and the facts of its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a report card: what it says, what it escapes, and the command that writes it."""
+"""The page of a report card: content, escaping, and the command that writes it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from ecgxai_core.audit.baselines import INTACT
+from ecgxai_core.audit.card_evidence import Share, evidence_rows
+from ecgxai_core.audit.card_rules import LEAST_RECORDS, TESTS, Measured, verdicts_of
+from ecgxai_core.audit.report_card import BaselineRow, CardRequest, ModelFacts, ReportCard
 from ecgxai_core.cli.main import run_cli
-from ecgxai_core.games.baseline_audit import INTACT
 from ecgxai_core.games.baselines import BASELINES
 from ecgxai_core.params import SelectionParams, profile
-from ecgxai_core.pipeline.card_evidence import Share, evidence_rows
-from ecgxai_core.pipeline.card_rules import LEAST_RECORDS, TESTS, Measured, verdicts_of
-from ecgxai_core.pipeline.prediction import Failure
-from ecgxai_core.pipeline.report_card import BaselineRow, CardRequest, ModelFacts, ReportCard
+from ecgxai_core.pipeline.predict import Failure
 from ecgxai_core.report import card_html
 from ecgxai_core.settings import settings
 from tests.report.conftest import HOSTILE
@@ -36,15 +36,15 @@ def card() -> ReportCard:
     )  # fmt: skip
     maps = (GOOD, BAD, "random", "empty")
     rows = [
-        Measured("deletion_gain", method, f"r{i}", AF if i < 6 else SINUS, value, 0.0)
-        for i in range(8)
+        Measured("deletion_gain", method, f"r{i}", AF if i < 11 else SINUS, value, 0.0)
+        for i in range(13)
         for method, value in (
-            (GOOD, 0.3 + 0.02 * i), (BAD, (-1) ** i * 0.1), ("empty", 0.0),
+            (GOOD, 0.3 + 0.01 * i), (BAD, (-1) ** i * 0.1), ("empty", 0.0),
             ("random", (-1) ** (i // 2) * 0.1),
         )
     ]  # fmt: skip
     params = chosen.evaluation
-    verdicts = [v for t in ("", AF, SINUS) for v in verdicts_of(rows, maps, params, t, maps[2:])]
+    verdicts = [v for t in ("", AF, SINUS) for v in verdicts_of(rows, maps, params, t)]
     parts = [Share("lead", "II", 0.8, 0.5), Share("lead", "V1", 0.2, 0.5)]
     parts += [Share("wave", name, 0.2, 0.1) for name in ("P", "QRS", "ST", "T", "between")]
     return ReportCard(
@@ -53,10 +53,10 @@ def card() -> ReportCard:
             HOSTILE, "d" * 64, (AF, "<b>x</b>"), 100.0, 10.0, ("II", "V1"), "probability",
             "<img src=x onerror=alert(1)>", "", "whole", "it has <i>attention</i>", None, {},
         ),
-        n_read=10,
-        n_records=8,
+        n_read=15,
+        n_records=13,
         n_simulated=3,
-        n_by_target={AF: 6, SINUS: 2},
+        n_by_target={AF: 11, SINUS: 2},
         maps=maps,
         verdicts=tuple(verdicts),
         baselines=tuple(
@@ -69,6 +69,7 @@ def card() -> ReportCard:
         ),
         failures=(Failure("<u>r</u>", "file, field: <u>odd</u>. Fix: none"),),
         records_digest="e" * 64,
+        warnings={"<u>w</u>": ("checksum", "flat_lead")},
     )  # fmt: skip
 
 
@@ -79,24 +80,22 @@ def cells(page: str, heading: str) -> list[str]:
     return re.findall(r'<td class="(pass|fail|few|undefined)"', row.group(0))
 
 
-def test_verdicts_stand_in_their_cells(card):
+def test_the_page_shows_verdicts_rules_and_baselines(card):
     page = card_html(card)
     assert cells(page, "Which explanations pass") == ["pass", "fail"]
-    assert cells(page, "maps that know nothing") == ["fail", "fail"]
-    assert cells(page, "atrial fibrillation (164889003) (n = 6)") == ["pass", "fail"]
+    assert cells(page, "say nothing of the model") == ["fail", "fail"]
+    assert cells(page, "atrial fibrillation (164889003) (n = 11)") == ["pass", "fail"]
     assert cells(page, "sinus rhythm (426783006) (n = 2)") == ["few", "few"]
-    assert "3 of the 8 records are simulated" in page
-    assert "Simulated records never stand for real performance" in page
+    assert "3 of the 13 records are simulated" in page
+    assert "Simulated records say nothing about performance on patients" in page
     assert f"fewer than {LEAST_RECORDS} records" in page
     for test in TESTS.values():
         assert test.title in page
     assert "the interval lies below 0.01" in page
-    assert "whole forward passes" in page
+    assert "forward passes of the whole model" in page
     assert "×2.00" in page
     assert "zero (used)" in page
-    assert (
-        "The baseline in use already gets: atrial fibrillation (164889003) on zero (0.71)" in page
-    )
+    assert "baseline itself: atrial fibrillation (164889003) on zero (0.71)" in page
 
 
 def test_the_same_card_gives_the_same_page_and_digests_differ(card):
@@ -105,26 +104,26 @@ def test_the_same_card_gives_the_same_page_and_digests_differ(card):
     assert card.digest in card_html(card)
 
 
-def test_text_from_outside_is_escaped_and_no_path_is_told(card):
+def test_external_text_is_escaped_and_paths_are_not_shown(card):
     page = card_html(card)
     for evil in ("<script", "<img src", "<i>attention", "<u>", "<b>x"):
         assert evil not in page
     assert "&lt;u&gt;odd" in page
+    assert "<td>&lt;u&gt;w&lt;/u&gt;</td><td>checksum, flat_lead</td>" in page
     assert "&lt;img src=x onerror" in page
     assert "/secret" not in page
     assert "default-src &#x27;none&#x27;" in page or "default-src 'none'" in page
 
 
-def test_the_command_that_repeats_it_is_there(card):
+def test_the_page_has_the_command_that_reproduces_it(card):
     page = card_html(card)
     command = re.search(r"<pre>(ecgxai report-card .*?)</pre>", page, re.S).group(1)
     for word in ("--method occlusion --method saliency", "--profile default", "--n 8", "--out"):
         assert word in command
 
 
-def test_json_has_null_where_nothing_is_defined(card):
-    text = json.dumps(card.as_json(), allow_nan=False)
-    said = json.loads(text)
+def test_undefined_values_are_null_in_json(card):
+    said = json.loads(json.dumps(card.as_json(), allow_nan=False))
     undefined = [v for v in said["verdicts"] if v["verdict"] == "not defined"]
     assert undefined
     assert all(v["mean"] is None and v["n"] == 0 for v in undefined)
@@ -155,7 +154,7 @@ def test_the_command_line_writes_page_and_json(own_cache, tmp_path, capsys):
     assert said["n_by_target"] == {AF: 1, SINUS: 1}
 
 
-def test_a_page_with_the_name_of_its_json_is_refused(tmp_path, capsys):
+def test_a_page_named_like_its_json_file_is_refused(tmp_path, capsys):
     words = ["report-card", "--data", tmp_path, "--model", tmp_path / "m.keras"]
     assert run_cli([str(word) for word in (*words, "--out", tmp_path / "card.json")]) == 2
     assert "is the name of the JSON file" in capsys.readouterr().err

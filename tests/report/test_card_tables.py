@@ -1,11 +1,11 @@
-"""A report card as tables: what stands in them is what the card says."""
+"""Tables and charts of a report card agree with the card."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ecgxai_core.games.baseline_audit import INTACT
-from ecgxai_core.pipeline.card_rules import TESTS
+from ecgxai_core.audit.baselines import INTACT
+from ecgxai_core.audit.card_rules import TESTS
 from ecgxai_core.plots.card_charts import evidence_map, verdict_grid
 from ecgxai_core.plots.theme import LIGHT
 from ecgxai_core.report.card_tables import (
@@ -22,20 +22,21 @@ from tests.small import AF, SINUS
 __all__ = ["card"]
 
 
-def test_every_test_and_map_has_a_row_with_its_reason(card):
+def test_every_test_and_map_has_a_row_with_a_reason(card):
     rows = verdict_table(card)
     assert len(rows) == len(TESTS) * 4
     deletion = rows[rows["test"] == "Deletion"].set_index("map")
     assert list(deletion["verdict"]) == ["pass", "fail", "fail", "fail"]
-    assert "lies above 0" in deletion["why"].iloc[0]
-    assert "does not lie above 0" in deletion["why"].iloc[1]
-    assert deletion["n"].iloc[0] == 8
+    assert deletion["why"].iloc[0] == "better than each reference map"
+    assert deletion["why"].iloc[1] == "not better than: random map"
+    assert deletion["not better than"].iloc[1] == "random map"
+    assert deletion["n"].iloc[0] == 13
     few = verdict_table(card, SINUS)
-    assert few[few["test"] == "Deletion"]["why"].str.contains("fewer than 5").all()
-    assert set(rows[rows["test"] == "Noise"]["why"]) == {"not asked of this map"}
+    assert few[few["test"] == "Deletion"]["why"].str.contains("fewer than 10").all()
+    assert set(rows[rows["test"] == "Noise"]["why"]) == {"not applicable to this map"}
 
 
-def test_words_count_only_verdicts(card):
+def test_the_summary_counts_only_verdicts(card):
     assert own_maps(card) == (GOOD, BAD)
     words = card_words(card)
     assert "Occlusion passes 1 of 1" in words

@@ -1,4 +1,4 @@
-"""Answers survive being saved; what is no checklist is refused in one line."""
+"""Checklists can be saved and read back; anything else is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ecgxai_core.errors import RunError
 from ecgxai_core.report.checklist import ANSWERS, CHECKLIST, Checklist, checklist_from_json
 
 
-def test_it_comes_back_as_it_was():
+def test_a_saved_checklist_reads_back():
     answers = {question.name: "no" for question in CHECKLIST}
     remarks = {CHECKLIST[2].name: "two models differ"}
     kept = Checklist(answers, remarks, "a note", "reader")
@@ -19,7 +19,7 @@ def test_it_comes_back_as_it_was():
     assert back.as_json() == kept.as_json()
 
 
-def test_an_open_question_is_not_complete():
+def test_a_checklist_with_an_open_question_is_not_complete():
     assert not Checklist().complete
     assert not Checklist({CHECKLIST[0].name: "yes"}).complete
     assert Checklist({q.name: ANSWERS[3] for q in CHECKLIST}).complete
@@ -38,5 +38,5 @@ def test_an_open_question_is_not_complete():
     ],
 )
 def test_anything_else_is_refused(text):
-    with pytest.raises(RunError, match="is no saved checklist"):
+    with pytest.raises(RunError, match="is not a saved checklist"):
         checklist_from_json(text)

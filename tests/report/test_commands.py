@@ -1,4 +1,4 @@
-"""A command that is printed gives the parameters back that it was made from."""
+"""A printed command reproduces the parameters from which it was made."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from ecgxai_core.report.commands import changed_settings, record_command, run_co
         ["window_sec=0.2", "priors=True"],
     ],
 )
-def test_the_printed_settings_repeat_the_profile(name, settings):
+def test_the_printed_settings_reproduce_the_profile(name, settings):
     chosen = profile_with(profile(name), settings, None)
     texts = [f"{field}={value}" for field, value in changed_settings(chosen.as_key()).items()]
     assert profile_with(profile(name), texts, None) == chosen
 
 
-def test_nothing_changed_nothing_printed():
+def test_an_unchanged_profile_prints_no_settings():
     for name in ("default", "reference"):
         assert changed_settings(profile(name).as_key()) == {}
 
 
-def test_words_of_a_file_stay_one_argument():
+def test_a_file_name_with_spaces_stays_one_argument():
     words = shlex.split(record_command("a; rm -rf ~.hea", "m.keras", "AF", profile("default")))
     assert words[2] == "a; rm -rf ~.hea"
     assert words[-2:] == ["--out", "report.html"]
 
 
-def test_a_run_is_repeated_with_its_targets_and_seed():
+def test_the_command_of_a_run_has_its_targets_and_seed():
     chosen = profile_with(profile("reference"), [], 7)
     request = {
         "data": "my data",

@@ -1,4 +1,4 @@
-"""The report of a record: everything is in it, nothing of it can run, the same bytes every time."""
+"""The report of a record is complete, cannot run code, and is reproducible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ecgxai_core.report.record import caption_of
 
 
 class Tags(HTMLParser):
-    """Tags that a browser would see, and whether they close."""
+    """The tags of a page, and whether they are closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ def parsed(text: str) -> Tags:
     return tags
 
 
-def test_texts_of_files_are_shown_as_text(facts):
+def test_texts_from_files_are_escaped(facts):
     text = record_report(facts)
     tags = parsed(text)
     assert "script" not in tags.seen
@@ -48,23 +48,28 @@ def test_texts_of_files_are_shown_as_text(facts):
     assert "lead &lt;b&gt;V1&lt;/b&gt; is flat" in text
 
 
-def test_nothing_is_loaded_and_nothing_may_run(facts):
+def test_nothing_is_loaded_and_scripts_are_forbidden(facts):
     text = record_report(facts)
     assert "default-src 'none'" in text
     assert "script-src" not in text
     assert all(link.startswith("data:image/svg+xml;base64,") for link in parsed(text).links)
 
 
-def test_it_says_what_a_reader_needs(facts):
+def test_the_report_has_digests_scores_and_limits_of_the_model(facts):
     text = record_report(facts)
     assert "simulated: not a patient" in text
     assert facts.record.digest in text
     assert "m" * 64 in text
     assert "--profile default" in text
-    assert "sees 80 ms at a time" in text
-    assert "sees 6 s of the 7.0 s" in text
+    assert "receptive field is 80 ms" in text
+    assert "input is 6 s of the 7.0 s" in text
     assert re.search(r"0\.812.*0\.500.*0\.500.*0\.950", text)
     assert "were not explored" in text
+
+
+def test_the_command_names_the_file_that_was_read(facts):
+    record = replace(facts.record, name="ecg", file="ecg.dcm")
+    assert "ecgxai report ecg.dcm --model" in record_report(replace(facts, record=record))
 
 
 def test_an_undefined_score_is_a_dash(facts):
@@ -73,7 +78,7 @@ def test_an_undefined_score_is_a_dash(facts):
     assert "–" in row
 
 
-def test_the_threshold_of_the_manifest_decides(facts):
+def test_predictions_use_the_threshold_of_the_manifest(facts):
     before = record_report(facts)
     manifest = facts.manifest.updated(thresholds={facts.target: 0.95})
     after = record_report(replace(facts, manifest=manifest))
@@ -82,31 +87,31 @@ def test_the_threshold_of_the_manifest_decides(facts):
     assert "<td>no</td><td>yes</td>" in rows[1]
 
 
-def test_same_facts_same_bytes(facts):
+def test_the_same_facts_give_the_same_bytes(facts):
     assert record_report(facts) == record_report(facts)
 
 
-def test_a_record_that_is_not_explained_has_its_trace(facts):
+def test_the_report_of_an_unexplained_record_shows_the_trace(facts):
     text = record_report(replace(facts, maps={}, scores=[]))
     assert "Not explained yet" in text
     assert parsed(text).seen.count("img") == 1
 
 
-def test_the_checklist_is_saved_with_it(facts):
+def test_the_report_contains_the_checklist(facts):
     answers = {CHECKLIST[0].name: "yes"}
     remarks = {CHECKLIST[0].name: "see <em>lead II</em>"}
     text = record_report(replace(facts, checklist=Checklist(answers, remarks, "note", "A. Reader")))
     assert CHECKLIST[0].question in text
     assert "see &lt;em&gt;lead II&lt;/em&gt;" in text
-    assert "Not every question has been answered" in text
+    assert "Some questions have not been answered" in text
     assert "A. Reader" in text
 
 
-def test_a_page_warns_of_simulation_first(facts):
+def test_the_first_warning_on_a_page_is_simulation(facts):
     assert "Simulated" in caption_of(facts, facts.maps["fused"], "Fused map").warnings[0]
 
 
-def test_measured_intervals_stand_beside_their_normal_range(facts):
+def test_measured_intervals_are_listed_with_their_normal_range(facts):
     text = record_report(facts)
     rows = text.split("<tr>")
     rate = next(row for row in rows if "heart rate" in row)

@@ -1,4 +1,4 @@
-"""A saved chart works offline, holds plotly once, and shows hostile texts as text."""
+"""A saved chart works offline, embeds plotly.js once, and escapes hostile text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ecgxai_core.report import view_html
 EVIL = "</script><script>alert(1)</script>"
 
 
-def test_hostile_texts_never_become_markup():
+def test_hostile_text_is_escaped():
     figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1], name=EVIL))
     figure.update_layout(title={"text": EVIL})
     text = view_html(
@@ -23,7 +23,7 @@ def test_hostile_texts_never_become_markup():
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_plotly_is_inside_once_and_nothing_may_be_loaded():
+def test_plotly_is_embedded_once_and_loading_is_forbidden():
     figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1]))
     one = view_html("a", [("first", figure, "a line")])
     two = view_html("a", [("first", figure, "a line"), ("second", figure, "a line")])
@@ -34,7 +34,7 @@ def test_plotly_is_inside_once_and_nothing_may_be_loaded():
     assert '<script src="http' not in one
 
 
-def test_the_numbers_stand_below():
+def test_tables_are_shown_below_the_charts():
     figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1]))
     frame = pd.DataFrame({"lead": ["II"], "share": [0.25]})
     text = view_html("a", [("", figure, "a line")], tables={"Leads": frame})

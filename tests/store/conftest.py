@@ -59,7 +59,6 @@ def database() -> Callable[[Path], Path]:
     """Path of the database of a cache folder."""
 
     def find(folder: Path) -> Path:
-        (path,) = folder.glob("generation-*/cache.db")
-        return path
+        return folder / "cache.db"
 
     return find

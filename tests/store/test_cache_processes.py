@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -169,5 +170,43 @@ def test_many_processes_open_a_new_folder_at_once(folder):
     for worker in workers:
         worker.join(60)
     assert [answers.get() for _ in workers] == [0] * 8
-    assert len(list(folder.glob("generation-*"))) == 1
     assert Store(folder, 1 << 28).stats()["entries"] == 160
+
+
+def _use_clear_and_damage(folder: Path, number: int, stop: float, wrong) -> None:
+    store, rng = Store(folder, 4 << 20), np.random.default_rng(number)
+    while time.time() < stop:
+        n, act = int(rng.integers(100)), rng.random()
+        if act < 0.5:
+            store.put({"n": n}, {"a": np.full(500 + n, n)}, {"n": n})
+        elif act < 0.97:
+            entry = store.get({"n": n})
+            if entry is not None and not np.array_equal(entry.arrays["a"], np.full(500 + n, n)):
+                wrong.value += 1
+        elif act < 0.985:
+            store.clear()
+        elif (folder / "cache.db").exists():
+            with contextlib.suppress(OSError), (folder / "cache.db").open("r+b") as file:
+                file.seek(int(rng.integers(50_000)))
+                file.write(b"\xff" * 200)
+        store._paused_until = 0.0
+
+
+def test_clearing_and_damage_among_busy_processes_never_give_a_wrong_value(folder):
+    wrong = fork.Value("i", 0)
+    args = (time.time() + 4, wrong)
+    workers = [
+        fork.Process(target=_use_clear_and_damage, args=(folder, n, *args)) for n in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    time.sleep(2)
+    os.kill(workers[0].pid, signal.SIGKILL)
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers[1:]] == [0] * 3
+    assert wrong.value == 0
+    store = Store(folder, 4 << 20)
+    store.get({"n": 0})  # drops a database that the last damage left
+    assert store.put({"n": "new"}, {}, {})
+    assert Store(folder, 4 << 20).get({"n": "new"}) is not None

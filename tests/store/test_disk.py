@@ -8,7 +8,7 @@ import pytest
 from diskcache.core import MODE_BINARY, MODE_PICKLE, MODE_RAW, MODE_TEXT
 
 from ecgxai_core.errors import CacheError
-from ecgxai_core.store.disk import EnvelopeDisk
+from ecgxai_core.store.database import EnvelopeDisk
 from ecgxai_core.store.envelope import MAGIC, MAX_ENVELOPE_BYTES
 
 KEY = "0" * 64

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from ecgxai_core.store.tensors import MAX_HEADER_BYTES, pack_arrays, unpack_arrays
+from ecgxai_core.store.envelope import MAX_HEADER_BYTES, pack_arrays, unpack_arrays
 
 DTYPES = ["bool", "int8", "uint8", "int16", "int32", "int64", "uint64", "float16", "float32",
           "float64", ">f8", ">i4"]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ecgxai_core.models.training.arrays import EcgArrays
+from ecgxai_core.training.arrays import EcgArrays
 from tests.training.small_data import small_arrays
 
 

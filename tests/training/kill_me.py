@@ -1,4 +1,4 @@
-"""A training run in a process of its own, which kills itself at a given step (for tests)."""
+"""A training run in its own process that kills itself at a given step (for tests)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import signal
 import sys
 from pathlib import Path
 
-from ecgxai_core.models.training.arrays import open_arrays
-from ecgxai_core.models.training.loop import train
-from ecgxai_core.models.training.trainer import Trainer
+from ecgxai_core.training.arrays import open_arrays
+from ecgxai_core.training.loop import train
+from ecgxai_core.training.trainer import Trainer
 from tests.training.small_data import small_params
 
 

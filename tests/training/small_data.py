@@ -1,4 +1,4 @@
-"""Training arrays small enough to train on in a test: fast and slow beats, told apart by rate."""
+"""Training arrays small enough to train on in a test: slow and fast sines."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgxai_core.models.training.arrays import EcgArrays, TrainingRecord, open_arrays, write_arrays
-from ecgxai_core.models.training.config import TrainParams
 from ecgxai_core.params import checked
+from ecgxai_core.training.arrays import EcgArrays, TrainingRecord, open_arrays, write_arrays
+from ecgxai_core.training.config import TrainParams
 
 SAMPLES, FS = 128, 100.0
 CLASSES = ("426177001", "427084000", "NORM")
@@ -36,13 +36,13 @@ def records(n: int) -> Iterator[TrainingRecord]:
 
 
 def small_arrays(folder: Path, n: int = 80) -> EcgArrays:
-    """Write and open ``n`` of them."""
+    """Write and open ``n`` records."""
     write_arrays(records(n), n, SAMPLES, FS, "invented signals", folder)
     return open_arrays(folder)
 
 
 def small_params(**changes: object) -> TrainParams:
-    """A run of seconds; ``changes`` replace whole groups."""
+    """Parameters of a run of a few seconds; ``changes`` replace whole groups."""
     values: dict[str, object] = {
         "name": "small",
         "seed": 3,

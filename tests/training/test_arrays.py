@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 
 from ecgxai_core.errors import RunError
-from ecgxai_core.models.training.arrays import EcgArrays, open_arrays, write_arrays
-from ecgxai_core.models.training.batches import TrainingBatches, balanced_chances
-from ecgxai_core.models.training.losses import class_weights
-from ecgxai_core.models.training.prepare import microvolts, prepare_arrays
-from ecgxai_core.records.catalogue import Catalogue, Entry
+from ecgxai_core.records.catalogues.catalogue import Catalogue, Entry
 from ecgxai_core.records.write import write_record
+from ecgxai_core.training.arrays import (
+    EcgArrays,
+    microvolts,
+    open_arrays,
+    prepare_arrays,
+    write_arrays,
+)
+from ecgxai_core.training.batches import TrainingBatches, balanced_chances
+from ecgxai_core.training.trainer import class_weights
 from ecgxai_core.types import STANDARD_LEADS
 from tests.small import beats
 from tests.training.small_data import CLASSES, FS, SAMPLES, records, small_params
@@ -25,7 +30,7 @@ def batches(arrays: EcgArrays, **changes: object) -> TrainingBatches:
     return TrainingBatches(arrays, rows, arrays.truth(CLASSES, rows), small_params(**changes))
 
 
-def test_what_was_written_is_read_memory_mapped(arrays: EcgArrays) -> None:
+def test_written_records_are_read_back_memory_mapped(arrays: EcgArrays) -> None:
     assert isinstance(arrays.signals, np.memmap)
     for i, record in enumerate(records(len(arrays))):
         assert np.array_equal(arrays.signals[i], record.signal)
@@ -33,10 +38,10 @@ def test_what_was_written_is_read_memory_mapped(arrays: EcgArrays) -> None:
         assert np.array_equal(arrays.ages[i], record.age, equal_nan=True)
 
 
-def test_an_interrupted_write_is_no_data_set(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="came"):
+def test_an_interrupted_write_leaves_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="3 records were given, not 5"):
         write_arrays(records(3), 5, SAMPLES, FS, "x", tmp_path)
-    with pytest.raises(RunError, match="holds no data set"):
+    with pytest.raises(RunError, match="contains no data set"):
         open_arrays(tmp_path)
 
 
@@ -49,7 +54,7 @@ def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
         open_arrays(tmp_path)
 
 
-def test_an_epoch_shows_each_record_once_in_an_order_of_its_own(arrays: EcgArrays) -> None:
+def test_every_epoch_uses_each_record_once_in_a_different_order(arrays: EcgArrays) -> None:
     made = batches(arrays)
     first, second = made.order(0), made.order(1)
     assert sorted(first) == sorted(second) == list(range(len(made.rows)))
@@ -74,7 +79,7 @@ def test_windows_grow_from_crops_to_whole_records(arrays: EcgArrays) -> None:
     assert [made.length(epoch) for epoch in range(6)] == [32, 32, 64, SAMPLES, SAMPLES, SAMPLES]
 
 
-def test_the_balanced_sampler_lifts_the_rare() -> None:
+def test_the_balanced_sampler_favours_rare_classes() -> None:
     truth = np.zeros((100, 2), bool)
     truth[:, 0] = True
     truth[:4, 1] = True
@@ -83,7 +88,7 @@ def test_the_balanced_sampler_lifts_the_rare() -> None:
     assert chances[0] / chances[50] == pytest.approx(np.sqrt(100 / 4))
 
 
-def test_class_weights_by_hand() -> None:
+def test_class_weights_match_hand_computation() -> None:
     truth = np.zeros((100, 2), bool)
     truth[:20, 0], truth[:50, 1] = True, True
     assert class_weights(truth, "none").tolist() == [1, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecgxai_core.models.training.calibration import (
+from ecgxai_core.training.scores import (
     calibration_error,
     fit_temperature,
     reliability_curve,
@@ -43,3 +43,17 @@ def test_calibration_error_by_hand() -> None:
 def test_probability_one_falls_into_the_last_bin() -> None:
     *_, count = reliability_curve(np.array([True, False]), np.array([1.0, 0.0]), bins=4)
     assert count.tolist() == [1, 0, 0, 1]
+
+
+def test_bins_without_records_are_undefined_not_zero() -> None:
+    rng = np.random.default_rng(0)
+    p = np.r_[rng.random(200) * 0.3, 0.95]
+    truth = rng.random(201) < p
+    mean, fraction, count = reliability_curve(truth, p, bins=10)
+    assert count.tolist() == np.histogram(p, 10, (0, 1))[0].tolist()
+    assert np.isnan(mean[3:9]).all()
+    assert np.isnan(fraction[3:9]).all()
+    for b in (0, 1, 2, 9):
+        inside = (p >= b / 10) & (p < (b + 1) / 10)
+        assert mean[b] == pytest.approx(p[inside].mean())
+        assert fraction[b] == pytest.approx(truth[inside].mean())

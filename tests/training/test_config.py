@@ -1,4 +1,4 @@
-"""The training file: every hyperparameter, nothing unknown."""
+"""The training file: values, overrides, and refusal of unknown names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.models.training.config import read_train_params
 from ecgxai_core.settings import assets_dir
+from ecgxai_core.training.config import read_train_params
 
 
 def write(folder: Path, text: str) -> Path:
@@ -33,7 +33,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ptbxl_resnet", "ptbxl_attention"])
-def test_the_shipped_training_files_never_touch_the_test_fold(name: str) -> None:
+def test_the_shipped_training_files_do_not_use_the_test_fold(name: str) -> None:
     params = read_train_params(assets_dir() / "models" / name / "train.toml")
     assert params.name == name
     assert params.data.train_folds == (1, 2, 3, 4, 5, 6, 7, 8)

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ecgxai_core.models.training.evaluation import (
-    Judged,
+from ecgxai_core.training.evaluation import (
+    EvaluationData,
     age_band,
     bootstrap,
     evaluate,
@@ -17,12 +17,12 @@ from ecgxai_core.models.training.evaluation import (
 )
 
 
-def judged(n: int = 120, quality: float = 1.0, per_patient: int = 1) -> Judged:
+def evaluated(n: int = 120, quality: float = 1.0, per_patient: int = 1) -> EvaluationData:
     rng = np.random.default_rng(3)
     truth = rng.random((n, 3)) < 0.4
     noise = rng.normal(0, 1, (n, 3))
     p = 1 / (1 + np.exp(-(quality * (2 * truth - 1.0) + noise)))
-    return Judged(
+    return EvaluationData(
         classes=("426783006", "NORM", "MI"),
         names=tuple(f"r{i}" for i in range(n)),
         patients=tuple(f"p{i // per_patient}" for i in range(n)),
@@ -36,7 +36,7 @@ def judged(n: int = 120, quality: float = 1.0, per_patient: int = 1) -> Judged:
 
 
 def test_scores_lie_within_their_intervals() -> None:
-    found = evaluate(judged(), n_bootstrap=200)
+    found = evaluate(evaluated(), n_bootstrap=200)
     low, high = found["intervals"]["auroc"]
     assert low < found["macro"]["auroc"] < high
     low, high = found["per_class"]["MI"]["auroc_interval"]
@@ -49,7 +49,7 @@ def test_scores_lie_within_their_intervals() -> None:
 
 def test_patients_are_resampled_whole() -> None:
     """Ten copies of each record, as one patient's, tell no more than one: the interval stays."""
-    single = judged(60)
+    single = evaluated(60)
     copied = single.rows(np.repeat(np.arange(60), 10))
     alone = bootstrap(copied, 200, 0)["auroc"]
     assert np.ptp(alone) > 0.7 * np.ptp(bootstrap(single, 200, 0)["auroc"])
@@ -58,12 +58,12 @@ def test_patients_are_resampled_whole() -> None:
 
 
 def test_the_interval_is_repeatable_and_seeded() -> None:
-    assert bootstrap(judged(), 50, 0) == bootstrap(judged(), 50, 0)
-    assert bootstrap(judged(), 50, 0) != bootstrap(judged(), 50, 1)
+    assert bootstrap(evaluated(), 50, 0) == bootstrap(evaluated(), 50, 0)
+    assert bootstrap(evaluated(), 50, 0) != bootstrap(evaluated(), 50, 1)
 
 
 def test_subgroups_part_the_records() -> None:
-    groups = subgroups(judged())
+    groups = subgroups(evaluated())
     assert set(groups) == {"age", "sex", "quality"}
     for values in groups.values():
         assert sum(row["records"] for row in values.values()) == 120
@@ -82,7 +82,7 @@ def test_failures_are_the_right_records() -> None:
     truth = np.array([[True], [True], [False], [False]])
     p = np.array([[0.01], [0.55], [0.9], [0.4]])
     one = dataclasses.replace(
-        judged(4), classes=("MI",), truth=truth, probabilities=p, thresholds=np.array([0.5])
+        evaluated(4), classes=("MI",), truth=truth, probabilities=p, thresholds=np.array([0.5])
     )
     found = failures(one, k=1)["MI"]
     assert [case["record"] for case in found["confidently_wrong"]] == ["r0"]

@@ -1,4 +1,4 @@
-"""Training: it learns, its history is complete, and a killed run ends as an undisturbed one."""
+"""Training learns, writes a complete history, and an interrupted run ends like any other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,16 @@ import numpy as np
 import pytest
 
 from ecgxai_core.errors import RunError
-from ecgxai_core.models.training.arrays import EcgArrays, write_arrays
-from ecgxai_core.models.training.loop import choose_classes, train
-from ecgxai_core.models.training.rundir import load_bundle, read_json
+from ecgxai_core.training.arrays import EcgArrays, open_arrays, write_arrays
+from ecgxai_core.training.loop import choose_classes, train
+from ecgxai_core.training.runs import load_bundle, read_json
 from tests.training.small_data import CLASSES, FS, SAMPLES, records, small_params
 
 REPO = Path(__file__).resolve().parents[2]
 
 
 def history(run: Path) -> list[dict[str, Any]]:
-    """The history without what a clock says."""
+    """The history without timings."""
     return [
         {key: value for key, value in row.items() if key != "seconds"}
         for row in read_json(run / "history.json")
@@ -44,7 +45,7 @@ def in_process(data: Path, run: Path, steps: int) -> int:
     return subprocess.run(command, cwd=REPO, env=env, capture_output=True, check=False).returncode
 
 
-def test_it_learns_and_writes_everything_down(finished: Path) -> None:
+def test_training_learns_and_writes_a_complete_history(finished: Path) -> None:
     rows = history(finished)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert rows[-1]["loss"] < rows[0]["loss"]
@@ -57,7 +58,7 @@ def test_it_learns_and_writes_everything_down(finished: Path) -> None:
     assert config["revision"]
 
 
-def test_a_run_killed_twice_ends_like_an_undisturbed_one(
+def test_a_run_killed_twice_gives_the_same_result_as_an_uninterrupted_one(
     arrays: EcgArrays, finished: Path, tmp_path: Path
 ) -> None:
     data = Path(arrays.signals.filename).parent
@@ -75,7 +76,7 @@ def test_a_run_killed_twice_ends_like_an_undisturbed_one(
                 assert np.array_equal(a, b), (name, group)
 
 
-def test_a_finished_run_is_left_as_it_is(arrays: EcgArrays, finished: Path) -> None:
+def test_a_finished_run_is_not_changed(arrays: EcgArrays, finished: Path) -> None:
     before = (finished / "checkpoint.npz").read_bytes()
     train(small_params(), arrays, finished)
     assert (finished / "checkpoint.npz").read_bytes() == before
@@ -92,19 +93,14 @@ def test_another_config_or_damaged_checkpoint_is_refused(
         train(small_params(), arrays, tmp_path)
 
 
-def test_a_patient_on_both_sides_is_refused(arrays: EcgArrays, tmp_path: Path) -> None:
-    mixed = [
-        type(record)(**{**{k: getattr(record, k) for k in record.__slots__}, "patient": "same"})
-        for record in records(20)
-    ]
+def test_a_patient_in_training_and_tuning_folds_is_refused(tmp_path: Path) -> None:
+    mixed = (replace(record, patient="same") for record in records(20))
     write_arrays(mixed, 20, SAMPLES, FS, "x", tmp_path / "data")
-    from ecgxai_core.models.training.arrays import open_arrays
-
     with pytest.raises(RunError, match="training and tuning"):
         train(small_params(), open_arrays(tmp_path / "data"), tmp_path / "run")
 
 
-def test_a_run_that_was_told_to_stop_can_go_on(
+def test_a_run_stopped_after_an_epoch_can_be_resumed(
     arrays: EcgArrays, finished: Path, tmp_path: Path
 ) -> None:
     schedule = {"epochs": 3, "learning_rate": 0.01, "warmup_epochs": 0.5}
@@ -114,7 +110,7 @@ def test_a_run_that_was_told_to_stop_can_go_on(
     assert history(tmp_path) == history(finished)
 
 
-def test_stopping_early_and_stopping_after(arrays: EcgArrays, tmp_path: Path) -> None:
+def test_early_stopping_and_stop_after_end_a_run(arrays: EcgArrays, tmp_path: Path) -> None:
     schedule = {"epochs": 6, "learning_rate": 1e-9, "early_stop_patience": 1, "stop_after": 2}
     train(small_params(schedule=schedule), arrays, tmp_path / "a")
     assert len(history(tmp_path / "a")) <= 2

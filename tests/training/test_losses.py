@@ -1,17 +1,17 @@
-"""Losses against a plain numpy computation."""
+"""Losses against a NumPy computation."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from ecgxai_core.models.training.config import LossParams
-from ecgxai_core.models.training.losses import make_loss
+from ecgxai_core.training.config import LossParams
+from ecgxai_core.training.trainer import make_loss
 
 
 @pytest.mark.parametrize("smooth", [0.0, 0.1])
 @pytest.mark.parametrize("kind", ["bce", "focal"])
-def test_loss_by_its_formula(kind: str, smooth: float) -> None:
+def test_loss_matches_its_formula(kind: str, smooth: float) -> None:
     rng = np.random.default_rng(2)
     t = (rng.random((7, 3)) < 0.4).astype(np.float32)
     p = rng.uniform(0.05, 0.95, (7, 3)).astype(np.float32)
@@ -24,6 +24,6 @@ def test_loss_by_its_formula(kind: str, smooth: float) -> None:
     assert float(loss(t, p)) == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_certain_and_wrong_is_finite() -> None:
+def test_the_loss_of_a_certain_wrong_prediction_is_finite() -> None:
     loss = make_loss(LossParams(), np.ones(1, np.float32))
     assert np.isfinite(float(loss(np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32))))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecgxai_core.models.training.config import AugmentParams
-from ecgxai_core.models.training.perturb import crop, perturb
+from ecgxai_core.training.batches import crop, perturb
+from ecgxai_core.training.config import AugmentParams
 
 OFF = dict.fromkeys(AugmentParams.model_fields, 0.0)
 
@@ -20,12 +20,12 @@ def changed(x: np.ndarray, seed: int = 1, **on: float) -> np.ndarray:
     return perturb(x, 100.0, params, np.random.default_rng(seed))
 
 
-def test_nothing_switched_on_changes_nothing() -> None:
+def test_without_enabled_changes_signals_are_unaltered() -> None:
     assert np.array_equal(changed(signals()), signals())
 
 
 @pytest.mark.parametrize("name", [n for n in AugmentParams.model_fields if n != "cutout_share"])
-def test_each_change_is_seeded_keeps_shape_and_leaves_its_input_alone(name: str) -> None:
+def test_each_change_is_seeded_and_does_not_modify_its_input(name: str) -> None:
     x = signals()
     on = {name: 0.2, "cutout_share": 0.5}
     if name == "cutout":
@@ -39,7 +39,7 @@ def test_each_change_is_seeded_keeps_shape_and_leaves_its_input_alone(name: str)
     assert np.isfinite(first).all()
 
 
-def test_gain_is_one_factor_a_lead() -> None:
+def test_gain_is_one_factor_per_lead() -> None:
     x = signals()
     ratio = changed(x, gain_sd=0.3, lead_gain_sd=0.1) / x
     assert np.allclose(ratio, ratio[:, :1], rtol=1e-4)
@@ -53,7 +53,7 @@ def test_wander_is_slow_and_bounded() -> None:
     assert power[:, frequency <= 1.0].sum() > 0.95 * power.sum()
 
 
-def test_cut_out_and_lead_dropout_zero_and_touch_nothing_else() -> None:
+def test_cut_out_and_lead_dropout_only_zero_samples() -> None:
     x = signals() + 10
     cut = changed(x, cutout=1.0, cutout_share=0.5)
     assert np.array_equal(cut[cut != 0], x[cut != 0])
@@ -61,7 +61,7 @@ def test_cut_out_and_lead_dropout_zero_and_touch_nothing_else() -> None:
     dropped = changed(x, lead_dropout=0.5)
     empty = (dropped == 0).all(axis=1)
     assert empty.any()
-    assert np.array_equal((dropped == 0).any(axis=1), empty), "a lead is dropped whole"
+    assert np.array_equal((dropped == 0).any(axis=1), empty), "leads are dropped entirely"
 
 
 def test_warp_stretches_about_the_middle() -> None:

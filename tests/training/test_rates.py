@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ecgxai_core.models.training.config import ScheduleParams
-from ecgxai_core.models.training.rates import learning_rate, stalled_epochs
+from ecgxai_core.training.config import ScheduleParams
+from ecgxai_core.training.loop import learning_rate, stalled_epochs
 
 
 def test_cosine_rises_then_falls_to_its_final_share() -> None:
@@ -17,7 +17,7 @@ def test_cosine_rises_then_falls_to_its_final_share() -> None:
     assert 0.001 <= rates[-1] < 0.0015
 
 
-def test_plateau_cuts_after_patience_without_gain() -> None:
+def test_the_rate_is_reduced_after_patience_epochs_without_improvement() -> None:
     params = ScheduleParams(
         kind="plateau", learning_rate=0.1, warmup_epochs=0, plateau_patience=2, plateau_factor=0.5
     )

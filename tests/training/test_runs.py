@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ecgxai_core.errors import RunError
-from ecgxai_core.models.runs import (
+from ecgxai_core.training.figures import curves, mean_curve, save_curves
+from ecgxai_core.training.runs import (
     RunFilter,
     best_run,
     compare_runs,
@@ -18,7 +19,6 @@ from ecgxai_core.models.runs import (
     over_seeds,
     run_table,
 )
-from ecgxai_core.models.runs_curves import curves, mean_curve, save_curves
 
 
 def make(folder: Path, name: str, aurocs: list[float], **changes: Any) -> None:
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_runs_are_found_wherever_they_are_and_nothing_else(folder: Path) -> None:
+def test_runs_are_found_in_subfolders_and_other_folders_ignored(folder: Path) -> None:
     table = {row["run"]: row for row in run_table(find_runs(folder))}
     assert set(table) == {"a", "b", "c", "empty"}
     assert table["a"]["auroc"] == 0.8
@@ -80,18 +80,18 @@ def test_the_best_run(folder: Path) -> None:
     assert best_run(runs, "tune_loss").name == "b"
     with pytest.raises(RunError, match="no run has it"):
         best_run(runs, "f1")
-    with pytest.raises(RunError, match="no metric"):
+    with pytest.raises(RunError, match="not a metric"):
         best_run(runs, "accuracy")
 
 
-def test_comparison_names_what_differs_only(folder: Path) -> None:
+def test_comparison_lists_only_parameters_that_differ(folder: Path) -> None:
     rows = {row["what"]: row for row in compare_runs(find_runs(folder, RunFilter(model="cnn")))}
     assert "seed" in rows
     assert "model.name" not in rows
     assert (rows["auroc"]["a"], rows["auroc"]["b"]) == (0.8, 0.9)
 
 
-def test_seeds_stand_together(folder: Path) -> None:
+def test_runs_are_grouped_over_seeds(folder: Path) -> None:
     rows = {row["model"]: row for row in over_seeds(find_runs(folder)) if row["runs"] == 2}
     assert rows["cnn"]["seeds"] == [1, 2]
     assert rows["cnn"]["auroc_mean"] == pytest.approx(0.85)
@@ -110,7 +110,7 @@ def test_curves_and_their_page(folder: Path, tmp_path: Path) -> None:
     assert "<script src=" not in text.replace("'", '"'), "the page needs no network"
 
 
-def test_seeds_are_drawn_as_mean_and_band(folder: Path, tmp_path: Path) -> None:
+def test_grouped_seeds_are_drawn_as_mean_and_band(folder: Path, tmp_path: Path) -> None:
     runs = find_runs(folder, RunFilter(model="cnn"))
     page = save_curves(runs, tmp_path / "seeds.html", ("auroc",), seeds_together=True)
     text = page.read_text(encoding="utf-8")
@@ -118,6 +118,6 @@ def test_seeds_are_drawn_as_mean_and_band(folder: Path, tmp_path: Path) -> None:
     assert "toself" in text
 
 
-def test_no_folder_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError):
         find_runs(tmp_path / "nowhere")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from ecgxai_core.models.training import scores
+from ecgxai_core.training import scores
 
 
 def draw(seed: int, n: int = 60, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -26,9 +26,6 @@ def test_areas_equal_scikit_learn(seed: int) -> None:
         assert scores.auroc(truth, p)[c] == pytest.approx(
             metrics.roc_auc_score(truth[:, c], p[:, c])
         )
-        assert scores.auprc(truth, p)[c] == pytest.approx(
-            metrics.average_precision_score(truth[:, c], p[:, c])
-        )
         called = p[:, c] >= 0.5
         assert scores.f1(truth, p)[c] == pytest.approx(metrics.f1_score(truth[:, c], called))
         assert scores.sensitivity(truth, p)[c] == pytest.approx(
@@ -37,6 +34,32 @@ def test_areas_equal_scikit_learn(seed: int) -> None:
         assert scores.specificity(truth, p)[c] == pytest.approx(
             metrics.recall_score(~truth[:, c], ~called)
         )
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_curves_count_records_at_every_threshold(seed: int) -> None:
+    truth, p = draw(seed, classes=1)
+    yes, score = truth[:, 0], p[:, 0]
+    falling = np.unique(score)[::-1]
+    found = np.array([(yes & (score >= t)).sum() for t in falling])
+    called = np.array([(score >= t).sum() for t in falling])
+    false, true = scores.roc_curve(yes, score)
+    assert true == pytest.approx(np.r_[0, found / yes.sum()])
+    assert false == pytest.approx(np.r_[0, (called - found) / (~yes).sum()])
+    assert np.trapezoid(true, false) == pytest.approx(scores.auroc(truth, p)[0])
+    recall, precision = scores.precision_recall_curve(yes, score)
+    assert recall == pytest.approx(found / yes.sum())
+    assert precision == pytest.approx(found / called)
+    steps = np.sum(precision * np.diff(recall, prepend=0))
+    assert scores.auprc(truth, p)[0] == pytest.approx(steps)
+
+
+def test_a_class_without_positives_has_no_curves() -> None:
+    nobody, p = np.zeros(4, bool), np.linspace(0, 1, 4)
+    assert [len(axis) for axis in scores.roc_curve(nobody, p)] == [0, 0]
+    assert [len(axis) for axis in scores.precision_recall_curve(nobody, p)] == [0, 0]
+    assert np.isnan(scores.auprc(nobody[:, None], p[:, None])).all()
 
 
 @given(st.integers(0, 10_000))

@@ -1,0 +1,464 @@
+"""What pages ask for: data sets, models, predictions, records, attributions.
+
+Nothing here waits for TensorFlow in the thread of the page: what needs a forward pass is a job
+(:mod:`app.shell.jobs`), and until it has ended the answer is ``None``. All sessions share records
+and finished predictions; own records (:mod:`app.data.uploads`) belong to one session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import streamlit as st
+
+from app.data import uploads, work
+from app.shell import jobs
+from app.shell.server_settings import most_passes, needs_operator
+from app.shell.state import View
+from ecgxai_core.case import Case, find_target
+from ecgxai_core.diagnoses import aliases, find_diagnosis
+from ecgxai_core.errors import DiagnosisError, EcgXaiError, ModelError, RecordError
+from ecgxai_core.explainers import METHODS
+from ecgxai_core.explainers.cost import Cost
+from ecgxai_core.models.loading import LazyClassifier
+from ecgxai_core.models.manifest import manifest_path
+from ecgxai_core.params import ExplainParams
+from ecgxai_core.pipeline.cost import OPTIMISTIC_FIELD, explain_cost, unit_cost
+from ecgxai_core.pipeline.explain import cached_attributions
+from ecgxai_core.pipeline.predict import Predictions, RecordInfo
+from ecgxai_core.records.read import find_records, read_record
+from ecgxai_core.settings import assets_dir, settings
+from ecgxai_core.simulation.demonstration import demonstration_folder
+from ecgxai_core.store.atomic import write_json_atomic
+from ecgxai_core.store.cache import Store
+from ecgxai_core.types import Attribution, Prediction, Record
+
+DEMONSTRATION = "Demonstration"
+_MODEL_ENDINGS = {".keras", ".h5", ".hdf5", ".onnx"}
+_MODELS_SEEN = "models-seen"
+_MOST_MODELS = 50
+_SHORT_SET = 1000
+"""A data set of at most so many files is read in a moment."""
+_USUAL_MODEL, _USUAL_TARGET = "ptbxl_resnet", "164889003"
+"""Shown first where a link names none: the shipped model, and atrial fibrillation."""
+_PLAIN = ("426783006", "NORM")
+"""Sinus rhythm and PTB-XL's normal ECG: explained first only where nothing else is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A folder of records. ``synthetic``: made by this program; ``own``: of this session only."""
+
+    name: str
+    path: Path
+    synthetic: bool = False
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model file with its manifest; ``problem`` says in one line why it cannot be used."""
+
+    name: str
+    path: Path
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the operator keeps data sets (one per folder) and models."""
+
+    data: tuple[Path, ...] = ()
+    models: tuple[Path, ...] = ()
+
+
+def folders() -> Folders:
+    """Folders that the operator set: ``ECGXAI_DATA`` and ``ECGXAI_MODELS`` (separated as in
+    ``PATH``), else ``folders.json`` in the cache folder (written by :func:`save_folders`)."""
+    try:
+        saved = json.loads((settings().cache_dir / "folders.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        saved = {}
+
+    def of(variable: str, name: str) -> tuple[Path, ...]:
+        given = os.environ.get(variable)
+        listed = saved.get(name, []) if isinstance(saved, dict) else []
+        texts = given.split(os.pathsep) if given is not None else listed
+        return tuple(Path(text) for text in texts if isinstance(text, str) and text)
+
+    return Folders(of("ECGXAI_DATA", "data"), of("ECGXAI_MODELS", "models"))
+
+
+def save_folders(chosen: Folders) -> None:
+    """Write ``folders.json``; environment variables still win. For the operator only.
+
+    Raises
+    ------
+    RunError
+        A visitor asks, or the file cannot be written.
+    """
+    needs_operator()
+    listed = {"data": list(map(str, chosen.data)), "models": list(map(str, chosen.models))}
+    write_json_atomic(settings().cache_dir / "folders.json", listed)
+
+
+def data_sets() -> tuple[DataSet, ...]:
+    """The operator's folders, else the demonstration set; then own records."""
+    named: dict[str, DataSet] = {}
+    for path in folders().data:
+        name = path.name or "data"
+        while name in named:
+            name += "'"
+        named[name] = DataSet(name, path)
+    if not named:
+        path = demonstration_folder()
+        named[DEMONSTRATION] = DataSet(DEMONSTRATION, path, synthetic=True)
+    if (own := uploads.own_records()) is not None:
+        named[uploads.OWN] = DataSet(uploads.OWN, own.folder, own=True)
+    return tuple(named.values())
+
+
+def data_set(view: View) -> DataSet | None:
+    """The view's data set; the first if it names none; ``None`` if it is not here."""
+    sets = data_sets()
+    return next((item for item in sets if view.data in ("", item.name)), None)
+
+
+def _own(view: View) -> uploads.OwnRecords | None:
+    """The session's own records, if they are the view's data set."""
+    data = data_set(view)
+    return uploads.own_records() if data is not None and data.own else None
+
+
+def models() -> tuple[ModelChoice, ...]:
+    """Models: usable ones first, the operator's before the shipped ones.
+
+    The folders are searched once per page run (:func:`look_again`), not at every question.
+    """
+    where = folders()
+    kept = st.session_state.get(_MODELS_SEEN)
+    if kept is None or kept[0] != where:
+        kept = st.session_state[_MODELS_SEEN] = (where, _found_models(where))
+    seen: tuple[ModelChoice, ...] = kept[1]
+    return seen
+
+
+def look_again() -> None:
+    """Search the folders of models again when next asked; every page begins with this."""
+    st.session_state.pop(_MODELS_SEEN, None)
+
+
+def _found_models(where: Folders) -> tuple[ModelChoice, ...]:
+    found: dict[str, ModelChoice] = {}
+    assets = assets_dir()
+    for folder in (*where.models, assets / "models"):
+        patterns = (*folder.glob("*"), *folder.glob("*/*")) if folder.is_dir() else ()
+        for path in sorted(patterns):
+            if path.suffix.lower() in _MODEL_ENDINGS and path.is_file():
+                name = path.stem if path.stem not in found else f"{path.parent.name}/{path.stem}"
+                found.setdefault(name, ModelChoice(name, path, _problem(path)))
+
+    def rank(item: ModelChoice) -> tuple[bool, bool, bool]:
+        usual = item.path.parent.name == _USUAL_MODEL
+        return bool(item.problem), item.path.is_relative_to(assets), not usual
+
+    return tuple(sorted(found.values(), key=rank)[:_MOST_MODELS])
+
+
+def _problem(path: Path) -> str:
+    if not manifest_path(path).is_file():
+        return "has no manifest beside it"
+    try:
+        _classifier_of(path)
+    except EcgXaiError as error:
+        return str(error)
+    return ""
+
+
+def model(view: View) -> ModelChoice | None:
+    """The view's model; the first usable one if it names none; ``None`` if there is none."""
+    usable = (item for item in models() if not item.problem)
+    return next((item for item in usable if view.model in ("", item.name)), None)
+
+
+def classifier(view: View) -> LazyClassifier:
+    """The view's classifier; the network itself is loaded by the first job that needs it.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or it is refused.
+    """
+    return _classifier_of(_usable_model(view).path)
+
+
+def _usable_model(view: View) -> ModelChoice:
+    choice = model(view)
+    if choice is None:
+        where = view.model or "models"
+        raise ModelError(where, "", "no usable model", "set ECGXAI_MODELS to a folder of models")
+    return choice
+
+
+def _classifier_of(path: Path) -> LazyClassifier:
+    return _classifier(str(path), *stamps(path, manifest_path(path)))
+
+
+def stamps(*paths: Path) -> tuple[int, ...]:
+    """Numbers that change when one of the files does: part of the keys of what is cached."""
+    found: list[int] = []
+    for path in paths:
+        try:
+            stat = path.stat()
+        except OSError:
+            found += [0, 0]
+        else:
+            found += [stat.st_mtime_ns, stat.st_size]
+    return tuple(found)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _classifier(path: str, *_stamps: int) -> LazyClassifier:
+    return LazyClassifier(Path(path))
+
+
+def targets(view: View) -> tuple[str, ...]:
+    """The classes of the view's model; empty without a model."""
+    return classifier(view).classes if model(view) is not None else ()
+
+
+def target(view: View) -> str:
+    """The class of the model that the view's target names (code, alias or abbreviation).
+
+    If it names none: what the record is explained for first (:func:`first_target`), and without a
+    record the first class with expected evidence. Empty if the model has no such class, or if there
+    is no model.
+    """
+    known = targets(view)
+    if not view.target or not known:
+        if first := first_target(view):
+            return first
+        evaluated = [code for code in known if (row := find_diagnosis(code)) and row.has_evidence]
+        if _USUAL_TARGET in evaluated:
+            return _USUAL_TARGET
+        return next(iter((*evaluated, *known)), "")
+    try:
+        return find_target(view.target, classifier(view))
+    except DiagnosisError:
+        return ""
+
+
+def first_target(view: View) -> str:
+    """The most probable diagnosis that the model calls in the view's record.
+
+    Those whose evidence the table describes go before others (PTB-XL's superclasses), and plain
+    sinus rhythm is named only where nothing else is called; where nothing is, the most probable
+    class. Empty while the record's probabilities are not known; they are never asked for here.
+    """
+    found: Predictions | None = jobs.result(predictions_key(view)) if view.record else None
+    every = found.values if found is not None and found.classes else ()
+    value = next((item for item in every if item.record == view.record), None)
+    if value is None:
+        return ""
+    plain = {name for code in _PLAIN for name in (code, *aliases(code))}
+
+    def rank(code: str) -> tuple[bool, bool, bool, float]:
+        p = value.probability(code)
+        called, row = p >= threshold(view, code), find_diagnosis(code)
+        described = row is not None and row.has_evidence
+        return called, called and code not in plain, called and described, p
+
+    return max(value.classes, key=rank)
+
+
+def threshold(view: View, code: str) -> float:
+    """Probability from which the view's model counts a class as present; 0.5 if it names none."""
+    given = classifier(view).manifest.thresholds if model(view) is not None else None
+    return float((given or {}).get(code, 0.5))
+
+
+def place(view: View) -> work.Place:
+    """Where results of the view are kept: the disk cache, or the session's own folder."""
+    if (own := _own(view)) is not None:
+        return work.Place(own.cache, own.cache_limit)
+    return work.Place(settings().cache_dir, int(settings().cache_limit_gb * 1e9))
+
+
+def store(view: View) -> Store:
+    """The disk cache; for own records the one of the session, which ends with it."""
+    own, where = _own(view), place(view)
+    return own.store if own is not None else _store(str(where.folder), where.limit_bytes)
+
+
+@st.cache_resource(show_spinner=False)
+def _store(folder: str, limit: int) -> Store:
+    return Store(folder, limit)
+
+
+def predictions_job(view: View) -> jobs.Job | None:
+    """The job that reads and predicts the view's data set; started if it is not there.
+
+    Without a model the records are only read (no classes). ``None`` if there is no data set.
+    """
+    data, key = data_set(view), predictions_key(view)
+    if data is None:
+        return None
+    known = jobs.get(key)
+    if known is not None and not known.active:
+        return known
+    choice = model(view)
+    return jobs.start(
+        key, f"Reading {data.name}", work.predictions,
+        data.path, choice.path if choice is not None else None, place(view),
+        data.synthetic,
+        short=_entries(data.path) <= _SHORT_SET,
+    )  # fmt: skip
+
+
+def predictions_key(view: View) -> str:
+    """Key of the job that :func:`predictions_job` starts."""
+    data, own = data_set(view), _own(view)
+    if data is None:
+        return "predict:"
+    digest = classifier(view).digest if model(view) is not None else "-"
+    return f"predict:{data.path}:{own.version if own is not None else 0}:{digest}"
+
+
+def _entries(folder: Path) -> int:
+    """Files of a folder, counted no further than is needed."""
+    try:
+        return sum(1 for _ in islice(folder.iterdir(), _SHORT_SET + 1))
+    except OSError:
+        return 0
+
+
+def predictions(view: View) -> Predictions | None:
+    """Predictions of the view's data set, or ``None`` until their job has ended."""
+    job = predictions_job(view)
+    return job.result if job is not None and job.state == "done" else None
+
+
+def forget_predictions(view: View) -> None:
+    """Read the view's folder again at the next call: files were added, changed or removed."""
+    data = data_set(view)
+    if data is not None:
+        jobs.forget(f"predict:{data.path}:")
+
+
+def info(view: View) -> RecordInfo | None:
+    """File, labels and warnings of the view's record, or ``None`` while it is not known."""
+    found = predictions(view)
+    every = found.records if found is not None else ()
+    return next((item for item in every if item.name == view.record), None)
+
+
+def prediction(view: View) -> Prediction | None:
+    """All probabilities of the view's record, or ``None`` while they are not known."""
+    found = predictions(view)
+    every = found.values if found is not None and found.classes else ()
+    return next((item for item in every if item.record == view.record), None)
+
+
+def record(view: View) -> Record:
+    """The view's record.
+
+    Raises
+    ------
+    RecordError
+        It is not in the data set, or is refused.
+    """
+    known = info(view)
+    path = known.path if known is not None else _path_of(view)
+    if known is not None and _own(view) is not None:
+        return read_record(path)  # never in a cache that other sessions share
+    return _record(str(path), *stamps(path, path.with_suffix(".mat")))
+
+
+def _path_of(view: View) -> Path:
+    data = data_set(view)
+    files = find_records([data.path]) if data is not None and data.path.is_dir() else []
+    for path in files:
+        if path.stem == view.record:
+            return path
+    raise RecordError(view.record or "record", "", "is not in this data set", "choose another")
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _record(path: str, *_stamps: int) -> Record:
+    return read_record(path)
+
+
+def case(view: View, read: Record) -> Case:
+    """The open record with model, target and start of the model's window."""
+    return Case(read, classifier(view), target(view), view.start)
+
+
+def case_file(view: View, read: Record) -> work.CaseFile:
+    """The same case by its files, for a worker.
+
+    Raises
+    ------
+    RecordError, ModelError
+        There is no such record or model.
+    """
+    found: Predictions | None = jobs.result(predictions_key(view))  # never started for this
+    paths = [item.path for item in (found.records if found else ()) if item.name == view.record]
+    path = paths[0] if paths else _path_of(view)
+    return work.CaseFile(
+        path, read.digest, _usable_model(view).path, target(view), view.start, place(view),
+        most_passes(),
+    )  # fmt: skip
+
+
+def job_key(kind: str, view: View, read: Record, *more: object) -> str:
+    """Key of a job about one case. The jobs of own records end with the session, so their keys name
+    its folder."""
+    own = _own(view)
+    parts = (own.folder if own is not None else "", read.digest, classifier(view).digest,
+             target(view), view.start, *more)  # fmt: skip
+    return f"{kind}:" + ":".join(map(str, parts))
+
+
+def field_sec(view: View) -> float:
+    """Receptive field assumed for a cost, s; only a worker knows whether the network is local."""
+    manifest = classifier(view).manifest
+    return OPTIMISTIC_FIELD * manifest.samples / manifest.fs
+
+
+def unit_passes(view: View) -> Cost:
+    """What it costs to evaluate the open record, if the network is local."""
+    return unit_cost(view.parameters, classifier(view).manifest, target(view), field_sec(view))
+
+
+def explain_params(view: View, methods: tuple[str, ...]) -> dict[str, ExplainParams]:
+    """Parameters of each method under the view's profile."""
+    return {method: view.parameters.for_method(method) for method in methods}
+
+
+def attributions(view: View, read: Record, methods: tuple[str, ...]) -> dict[str, Attribution]:
+    """Those attributions of a case that the cache has; never computed."""
+    if not target(view):
+        return {}
+    return cached_attributions(case(view, read), explain_params(view, methods), store(view))
+
+
+def explain_key(view: View, read: Record, params: Mapping[str, ExplainParams]) -> str:
+    """Key of the job that :func:`explain_job` starts."""
+    listed = sorted((name, value.model_dump_json()) for name, value in params.items())
+    return job_key("explain", view, read, listed)
+
+
+def explain_job(view: View, read: Record, params: Mapping[str, ExplainParams]) -> jobs.Job:
+    """Explain a case with every method in ``params``; results land in the cache."""
+    manifest, key = classifier(view).manifest, explain_key(view, read, params)
+    titles = " and ".join(METHODS[name].title for name in params)
+    return jobs.start(
+        key, f"Explaining {read.name} with {titles}", work.explanation,
+        case_file(view, read), dict(params),
+        cost=explain_cost(params, manifest, target(view), field_sec(view)),
+    )  # fmt: skip

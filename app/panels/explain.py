@@ -1,0 +1,462 @@
+"""Reviewing one record: which maps there are, how to make them, and what to keep in mind."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app.data import services
+from app.data.examples import example
+from app.shell import controls, frame, state
+from app.shell.frame import escaped, target_name
+from app.shell.state import FUSED, View
+from ecgxai_core.diagnoses import aliases
+from ecgxai_core.explainers import METHODS
+from ecgxai_core.fusion import view as fusion_view
+from ecgxai_core.models.manifest import Manifest
+from ecgxai_core.models.preprocess import prepare
+from ecgxai_core.params import ExplainParams
+from ecgxai_core.pipeline.explain import fused_map
+from ecgxai_core.pipeline.predict import Predictions
+from ecgxai_core.pipeline.sel_df import labels_can_name
+from ecgxai_core.plots.words import answer_in_words
+from ecgxai_core.types import (
+    ROUTINE_WARNINGS,
+    Attribution,
+    FusedMap,
+    Map,
+    Record,
+    Segmentation,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def method_title(name: str) -> str:
+    """Name of a method, or of the fused map, for people."""
+    if name == FUSED:
+        return "Fused"
+    return METHODS[name].title if name in METHODS else name
+
+
+def wanted_methods(view: View) -> tuple[str, ...]:
+    """Methods whose attributions the view needs."""
+    if view.method in METHODS:
+        return (view.method,)
+    return view.parameters.methods
+
+
+def maps(view: View, record: Record) -> dict[str, Map]:
+    """Maps of the record that are in the cache, by method; ``fused`` once all its methods are."""
+    fused = view.parameters.methods
+    names = tuple(dict.fromkeys((*fused, *wanted_methods(view))))
+    found = services.attributions(view, record, names)
+    parts = {name: found[name] for name in fused if name in found}
+    if len(parts) < len(fused):
+        return dict(found)
+    return {FUSED: fused_map(parts, view.parameters), **found}
+
+
+def shown_map(fused: FusedMap, view: View) -> FusedMap:
+    """The fused map with cells below ``tau`` at 0; explored stays explored."""
+    kept = fusion_view(fused, view.fusion).kept
+    return replace(fused, weights=np.where(kept, fused.weights, np.float32(0)))
+
+
+def run_panel(view: View, record: Record, missing: tuple[str, ...]) -> None:
+    """Offer to compute what the cache does not have; show the job that does it."""
+    if not missing or not services.target(view):
+        return
+    params = services.explain_params(view, missing)
+    titles = " and ".join(method_title(name) for name in missing)
+    frame.offer(
+        services.explain_key(view, record, params),
+        f"Explain with {titles}",
+        lambda: services.explain_job(view, record, params),
+        f"{titles} of this record, target and profile: not computed yet. It runs in the "
+        "background; you can look at other pages meanwhile.",
+    )
+
+
+def facts(record: Record) -> str:
+    """One line about the record, safe as markdown."""
+    parts = [
+        f"{record.duration:.1f} s at {record.fs:g} Hz",
+        f"{len(record.leads)} leads",
+        f"{record.age:.0f} years" if record.age is not None else "age unknown",
+        record.sex or "sex unknown",
+        "labels: " + (", ".join(map(target_name, record.labels)) or "none")
+        if record.labels is not None
+        else "no labels",
+    ]
+    return escaped(" · ".join(parts))
+
+
+def verdict(view: View) -> str:
+    """Prediction and label of the target, safe as markdown."""
+    code, value, known = services.target(view), services.prediction(view), services.info(view)
+    if not code or value is None or known is None:
+        return ""
+    p, limit = value.probability(code), services.threshold(view, code)
+    labels = set(known.labels or ())
+    label = "labelled" if labels & {code, *aliases(code)} else "not labelled"
+    found = services.predictions(view)
+    every = [info.labels for info in found.records] if found is not None else [known.labels]
+    if known.labels is None or not labels_can_name(code, every):
+        label = "no labels"
+    called = "present" if p >= limit else "absent"
+    name = target_name(code)
+    return (
+        f"**{escaped(name[:1].upper() + name[1:])}**: probability **{p:.2f}**, called {called} "
+        f"(threshold {limit:.2f}), {label}"
+    )
+
+
+def answer(overlay: Map, waves: Segmentation | None) -> str:
+    """On what the model's output rests, in words; plain text."""
+    method = METHODS.get(overlay.method) if isinstance(overlay, Attribution) else None
+    return answer_in_words(overlay, waves, signed=method is None or method.signed)
+
+
+def serious_warnings(record: Record, overlay: Map | None) -> None:
+    """Quality warnings that change how the record is read, each by its name; together in one
+    paragraph, as the ECG stands below."""
+    said = [
+        f"**{escaped(code.replace('_', ' '))}**: {escaped(text)}"
+        for code, text in _warnings(record, overlay)
+        if code not in ROUTINE_WARNINGS
+    ]
+    if said:
+        st.markdown(f":orange[:material/warning: {'; '.join(said)}]")
+
+
+def _warnings(record: Record, overlay: Map | None) -> list[tuple[str, str]]:
+    found = (*record.warnings, *(overlay.warnings if overlay is not None else ()))
+    return sorted({(warning.code, warning.message) for warning in found})
+
+
+def caution_panel(view: View, record: Record, overlay: Map | None) -> None:
+    """What to keep in mind: what the model cannot see, and how reliable the map is."""
+    notes = [text for code, text in _warnings(record, overlay) if code in ROUTINE_WARNINGS]
+    if services.model(view) is not None:
+        manifest = services.classifier(view).manifest
+        notes += [*_seen(manifest, record, view.start), *_map_notes(overlay)]
+        notes += filter(None, (manifest.reach, manifest.notes))
+    if notes:
+        st.subheader("Keep in mind")
+    for note in notes:
+        st.caption(f":material/info: {escaped(note)}")
+
+
+def _seen(manifest: Manifest, record: Record, at: float | None) -> list[str]:
+    """Which part of the record the model sees."""
+    length = manifest.samples / manifest.fs
+    start, stop = prepare(record, manifest, at).seen_sec
+    if record.duration > length + 0.01:
+        share = 1 - (stop - start) / record.duration
+        return [
+            f"The model sees {start:.1f} to {stop:.1f} s of {record.duration:.1f} s; the other "
+            f"{share:.0%} of the record is neither seen by the model nor explained."
+        ]
+    if record.duration < length - 0.01:
+        return [f"The record is shorter than the model's {length:g} s; the rest is padding."]
+    return []
+
+
+def _map_notes(overlay: Map | None) -> list[str]:
+    if overlay is None:
+        return []
+    notes, facts = [], overlay.diagnostics
+    explored = float(np.mean(overlay.explored))
+    if explored < 0.999:
+        notes.append(f"{explored:.0%} of the cells were explored; the rest is hatched, not zero.")
+    if reason := facts.get("segments_reason"):
+        notes.append(f"Time is cut into {reason}.")
+    if facts.get("converged") is False:
+        notes.append("The method has not converged: the order of cells may change.")
+    if (facts.get("map_gap") or 0.0) > 0.01:
+        notes.append(
+            f"The weights add up to {facts['map_sum']:.2f}; the model's value of the record less "
+            f"that of the baseline is {facts['map_worth']:.2f} ({facts['map_gap']:.0%} off)."
+        )
+    if reason := facts.get("engine_reason"):
+        notes.append(f"Masked records went through the model one by one: {reason}.")
+    if facts.get("engine") == "local":
+        notes.append(
+            f"Receptive field: {facts['receptive_field']}. Masked records were computed exactly "
+            "from pieces of the record (largest error in probability in a check: "
+            f"{facts['engine_error']:.0e})."
+        )
+    if isinstance(overlay, FusedMap):
+        disagreement = float(np.mean(overlay.agreement[overlay.explored] == -1))
+        notes.append(f"The methods disagree in sign on {disagreement:.0%} of the explored cells.")
+    return notes
+
+
+def ask_start(view: View, record: Record) -> None:
+    """For a record longer than the model's input: where the part that it sees begins."""
+    if services.model(view) is None:
+        return
+    manifest = services.classifier(view).manifest
+    last = record.duration - manifest.samples / manifest.fs
+    if last <= 0.05:
+        return
+    key = f"start-{record.digest[:12]}"
+    usual = prepare(record, manifest).start_sec
+    value = view.start if view.start is not None else usual
+    st.session_state[key] = min(max(0.0, value), float(last))
+
+    def changed() -> None:
+        picked = round(float(st.session_state[key]), 2)
+        state.update(start=None if abs(picked - usual) < 0.005 else picked)
+
+    st.slider(
+        "Start of the model window, s", 0.0, float(last), step=0.5, key=key, on_change=changed,
+        help="the probability above is of the model's own choice",
+    )  # fmt: skip
+
+
+def record_bar(view: View, found: Predictions) -> None:
+    """Choose another record, the next, or a random one; where none is chosen an example is shown,
+    and without a record the page ends here."""
+    names, at = _records(view, found)
+
+    def step(by: int) -> None:
+        state.update(record=names[((at if at is not None else -1) + by) % len(names)])
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        _ask_record(view, names, at)
+        st.button("Previous", icon=":material/chevron_left:", on_click=step, args=(-1,))
+        st.button("Next", icon=":material/chevron_right:", on_click=step, args=(1,))
+        _ask_random(names)
+    if at is None:
+        st.stop()
+
+
+def view_bar(view: View, found: Predictions) -> list[str]:
+    """One line: record, target, model, and how the record is cut. Returns the records' names, among
+    which the viewer steps."""
+    names, at = _records(view, found)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _ask_record(view, names, at, label_visibility="collapsed")
+        _ask_random(names, compact=True)
+        if known := services.targets(view):
+            titles = {code: target_name(code) for code in known}
+            ordered = sorted(known, key=lambda code: titles[code].lower())
+            controls.choose(
+                "Target", ordered, services.target(view), lambda code: state.update(target=code),
+                key="bar-target", names=titles, label_visibility="collapsed", width=260,
+            )  # fmt: skip
+        usable = [item.name for item in services.models() if not item.problem]
+        if usable:
+            controls.choose(
+                "Model", list(dict.fromkeys([*usable, view.model])), view.model,
+                lambda name: state.update(model=name),
+                key="bar-model", label_visibility="collapsed", width=160,
+            )  # fmt: skip
+        if at is not None and known:
+            _ask_segments(view)
+    if at is None:
+        st.stop()
+    return names
+
+
+def _records(view: View, found: Predictions) -> tuple[list[str], int | None]:
+    """Names of the records, and the place of the open one; an example is opened where none is."""
+    names = [info.name for info in found.records]
+    if not names:
+        frame.empty("No record of this data set can be read.", "Look at the Records page for why.")
+        st.stop()
+    if not view.record:
+        chosen = example(view, found)
+        state.update(
+            record=chosen.record if chosen else names[0], target=chosen.target if chosen else ""
+        )
+        st.rerun()
+    if view.record not in names:
+        failed = {failure.record: failure.reason for failure in found.failures}
+        reason = failed.get(view.record, "It is not in this data set; choose another one.")
+        st.error(f"**{escaped(view.record)}**: {escaped(reason)}", icon=":material/block:")
+    return names, names.index(view.record) if view.record in names else None
+
+
+def _ask_record(view: View, names: list[str], at: int | None, **more: Any) -> None:
+    def picked() -> None:
+        if (name := st.session_state.get("record-choice")) is not None:
+            state.update(record=name)
+
+    st.session_state["record-choice"] = view.record if at is not None else None
+    st.selectbox(
+        "Record", names, key="record-choice", index=None, on_change=picked,
+        placeholder="choose a record", **{"width": 200, **more},
+    )  # fmt: skip
+
+
+def _ask_random(names: list[str], *, compact: bool = False) -> None:
+    def anyone() -> None:
+        state.update(record=secrets.choice(names))
+
+    st.button(
+        "" if compact else "Random", key="random-record", icon=":material/casino:",
+        help="a random record" if compact else None, on_click=anyone,
+    )  # fmt: skip
+
+
+_SEGMENTS = {"auto": "Auto", "uniform": "Windows", "beat": "Beats", "wave": "Waves"}
+
+
+def _ask_segments(view: View) -> None:
+    """How the record is cut into segments: another cut is another explanation."""
+    shown = view.parameters.for_method(wanted_methods(view)[0]).segments
+    kinds = [kind for kind in _SEGMENTS if kind != "auto" or shown == "auto"]
+    controls.choose(
+        "Segments", kinds, shown,
+        lambda kind: state.update(explain=state.with_explain(view, {"segments": kind})),
+        key="bar-segments", names=_SEGMENTS, kind="segmented", label_visibility="collapsed",
+        help="what a cell of the map is: a lead in a window, a beat or a wave",
+    )  # fmt: skip
+
+
+def ask_method(view: View) -> None:
+    """Explain with a method that is not fused."""
+    others = [name for name in METHODS if name not in view.parameters.methods]
+
+    def picked() -> None:
+        state.update(method=st.session_state["method-other"] or FUSED)
+
+    key, value = "method-other", view.method if view.method in others else None
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    st.selectbox(
+        "Another method", others, index=None, key=key, on_change=picked,
+        format_func=lambda name: f"{method_title(name)} · {METHODS[name].family}",
+        placeholder="none", help="shown beside those that are fused, in the viewer's list of maps",
+    )  # fmt: skip
+
+
+def ranking_table(rows: pd.DataFrame, record: str, top: int) -> None:
+    """Leads by their share of the map."""
+    column = st.column_config
+    number: Any = column.NumberColumn
+    frame.table(
+        rows, "ranking", f"{record}_leads.csv", height=280,
+        hint=f"The first {top} are the map's top leads.",
+        column_config={
+            "lead": column.TextColumn("Lead", width=50),
+            "share": column.ProgressColumn(
+                "Share of |weight|", min_value=0, max_value=1, format="percent", width=125
+            ),
+            "for_share": number("For", format="percent", width=65, help="fraction for the target"),
+            "from_sec": number("From, s", format="%.2f", width=62, help="of its strongest segment"),
+            "to_sec": number("To, s", format="%.2f", width=55),
+            "direction": column.TextColumn("Direction"),
+            "explored": number("Explored", format="percent"),
+        },
+    )  # fmt: skip
+
+
+def probabilities(view: View, record: str) -> None:
+    """Every class with probability, threshold and label, most probable first."""
+    import pandas as pd
+
+    value, known = services.prediction(view), services.info(view)
+    if value is None or known is None:
+        frame.empty("There is no model.", "Set ECGXAI_MODELS to a folder with one.")
+        return
+    limits = [services.threshold(view, code) for code in value.classes]
+    rows = pd.DataFrame({
+        "diagnosis": [target_name(code) for code in value.classes],
+        "probability": [float(p) for p in value.probabilities],
+        "threshold": limits,
+        "present": [bool(p >= limit) for p, limit in zip(value.probabilities, limits, strict=True)],
+        "labelled": [code in (known.labels or ()) for code in value.classes],
+        "code": value.classes,
+    })  # fmt: skip
+    column = st.column_config
+    rows = rows.sort_values("probability", ascending=False, ignore_index=True)
+    # the key names the target: a choice is made once, and ends with it
+    event = frame.table(
+        rows, f"probabilities-{services.target(view)}", f"{record}_probabilities.csv", height=420,
+        hint="Click a diagnosis to explain it.", on_select="rerun", selection_mode="single-cell",
+        column_config={
+            "diagnosis": column.TextColumn("Diagnosis", width=165),
+            "probability": column.ProgressColumn(
+                "Probability", min_value=0, max_value=1, format="%.2f", width=105
+            ),
+            "threshold": column.NumberColumn("Threshold", format="%.2f", width=75),
+            "present": column.CheckboxColumn(
+                "Present", width=62, help="probability at or above the threshold"
+            ),
+            "labelled": column.CheckboxColumn("Labelled", width=65),
+            "code": column.TextColumn("Code"),
+        },
+    )  # fmt: skip
+    if cells := event.selection.cells:
+        state.update(target=str(rows["code"].iloc[cells[0][0]]))
+        st.rerun()
+
+
+def used_by(methods: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Parameter -> those of the methods whose result it influences, in order of the schema.
+
+    A parameter that no method claims belongs to the game, which all methods share.
+    """
+    claimed = {name for method in METHODS.values() for name in method.uses}
+    found = {
+        name: tuple(m for m in methods if name in METHODS[m].uses or name not in claimed)
+        for name in ExplainParams.model_fields
+    }
+    return {name: users for name, users in found.items() if users}
+
+
+def parameters_panel(view: View, record: Record, missing: Sequence[str] = ()) -> None:
+    """Widgets of every parameter of the methods in view, made from the schema, and reset.
+
+    A change goes to the URL and to all methods; maps made with other parameters stay in the cache.
+    ``missing`` are methods to be run with these parameters, which can be started from here too.
+    """
+    methods = [name for name in wanted_methods(view) if name in METHODS]
+    if not methods or services.model(view) is None:
+        return
+    fields = used_by(methods)
+    shown = view.parameters.for_method(methods[0])
+
+    def apply(params: ExplainParams) -> None:
+        changes = {
+            name: getattr(params, name)
+            for name in fields
+            if getattr(params, name) != getattr(shown, name)
+        }
+        state.update(explain=state.with_explain(view, changes))
+
+    with st.expander(
+        "Parameters of the explanation", icon=":material/tune:", key="explain-parameters"
+    ):
+        titles = " and ".join(method_title(name) for name in methods)
+        st.caption(
+            f"{escaped(titles)}: another value asks for another explanation, which is then "
+            "computed and kept; nothing is lost. Names are those of `ecgxai --set`."
+        )
+        columns = st.columns(2, gap="medium")
+        for number, (name, users) in enumerate(fields.items()):
+            label = name.replace("_", " ")
+            if len(users) < len(methods):
+                label += f" ({', '.join(method_title(user) for user in users)})"
+            with columns[number * 2 // len(fields)]:
+                controls.form_for(shown, (name,), "explain", apply, {name: label})
+        with st.container(horizontal=True):
+            if missing and st.button(
+                "Explain with these", key="explain-run", icon=":material/play_arrow:"
+            ):
+                services.explain_job(view, record, services.explain_params(view, tuple(missing)))
+                st.rerun()
+            st.button(
+                "Reset to the profile", key="explain-reset", icon=":material/restart_alt:",
+                on_click=state.update, kwargs={"explain": ()}, disabled=not view.explain,
+            )  # fmt: skip

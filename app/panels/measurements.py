@@ -1,0 +1,166 @@
+"""Measured intervals with their confidence, and the median beat, which several pages show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.data import services
+from app.shell import frame
+from app.shell.frame import escaped, target_name
+from app.shell.state import View
+from ecgxai_core.pipeline.measurements import (
+    IRREGULAR,
+    LEAST_BEATS,
+    LEAST_CONFIDENCE,
+    Interval,
+    intervals_of,
+    measured_record,
+    typical_beat,
+)
+from ecgxai_core.plots.beat import beat_figure
+from ecgxai_core.plots.paper import PaperStyle
+from ecgxai_core.plots.words import beat_in_words, beat_leads, beat_table
+from ecgxai_core.signal.intervals import QTC_FORMULA
+from ecgxai_core.types import Map, Record
+
+_SIGNS = {"above": "↑", "below": "↓", "within": ""}
+_TITLES = {"heart rate": "Rate", "axis": "Axis"}
+_UNITS = {"1/min": "/min", "deg": "°"}
+
+
+def intervals_line(view: View, record: Record) -> None:
+    """The intervals as a cardiograph prints them, each with its confidence in brackets."""
+    said = [_said(item) for item in _intervals(view, record)]
+    st.markdown(
+        ":material/straighten: Measured: " + " · ".join(said),
+        help=(
+            "Medians over the beats of the whole record, measured by this program; not inputs of "
+            "the model. In brackets the confidence, 0 to 1, lower if the beats differ. Arrow: "
+            "above or below the normal range of adults; dash: not measurable."
+        ),
+    )
+
+
+def _intervals(view: View, record: Record) -> tuple[Interval, ...]:
+    measured = measured_record(record, services.store(view))
+    return intervals_of(measured, record.age, record.sex)
+
+
+def _said(item: Interval) -> str:
+    """``PR **216 ms** ↑ (0.92)``, safe as markdown."""
+    name = _TITLES.get(item.name, item.name)
+    if not item.measured.n:
+        return f"{name} **–**"
+    value, sign = f"**{_value(item)}**", _SIGNS.get(item.reading, "")
+    if sign:
+        value = f":orange[{value} {sign}]"
+    irregular = f"{item.note}, " if item.note == IRREGULAR else ""
+    return f"{name} {value} ({irregular}{item.measured.confidence:.2f})"
+
+
+def _value(item: Interval) -> str:
+    unit = _UNITS.get(item.measured.unit, item.measured.unit)
+    return f"{item.measured.value:.0f}{'' if unit == '°' else ' '}{unit}"
+
+
+def intervals_panel(view: View, record: Record) -> None:
+    """The same as a table: spread, beats, normal range and its source."""
+    rows = [
+        {
+            "interval": _TITLES.get(item.name, item.name),
+            "value": _value(item) if item.measured.n else "–",
+            "confidence": item.measured.confidence,
+            "normal": item.normal or "–",
+            "reading": item.reading or item.note,
+            "spread": f"{item.measured.spread:.0f}" if item.measured.n else "–",
+            "beats": item.measured.n,
+            "source": item.source,
+        }
+        for item in _intervals(view, record)
+    ]
+    column = st.column_config
+    with st.expander("Measured intervals: spread, beats, sources", icon=":material/straighten:"):
+        frame.table(
+            pd.DataFrame(rows),
+            "intervals",
+            f"{record.name}_intervals.csv",
+            hint=f"QTc by {QTC_FORMULA}; not compared under a confidence of {LEAST_CONFIDENCE:g}.",
+            column_config={
+                "interval": column.TextColumn("Interval", width=58),
+                "value": column.TextColumn("Value", width=70),
+                "confidence": column.ProgressColumn(
+                    "Confidence", min_value=0, max_value=1, format="%.2f", width=92,
+                    help="confidence of the waves that bound it, times the fraction of beats that "
+                    "have it, times its regularity from beat to beat",
+                ),
+                "normal": column.TextColumn("Normal, adults", width=104),
+                "reading": column.TextColumn("Reading", width=130),
+                "spread": column.TextColumn(
+                    "Spread", width=60,
+                    help="median absolute deviation over the beats, in the same unit",
+                ),
+                "beats": column.NumberColumn("Beats", width=55),
+                "source": column.TextColumn("Source of the range"),
+            },
+        )  # fmt: skip
+
+
+def median_beat_panel(view: View, record: Record, overlay: Map | None) -> None:
+    """The map on the record's median beat; computed only while the panel is open."""
+    panel = st.expander("Median beat: the map on a typical beat", icon=":material/ecg_heart:",
+                        key="median-beat", on_change="rerun")  # fmt: skip
+    if not panel.open:
+        return
+    with panel:
+        if overlay is None:
+            frame.empty(
+                "There is no map to put on a median beat.",
+                "Explain this record above.",
+            )
+        else:
+            _median_beat(view, record, overlay)
+
+
+def _median_beat(view: View, record: Record, overlay: Map) -> None:
+    beat = typical_beat(overlay, record)
+    if beat.n_beats < LEAST_BEATS:
+        frame.empty(
+            f"Only {beat.n_beats} beats were found in the part that the model sees.",
+            f"A median beat takes {LEAST_BEATS}. The map over the record above shows each beat.",
+        )
+        return
+    st.caption(
+        escaped(
+            f"{beat.n_beats} beats, aligned at their R peaks, not stretched; premature and other "
+            "abnormal beats are included. Times that fewer than half of the beats cover are left "
+            "out. The band shows how much the map varies from beat to beat of this record "
+            "(bootstrap over beats); it says nothing about other records."
+        )
+    )
+    style = PaperStyle(theme=frame.colours(), width_px=324 if frame.on_phone() else 765)
+    frame.figure(
+        beat_figure(beat, style),
+        f"beat-{record.digest[:8]}",
+        beat_in_words(beat, target_name(services.target(view)), record.name),
+        beat_table(beat),
+        file_name=f"{record.name}_median_beat",
+    )
+    column = st.column_config
+    number: Any = column.NumberColumn
+    frame.table(
+        pd.DataFrame(beat_leads(beat)), "beat-leads", f"{record.name}_median_beat_leads.csv",
+        height=280,
+        column_config={
+            "lead": column.TextColumn("Lead", width=50),
+            "at_ms": number("Strongest at, ms from R", format="%.0f"),
+            "direction": column.TextColumn("Direction"),
+            "mean_per_sec": number("Mean, per s", format="%.3f"),
+            "low": number("Band from", format="%.3f"),
+            "high": number("to", format="%.3f"),
+            "clear": column.CheckboxColumn("Band excludes 0"),
+            "beats": number("Beats"),
+        },
+    )  # fmt: skip

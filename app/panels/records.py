@@ -1,0 +1,266 @@
+"""The Records page: the list with filters and thumbnails, uploads, a selection, and failures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.data import services, uploads, work
+from app.shell import controls, frame, jobs
+from app.shell.controls import KEPT, pick
+from app.shell.frame import target_name
+from app.shell.state import View
+from ecgxai_core.diagnoses import aliases
+from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.params import SelectionParams
+from ecgxai_core.pipeline.predict import Predictions
+from ecgxai_core.pipeline.sel_df import labels_can_name
+from ecgxai_core.types import ROUTINE_WARNINGS, joined_codes
+
+OUTCOMES: dict[str, str] = {
+    "TP": "true positive: labelled, and found",
+    "FN": "false negative: labelled, and missed",
+    "FP": "false positive: found, but not labelled",
+    "TN": "true negative: neither",
+    "no label": "the record's labels cannot say",
+}
+"""Whether the prediction of the target agrees with the record's labels."""
+
+ORDER = (
+    "record",
+    "probability",
+    "trace",
+    "outcome",
+    "labels",
+    "warnings",
+    "duration_sec",
+    "source",
+)
+"""Columns of the list, the most important first, as a phone shows only some."""
+
+_MOST_THUMBNAILS = 300
+
+
+def catalogue(view: View, found: Predictions) -> pd.DataFrame:
+    """One row per record: outcome and probability of the view's target, labels, warnings, length.
+
+    ``found`` without classes (no model) leaves probability and outcome empty.
+    """
+    code = services.target(view)
+    threshold = services.threshold(view, code)
+    names = set(aliases(code)) | {code} if code else set()
+    can_name = labels_can_name(code, (info.labels for info in found.records))
+    rows = []
+    for info, value in zip(found.records, found.values, strict=True):
+        p = value.probability(code) if code and found.classes else float("nan")
+        labels = info.labels if can_name else None
+        rows.append({
+            "record": info.name,
+            "probability": p,
+            "outcome": _outcome(labels, names, p, threshold),
+            "labels": ", ".join(target_name(label) for label in info.labels or ()),
+            "codes": info.labels or (),
+            "warnings": joined_codes(set(info.all_warnings) - ROUTINE_WARNINGS),
+            "duration_sec": round(info.duration_sec, 2),
+            "source": "simulated" if info.synthetic else "recorded",
+        })  # fmt: skip
+    columns_ = ["record", "probability", "outcome", "labels", "codes", "warnings"]
+    return pd.DataFrame(rows, columns=[*columns_, "duration_sec", "source"])
+
+
+def _outcome(
+    labels: tuple[str, ...] | None, names: set[str], probability: float, threshold: float
+) -> str:
+    if not np.isfinite(probability):
+        return ""
+    if labels is None:
+        return "no label"
+    positive = probability >= threshold
+    return ("T" if bool(names & set(labels)) == positive else "F") + ("P" if positive else "N")
+
+
+def filtered(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that pass the filters; only filters that can make a difference are offered."""
+    keep = pd.Series(True, index=rows.index)
+    counts = Counter(code for codes in rows["codes"] for code in codes)
+    left, right = st.columns(2)
+    with left:
+        labels = [code for code, _ in counts.most_common()]
+        named = {code: f"{target_name(code)} · {counts[code]}" for code in labels}
+        wanted = st.multiselect(
+            "Labelled as", labels, format_func=named.__getitem__, key="filter-labels", **KEPT
+        )
+        if wanted:
+            keep &= rows["codes"].map(lambda codes: not set(wanted).isdisjoint(codes))
+        outcomes = [name for name in OUTCOMES if (rows["outcome"] == name).any()]
+        picked = st.pills(
+            "Prediction of the target", outcomes, selection_mode="multi", key="filter-outcomes",
+            help="; ".join(f"{name}: {OUTCOMES[name]}" for name in outcomes), **KEPT,
+        )  # fmt: skip
+        if picked:
+            keep &= rows["outcome"].isin(picked)
+    with right:
+        known = rows["probability"].notna()
+        if known.any():
+            band = st.slider(
+                "Probability of the target", 0.0, 1.0, (0.0, 1.0), 0.01, key="filter-band", **KEPT
+            )
+            keep &= rows["probability"].between(*band) | ~known
+        with st.container(horizontal=True):
+            flagged = rows["warnings"].ne("")
+            if flagged.any():
+                options = ("any", "no flag", "flagged")
+                quality = pick("Quality", options, "any", "filter-quality", **KEPT)
+                keep &= (quality == "any") | (flagged == (quality == "flagged"))
+            if rows["duration_sec"].nunique() > 1:
+                top = float(np.ceil(rows["duration_sec"].max()))
+                longest = st.number_input(
+                    "Longest, s", 1.0, top, top, key="filter-longest", width=130, **KEPT
+                )
+                keep &= rows["duration_sec"].le(longest)
+            sources = list(rows["source"].unique())
+            if len(sources) > 1:
+                source = st.pills(
+                    "Source", sources, selection_mode="multi", key="filter-source", **KEPT
+                )
+                keep &= rows["source"].isin(source or sources)
+    return rows[keep]
+
+
+def thumbnails(view: View, found: Predictions) -> jobs.Job:
+    """The job that draws lead II of each record (or its first lead) as a few points."""
+    data, infos = services.data_set(view), found.records[:_MOST_THUMBNAILS]
+    digest = hash(tuple(info.digest for info in infos))
+    return jobs.start(
+        f"thumbnails:{data.path if data is not None else ''}:{digest}", "Drawing thumbnails",
+        work.thumbnails, tuple(info.path for info in infos), short=True, again=False,
+    )  # fmt: skip
+
+
+def columns() -> dict[str, Any]:
+    """How the columns of the list look."""
+    column = st.column_config
+    return {
+        "record": column.TextColumn("Record", pinned=True),
+        "trace": column.LineChartColumn("Lead II, first 4 s", width=150),
+        "probability": column.ProgressColumn(
+            "Probability", min_value=0, max_value=1, format="%.3f", width=130, help="of the target"
+        ),
+        "outcome": column.TextColumn("Outcome", width=75, help="by the record's labels"),
+        "labels": column.TextColumn("Labels", width=250),
+        "warnings": column.TextColumn("Quality", help="named quality warnings"),
+        "duration_sec": column.NumberColumn("Length, s", format="%.1f"),
+        "source": column.TextColumn("Source"),
+        "codes": None,
+    }
+
+
+def own_record_form() -> None:
+    """Upload records; they stay in this session and on this server."""
+    with st.expander("Open your own record", icon=":material/upload_file:"):
+        with st.form("own", clear_on_submit=True, border=False):
+            files = st.file_uploader(
+                "A .hea file together with its .mat or .dat, a DICOM file, or SCP-ECG, HL7 aECG, "
+                "MUSE XML, Philips XML or EDF; at most "
+                f"{uploads.MOST_BYTES // 10**6} MB per file and {uploads.MOST_FILES} files",
+                accept_multiple_files=True,
+                key="own-files",
+            )
+            neutral = st.checkbox(
+                "Give neutral names (record-1, record-2, ...)",
+                key="own-neutral",
+                help="else the name of the file, without its ending, is the record's name: it is "
+                "shown on every page, in reports and in downloads",
+            )
+            sent = st.form_submit_button("Open these files", type="primary")
+        st.caption(
+            "Kept on this server while this tab is open, and deleted within half a minute after it "
+            "is closed. The name of a file becomes the name of its record, on every page and in "
+            "every download: remove personal data from it and from the header first, or take "
+            "neutral names."
+        )
+        if not sent:
+            return
+        if not files:
+            st.warning("Choose the files of a record first.")
+            return
+        try:
+            records = uploads.add(files, neutral=neutral)
+        except EcgXaiError as error:
+            frame.refused(error)
+        else:
+            frame.go_to("explain", data=uploads.OWN, record=records[0].name)
+
+
+def selection_panel(view: View, found: Predictions) -> None:
+    """``sel_df``: good examples of each diagnosis, drawn with a seed."""
+    if not found.classes:
+        frame.empty("A selection needs predictions.", "Choose a model first.")
+        return
+    with st.expander("How records are chosen", icon=":material/tune:", expanded=False):
+        params = controls.form_for(
+            SelectionParams(),
+            ("k_per_class", "min_prob", "max_duration_sec", "seed"),
+            "selection",
+            labels={
+                "k_per_class": "Records per diagnosis",
+                "min_prob": "Least probability",
+                "max_duration_sec": "Longest record, s",
+                "seed": "Seed",
+            },
+        )
+    digest = hash(tuple(info.digest for info in found.records))
+    job = jobs.start(
+        f"selection:{view.data}:{view.model}:{digest}:{params.model_dump_json()}",
+        "Building the selection", work.selection, jobs.Earlier(services.predictions_key(view)),
+        params, again=False,
+    )  # fmt: skip
+    if job.state != "done":
+        jobs.show(job)
+        return
+    sel = job.result.frame
+    st.caption(
+        f"{len(sel)} rows of {sel['target'].nunique()} diagnoses, as `ecgxai select` writes them. "
+        "Select a row to open the record with its diagnosis."
+    )
+    column = st.column_config
+    row = frame.picked_row(
+        sel, "selection", "sel_df.csv",
+        column_order=(
+            "target_name", "rank", "record", "meta_probability", "status", "duration_sec",
+            "synthetic", "warnings",
+        ),
+        column_config={
+            "target_name": column.TextColumn("Diagnosis"),
+            "rank": column.NumberColumn("Rank"),
+            "record": column.TextColumn("Record"),
+            "meta_probability": column.ProgressColumn(
+                "Probability", min_value=0, max_value=1, format="%.3f",
+                help="maximum over the codes scored as this diagnosis",
+            ),
+            "status": column.TextColumn("Status"),
+            "duration_sec": column.NumberColumn("Length, s", format="%.1f"),
+            "synthetic": column.CheckboxColumn("Simulated"),
+            "warnings": column.TextColumn("Quality"),
+        },
+    )  # fmt: skip
+    if row is not None:
+        frame.go_to("explain", record=str(row["record"]), target=str(row["model_class"]))
+
+
+def failures(found: Predictions) -> None:
+    """Records that were refused, each with its reason."""
+    if not found.failures:
+        return
+    number = len(found.failures)
+    with st.expander(
+        f"{number} record{'s' if number > 1 else ''} could not be read",
+        icon=":material/error:",
+        expanded=not found.records,
+    ):
+        rows = [{"record": item.record, "reason": item.reason} for item in found.failures]
+        frame.table(pd.DataFrame(rows), "failures", "failures.csv")

@@ -1,0 +1,1 @@
+"""What stands around every page: state, frame, controls, jobs."""

@@ -1,0 +1,152 @@
+"""The body of a worker process: it does one job after the other, and reports its progress.
+
+Started by :mod:`app.shell.workers` with one end of a socket. It never imports streamlit. When the
+socket closes, the server has ended, however that came about, and so does this process.
+
+Messages are tuples of plain values and of the arguments and results of jobs, pickled between two
+processes of this program; nothing that a user may open is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import queue
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.stopping import Stopped, check_stop, stoppable
+
+log = logging.getLogger(__name__)
+
+_SAY_SEC = 0.2
+"""Progress is sent at most this often."""
+
+_IDLE_SEC = 0.5
+"""Without a job for so long, a new worker loads what jobs need."""
+
+
+class _Worker:
+    """One end of the conversation."""
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+        self._waiting: queue.SimpleQueue[tuple[int, str, tuple[Any, ...]]] = queue.SimpleQueue()
+        self._sending = threading.Lock()
+        self._run = 0
+        self._stopped: set[int] = set()
+        self._passes = self._said = 0.0
+        self._last: tuple[int, int, str] = (0, 0, "")
+
+    def listen(self) -> None:
+        """Receive messages of the server; in a thread of its own, so that a stop works at once."""
+        while True:
+            try:
+                kind, *rest = self._channel.recv()
+            except (EOFError, OSError):
+                os._exit(0)  # the server is gone
+            if kind == "run":
+                self._waiting.put(tuple(rest))  # type: ignore[arg-type]
+            elif kind == "stop":
+                self._stopped.add(rest[0])
+                if rest[0] > self._run:  # it has not begun, and will not
+                    self._say("stopped", rest[0], _memory())
+
+    def work(self, warm: Callable[[], None]) -> None:
+        """One job after the other, for ever."""
+        self._say("ready")
+        try:
+            job = self._waiting.get(timeout=_IDLE_SEC)
+        except queue.Empty:
+            try:
+                warm()
+            except Exception:  # a job that needs what is missing fails by itself
+                log.exception("loading what jobs need")
+            job = self._waiting.get()
+        while True:
+            self._do(*job)
+            del job  # its arguments may be large
+            job = self._waiting.get()
+
+    def _do(self, run: int, name: str, args: tuple[Any, ...]) -> None:
+        self._run, self._passes, self._said, self._last = run, 0.0, 0.0, (0, 0, "")
+        if run in self._stopped:
+            return
+        answer: tuple[Any, ...]
+        try:
+            with stoppable(self._meter):
+                answer = ("done", run, _function(name)(*args, progress=self._progress))
+        except Stopped:
+            answer = ("stopped", run)
+        except EcgXaiError as error:
+            answer = ("failed", run, str(error))
+        except Exception as error:
+            log.exception("%s", name)
+            answer = ("failed", run, _fault(error))
+        try:
+            self._say(*answer, _memory())
+        except Exception as error:  # a result that cannot be pickled is a fault of ours
+            log.exception("result of %s", name)
+            self._say("failed", run, _fault(error), _memory())
+
+    def _meter(self, passes: float) -> bool:
+        self._passes += passes
+        self._tell()
+        return self._run in self._stopped
+
+    def _progress(self, done: int, total: int, text: str = "") -> None:
+        check_stop()
+        self._last = (int(done), int(total), text)
+        self._tell()
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self._said >= _SAY_SEC:
+            self._said = now
+            self._say("progress", self._run, *self._last, self._passes)
+
+    def _say(self, *message: Any) -> None:
+        with self._sending:
+            self._channel.send(message)
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """The function that ``module:name`` names."""
+    module, _, attribute = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def _fault(error: Exception) -> str:
+    return f"A fault of the program ({type(error).__name__}); see the server log."
+
+
+def _memory() -> float:
+    """Resident memory of this process, bytes; where the system does not tell, the most it had."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return float(int(file.read().split()[1]) * resource.getpagesize())
+    except (OSError, ValueError, IndexError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def main() -> None:
+    """``python -m <this module> DESCRIPTOR NICENESS WARM``; ``WARM`` is a function, or empty."""
+    descriptor, niceness, warm = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    logging.basicConfig(format="worker: %(levelname)s: %(message)s", level=logging.WARNING)
+    os.nice(niceness)  # pages are answered first
+    worker = _Worker(Connection(descriptor))
+    threading.Thread(target=worker.listen, name="listen", daemon=True).start()
+    worker.work(_function(warm) if warm else lambda: None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Explanation methods behind one verb.
+
+:data:`METHODS` is the registry; :func:`explain` runs one method, :func:`explain_many` several on
+one prediction, with the masked records they share evaluated once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ecgxai_core.case import Case
+from ecgxai_core.errors import ExplanationError, ParameterError
+from ecgxai_core.explainers.adapters import LIME_ADAPTER, SHAP_GRADIENT, SHAP_PERMUTATION
+from ecgxai_core.explainers.attention import ATTENTION
+from ecgxai_core.explainers.completeness import map_gap
+from ecgxai_core.explainers.grad_cam import GRAD_CAM, GRAD_CAM_PP
+from ecgxai_core.explainers.gradients import (
+    INPUT_X_GRADIENT,
+    INTEGRATED_GRADIENTS,
+    SALIENCY,
+    SMOOTHGRAD,
+)
+from ecgxai_core.explainers.lime import LIME
+from ecgxai_core.explainers.lrp import LRP
+from ecgxai_core.explainers.method import Explanation, Family, Method, Progress, Task
+from ecgxai_core.explainers.occlusion import OCCLUSION
+from ecgxai_core.explainers.prepared import Prepared, segmentation_of
+from ecgxai_core.explainers.timeshap import TIMESHAP
+from ecgxai_core.games.links import LOGIT_EPS
+from ecgxai_core.games.local.engine import receptive_field
+from ecgxai_core.params import ExplainParams
+from ecgxai_core.progress import part_of
+from ecgxai_core.types import (
+    Attribution,
+    Provenance,
+    QualityWarning,
+)
+from ecgxai_core.version import code_version
+
+__all__ = [
+    "METHODS",
+    "Explanation",
+    "Family",
+    "Method",
+    "Progress",
+    "Task",
+    "explain",
+    "explain_many",
+    "find_method",
+    "segmentation_of",
+]
+
+METHODS: Mapping[str, Method] = {
+    method.name: method
+    for method in (
+        LIME,
+        TIMESHAP,
+        INTEGRATED_GRADIENTS,
+        INPUT_X_GRADIENT,
+        SALIENCY,
+        SMOOTHGRAD,
+        GRAD_CAM,
+        GRAD_CAM_PP,
+        LRP,
+        OCCLUSION,
+        ATTENTION,
+        SHAP_PERMUTATION,
+        SHAP_GRADIENT,
+        LIME_ADAPTER,
+    )
+}
+"""Every method by its name."""
+
+
+def find_method(name: str) -> Method:
+    """The method of that name.
+
+    Raises
+    ------
+    ParameterError
+        There is none.
+    """
+    if name not in METHODS:
+        raise ParameterError("method", name, "no such method", f"use one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def explain(
+    case: Case, method: str, params: ExplainParams, progress: Progress | None = None
+) -> Attribution:
+    """Explain one case by one method.
+
+    Parameters
+    ----------
+    case
+        Record, classifier, target and window.
+    method
+        Name in :data:`METHODS`.
+    params
+        Parameters; a method ignores those it does not use.
+    progress
+        Called after each step with (done, total, text).
+
+    Returns
+    -------
+    A dense, signed attribution. The same case and parameters give the same bytes.
+
+    Raises
+    ------
+    ExplanationError
+        The record cannot be explained this way.
+    ModelError
+        The model does not fit the record.
+    ParameterError
+        There is no such method.
+    """
+    return explain_many(case, {method: params}, progress)[method]
+
+
+def explain_many(
+    case: Case,
+    methods: Mapping[str, ExplainParams],
+    progress: Progress | None = None,
+    prepared: Prepared | None = None,
+) -> dict[str, Attribution]:
+    """Explain one case by several methods, each with its own parameters.
+
+    Masked records that several methods ask for go through the model once. Every attribution is the
+    same, byte for byte, as :func:`explain` gives alone, in whatever order the methods come.
+
+    Parameters
+    ----------
+    case, progress
+        As for :func:`explain`.
+    methods
+        Method name -> parameters.
+    prepared
+        What earlier explanations of the same record by the same model have computed.
+    """
+    chosen = {name: find_method(name) for name in methods}
+    prepared = prepared or Prepared(case)
+    done: dict[str, Attribution] = {}
+    for number, (name, method) in enumerate(chosen.items()):
+        params = methods[name]
+        group = params.lead_group if "lead_group" in method.uses else "all"
+        task = Task(
+            case=case,
+            model=prepared.game(case, params, group),
+            segmentation=prepared.segmentation(case, params),
+            params=params,
+            progress=progress and part_of(progress, number, len(chosen), method.title),
+        )
+        done[name] = _attribution(task, method)
+    return done
+
+
+def _attribution(task: Task, method: Method) -> Attribution:
+    """Run the method and add what every result says of itself."""
+    probability = task.model.probability
+    if not np.isfinite(probability):
+        problem = "the model's probability is not finite"
+        raise ExplanationError(task.record.name, task.target, problem, "check the model")
+    found = method.run(task)
+    # gradients are taken where nothing is clipped
+    played = method.family in {"perturbation", "occlusion"} and task.params.link == "logit"
+    clipped_fraction = task.model.clipped_fraction if played else 0.0
+    params, errors = task.params.as_key(), found.standard_errors
+    used = method.uses if task.params.contrast is None else (*method.uses, "contrast")
+    return Attribution(
+        record=task.record.name,
+        target=task.target,
+        method=method.name,
+        probability=probability,
+        leads=task.leads,
+        edges_sec=task.segmentation.edges_sec,
+        weights=found.weights.astype(np.float32),
+        explored=found.explored,
+        provenance=Provenance(
+            record_digest=task.record.digest,
+            model_digest=task.model.classifier.digest,
+            params={name: params[name] for name in used},
+            seed=task.params.seed,
+            code_version=code_version(),
+        ),
+        event_values=found.event_values,
+        event_errors=found.event_errors,
+        standard_errors=None if errors is None else errors.astype(np.float32),
+        diagnostics=_diagnostics(task, method, found, clipped_fraction),
+        warnings=(
+            *task.record.warnings,
+            *task.model_input.warnings,
+            *([_clipped_value(clipped_fraction)] if clipped_fraction else []),
+        ),
+    )
+
+
+def _clipped_value(share: float) -> QualityWarning:
+    return QualityWarning(
+        "clipped_value",
+        f"the probability is within {LOGIT_EPS:g} of 0 or 1 on {share:.2g} of the masked records,"
+        " where the logit is clipped and differences are lost; use link=probability or a gradient"
+        " method",
+    )
+
+
+def _diagnostics(
+    task: Task, method: Method, found: Explanation, clipped_fraction: float
+) -> dict[str, Any]:
+    first, stop = task.model_input.valid
+    seen = task.model_input.seen_sec
+    duration = task.record.duration
+    general = {
+        "n_segments": len(task.segmentation),
+        "segments": task.segmentation.kind,
+        "segments_reason": task.segmentation.reason or None,
+        **{
+            name: getattr(task.params, name) if name in method.uses else None
+            for name in ("sampling", "link", "baseline")
+        },
+        "lead_group": task.model.lead_group,
+        "baseline_probability": task.model.baseline_probability(task.segmentation),
+        "forward_passes": task.model.forward_passes,
+        **_engine(task),
+        "start_sec": task.case.start_sec,
+        "seen_sec": [float(seen[0]), float(seen[1])],
+        "share_not_seen": max(0.0, 1.0 - (seen[1] - seen[0]) / duration),
+        "share_padding": 1.0 - (stop - first) / len(task.model_input.values),
+        **({} if task.params.contrast is None else {"contrast": task.params.contrast}),
+    }
+    # Clipped values are neither exact nor converged, however many coalitions were evaluated.
+    names = [name for name in ("exact", "converged") if name in found.diagnostics]
+    clipped = dict.fromkeys(names if clipped_fraction else (), False)
+    gap = map_gap(task, method, found)
+    return {**general, **found.diagnostics, **gap, "clipped_fraction": clipped_fraction, **clipped}
+
+
+def _engine(task: Task) -> dict[str, Any]:
+    """The engine of the games, how well it agrees with the model, and the receptive field."""
+    engine = task.model.engine
+    local = task.model.is_local(task.segmentation)
+    reason = engine.reason
+    if engine.part is not None and not local:
+        reason = "the segments are too short for what one position of the model sees"
+    field = None if engine.part is None else receptive_field(engine.part, task.segmentation.fs)
+    return {
+        "engine": "local" if local else "whole",
+        "engine_reason": reason,
+        "engine_error": engine.error,
+        "receptive_field": field,
+    }

@@ -1,0 +1,1 @@
+"""Guards of untrusted model files: what is checked before Keras reads it."""

@@ -1,1 +1,0 @@
-"""Training, evaluating and shipping classifiers."""

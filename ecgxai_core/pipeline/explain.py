@@ -1,0 +1,152 @@
+"""Explain one case with several methods through the cache, and fuse the maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ecgxai_core.case import Case, find_target
+from ecgxai_core.diagnoses import find_diagnosis
+from ecgxai_core.errors import DiagnosisError
+from ecgxai_core.explainers import explain_many, find_method
+from ecgxai_core.explainers.prepared import Shelf
+from ecgxai_core.fusion import fuse, fuse_published
+from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.params import ExplainParams, Profile
+from ecgxai_core.pipeline.keys import cache_key
+from ecgxai_core.progress import Progress, no_progress
+from ecgxai_core.store.cache import Store
+from ecgxai_core.store.values import entry_of, value_as
+from ecgxai_core.types import Attribution, FusedMap, Map
+
+__all__ = [
+    "FUSED_METHODS",
+    "Explained",
+    "all_targets",
+    "cached_attributions",
+    "cached_explained",
+    "explain_case",
+    "explained",
+    "fused_map",
+    "with_contrast_code",
+]
+
+FUSED_METHODS: tuple[str, ...] = ("lime", "timeshap")
+"""The methods that are fused by default, as published. They are of one family; see
+:data:`ecgxai_core.fusion.RECOMMENDED` for three that are not."""
+
+_SHELF = Shelf()
+"""What this process has computed of its last records, for their other targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The attributions of one case, by method, and the map fused from them."""
+
+    attributions: Mapping[str, Attribution]
+    fused: FusedMap
+
+    @property
+    def maps(self) -> dict[str, Map]:
+        """All maps by name; the fused one is called ``fused``."""
+        return {**self.attributions, "fused": self.fused}
+
+
+def with_contrast_code(params: ExplainParams, classifier: Classifier) -> ExplainParams:
+    """The parameters with the contrast, which may go by any of its names, as the model's class."""
+    if params.contrast is None or params.contrast in classifier.classes:
+        return params
+    return params.updated(contrast=find_target(params.contrast, classifier))
+
+
+def all_targets(classifier: Classifier, params: Iterable[ExplainParams]) -> tuple[str, ...]:
+    """Every output of a model that can be explained: all but those that serve as contrast."""
+    contrasts = {with_contrast_code(choice, classifier).contrast for choice in params}
+    return tuple(code for code in classifier.classes if code not in contrasts)
+
+
+def explain_case(
+    case: Case,
+    params: Mapping[str, ExplainParams],
+    store: Store,
+    progress: Progress = no_progress,
+) -> dict[str, Attribution]:
+    """Explain with every method named in ``params``; what the cache has is not computed again.
+
+    Methods that are missing are computed together, so that they share forward passes, also with
+    other targets of the same record; the result does not depend on what was cached.
+    """
+    params = {
+        find_method(method).name: with_contrast_code(choice, case.classifier)
+        for method, choice in params.items()
+    }
+    found = cached_attributions(case, params, store)
+    missing = {method: choice for method, choice in params.items() if method not in found}
+    if missing:
+        with _SHELF.prepared(case) as prepared:
+            made = explain_many(case, missing, progress, prepared)
+        for method, attribution in made.items():
+            store.put(_key(case, method, params[method]), *entry_of(attribution))
+            found[method] = attribution
+    return {method: found[method] for method in params}
+
+
+def cached_attributions(
+    case: Case, params: Mapping[str, ExplainParams], store: Store
+) -> dict[str, Attribution]:
+    """Those attributions of :func:`explain_case` that the cache has; nothing is computed."""
+    found: dict[str, Attribution] = {}
+    for method, choice in params.items():
+        try:
+            key = _key(case, method, choice)
+        except DiagnosisError:
+            continue  # a contrast that the model does not have was never explained
+        entry = store.get(key)
+        if entry is not None:
+            found[method] = value_as(entry, Attribution)
+    return found
+
+
+def fused_map(attributions: Mapping[str, Attribution], profile: Profile) -> FusedMap:
+    """Fuse under a profile, with the diagnosis's own method weights where it has some."""
+    chosen = list(attributions.values())
+    row = find_diagnosis(chosen[0].target)
+    weights = dict(row.method_weights) if row is not None and row.method_weights else None
+    how = fuse_published if profile.name == "reference" else fuse
+    return how(chosen, profile.fusion, weights)
+
+
+def explained(
+    case: Case,
+    profile: Profile,
+    store: Store,
+    methods: Sequence[str] = FUSED_METHODS,
+    progress: Progress = no_progress,
+) -> Explained:
+    """Explain with ``methods`` under a profile and fuse them."""
+    params = {method: profile.for_method(method) for method in methods}
+    attributions = explain_case(case, params, store, progress)
+    return Explained(attributions, fused_map(attributions, profile))
+
+
+def cached_explained(
+    case: Case, profile: Profile, store: Store, methods: Sequence[str] = FUSED_METHODS
+) -> Explained | None:
+    """What :func:`explained` gives, where the cache has all of it; nothing is computed."""
+    params = {method: profile.for_method(method) for method in methods}
+    found = cached_attributions(case, params, store)
+    if len(found) < len(params):
+        return None
+    return Explained(found, fused_map(found, profile))
+
+
+def _key(case: Case, method: str, params: ExplainParams) -> dict[str, object]:
+    """Everything that an attribution depends on or carries; parameters of other methods are not
+    in it, so that changing one of them computes nothing again."""
+    chosen = find_method(method)
+    return cache_key(
+        "attribution",
+        **case.key(),
+        method=chosen.name,
+        params=chosen.parameters(with_contrast_code(params, case.classifier)),
+    )

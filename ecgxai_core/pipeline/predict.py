@@ -1,0 +1,275 @@
+"""Read many records, predict them in batches, and keep what failed with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ecgxai_core.errors import EcgXaiError, ModelError, ParameterError, RecordError
+from ecgxai_core.models.metadata_arrays import read_metadata_arrays
+from ecgxai_core.models.preprocess import prepare
+from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.pipeline.keys import cache_key
+from ecgxai_core.progress import Progress, no_progress
+from ecgxai_core.records.read import find_records, read_record
+from ecgxai_core.store.cache import Store
+from ecgxai_core.types import Float32Array, ModelInput, Prediction, Record, joined_codes
+
+__all__ = [
+    "Failure",
+    "Predictions",
+    "RecordInfo",
+    "checksum_policy",
+    "list_paths",
+    "predict_data",
+    "predict_paths",
+]
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RecordInfo:
+    """Facts of a record without its samples; ``path`` is never exported.
+
+    ``warnings`` are the codes of the record itself, ``input_warnings`` those of what had to be done
+    to it for the model (cropped, padded, gaps filled).
+    """
+
+    path: Path
+    name: str
+    digest: str
+    duration_sec: float
+    labels: tuple[str, ...] | None
+    synthetic: bool
+    warnings: tuple[str, ...]
+    input_warnings: tuple[str, ...] = ()
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        return (*self.warnings, *self.input_warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that was refused or failed, and why (one line)."""
+
+    record: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Probabilities of all readable records, in the order of their files.
+
+    ``labels_complete``: labels were given for every class of the model, by whatever name.
+    """
+
+    records: tuple[RecordInfo, ...]
+    values: tuple[Prediction, ...]
+    classes: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    labels_complete: bool = False
+
+    @property
+    def probabilities(self) -> Float32Array:
+        """``float32[record, class]``."""
+        if not self.values:
+            return np.zeros((0, len(self.classes)), np.float32)
+        return np.stack([value.probabilities for value in self.values])
+
+    def frame(self) -> pd.DataFrame:
+        """Columns ``record`` and ``warnings`` (codes separated by ``;``), then one ``float32``
+        column per class, named by its code."""
+        columns = dict(zip(self.classes, self.probabilities.T, strict=True))
+        names = [info.name for info in self.records]
+        warned = [joined_codes(info.all_warnings) for info in self.records]
+        return pd.DataFrame({"record": names, "warnings": warned, **columns})
+
+
+def predict_paths(
+    paths: Sequence[Path],
+    classifier: Classifier,
+    store: Store,
+    *,
+    checksum: str = "warn",
+    progress: Progress = no_progress,
+) -> Predictions:
+    """Predict every record found under ``paths`` (files or folders).
+
+    One bad record does not stop the others: it is listed in ``failures``. Predictions are cached by
+    record and model digest.
+
+    Raises
+    ------
+    RecordError
+        Nothing that looks like a record was found.
+    """
+    files = find_records(paths)
+    if not files:
+        problem = "no records found (.hea with .mat or .dat, or DICOM)"
+        fix = "give a record or a folder that holds some"
+        raise RecordError(", ".join(path.name for path in paths) or "records", "", problem, fix)
+    done: dict[int, tuple[RecordInfo, Prediction]] = {}
+    failures: list[Failure] = []
+    waiting: list[tuple[int, RecordInfo, ModelInput]] = []
+    for index, info, record in _readable(files, checksum, progress, failures):
+        entry = store.get(_key(info.digest, classifier))
+        if entry is not None:
+            codes = tuple(entry.meta["warnings"])
+            done[index] = _predicted(info, classifier, entry.arrays["probabilities"], codes)
+            continue
+        try:
+            waiting.append((index, info, prepare(record, classifier.manifest)))
+        except EcgXaiError as error:
+            failures.append(Failure(files[index].stem, str(error)))
+        if len(waiting) == _CHUNK:
+            done.update(_batch(waiting, classifier, store))
+            waiting.clear()
+    done.update(_batch(waiting, classifier, store))
+    progress(len(files), len(files), "")
+    return _predictions([done[index] for index in sorted(done)], classifier.classes, failures)
+
+
+def list_paths(
+    paths: Sequence[Path], *, checksum: str = "warn", progress: Progress = no_progress
+) -> Predictions:
+    """The records under ``paths`` without a model: no classes, and probabilities of none."""
+    failures: list[Failure] = []
+    nothing = np.empty(0, np.float32)
+    done = [
+        (info, Prediction(info.name, (), nothing, info.digest, ""))
+        for _, info, _ in _readable(find_records(paths), checksum, progress, failures)
+    ]
+    return _predictions(done, (), failures)
+
+
+def predict_data(
+    data: Path,
+    classifier: Classifier,
+    store: Store,
+    arrays: Path | None = None,
+    checksum: str = "warn",
+    progress: Progress = no_progress,
+) -> Predictions:
+    """Predict the records of a folder, or take what users of ECG-XAI already have.
+
+    Parameters
+    ----------
+    data
+        Folder of records.
+    arrays
+        Folder (or ``.npz``) with ``ecg_filenames``, ``ecg_model_probs``, ``ecg_y_true`` and
+        ``snomed_classes``: their probabilities and labels then count, for the records named there.
+
+    Raises
+    ------
+    ModelError
+        The arrays are of another model (other classes), name no record of the folder, or name one
+        that several rows or several records could be.
+    """
+    if arrays is None:
+        return predict_paths([data], classifier, store, checksum=checksum, progress=progress)
+    given = read_metadata_arrays(arrays)
+    if set(given.classes) != set(classifier.classes):
+        raise ModelError(
+            arrays.name, "snomed_classes", "are not the classes of the model", "give its own arrays"
+        )
+    order = [given.classes.index(code) for code in classifier.classes]
+    row_of = {name: row for row, name in enumerate(given.record_names)}
+    files = [path for path in find_records([data]) if path.stem in row_of]
+    _refuse_repeated(given.record_names, arrays.name, "ecg_filenames")
+    _refuse_repeated([path.stem for path in files], data.name, "--data")
+    if not files:
+        raise ModelError(
+            arrays.name, "ecg_filenames", "name no record of --data", "give the folder they name"
+        )
+    done: list[tuple[RecordInfo, Prediction]] = []
+    failures: list[Failure] = []
+    for index, info, _ in _readable(files, checksum, progress, failures):
+        row = row_of[files[index].stem]
+        if given.labels is not None:
+            positive = given.labels[row]
+            labels = tuple(c for c, yes in zip(given.classes, positive, strict=True) if yes)
+            info = replace(info, labels=labels)
+        done.append(_predicted(info, classifier, given.probabilities[row, order]))
+    found = _predictions(done, classifier.classes, failures)
+    return replace(found, labels_complete=given.labels is not None)
+
+
+def _refuse_repeated(names: Sequence[str], where: str, field: str) -> None:
+    """Rows belong to records by name alone, so a name may stand for one thing only."""
+    if len(set(names)) == len(names):
+        return
+    twice = next(name for place, name in enumerate(names) if name in names[:place])
+    raise ModelError(
+        where, field, f"has {twice!r} in more than one folder", "give one folder at a time"
+    )
+
+
+def checksum_policy(text: str) -> Literal["warn", "error"]:
+    """The policy for wrong WFDB checksums that a text names."""
+    if text not in {"warn", "error"}:
+        raise ParameterError("--checksum", text, "no such policy", "use 'warn' or 'error'")
+    return "error" if text == "error" else "warn"
+
+
+def _readable(
+    files: Sequence[Path], checksum: str, progress: Progress, failures: list[Failure]
+) -> Iterator[tuple[int, RecordInfo, Record]]:
+    """Records with their place among ``files``; those that are refused go to ``failures``."""
+    policy = checksum_policy(checksum)
+    for index, path in enumerate(files):
+        progress(index, len(files), path.stem)
+        try:
+            record = read_record(path, checksum=policy)
+        except EcgXaiError as error:
+            failures.append(Failure(path.stem, str(error)))
+            continue
+        codes = tuple(warning.code for warning in record.warnings)
+        info = RecordInfo(
+            path, record.name, record.digest, record.duration, record.labels, record.synthetic,
+            codes,
+        )  # fmt: skip
+        yield index, info, record
+
+
+def _predictions(
+    done: Sequence[tuple[RecordInfo, Prediction]],
+    classes: tuple[str, ...],
+    failures: Sequence[Failure],
+) -> Predictions:
+    infos, values = tuple(info for info, _ in done), tuple(value for _, value in done)
+    return Predictions(infos, values, classes, tuple(failures))
+
+
+def _key(record_digest: str, classifier: Classifier) -> dict[str, object]:
+    return cache_key("prediction", record=record_digest, model=classifier.digest)
+
+
+def _predicted(
+    info: RecordInfo,
+    classifier: Classifier,
+    probabilities: Float32Array,
+    input_warnings: tuple[str, ...] = (),
+) -> tuple[RecordInfo, Prediction]:
+    value = Prediction(info.name, classifier.classes, probabilities, info.digest, classifier.digest)
+    return replace(info, input_warnings=input_warnings), value
+
+
+def _batch(
+    waiting: Sequence[tuple[int, RecordInfo, ModelInput]], classifier: Classifier, store: Store
+) -> Iterator[tuple[int, tuple[RecordInfo, Prediction]]]:
+    """Predict records that the cache lacks, and keep their probabilities there."""
+    if not waiting:
+        return
+    rows = classifier.predict(np.stack([model_input.values for _, _, model_input in waiting]))
+    for (index, info, model_input), row in zip(waiting, rows, strict=True):
+        codes = tuple(sorted({warning.code for warning in model_input.warnings}))
+        store.put(_key(info.digest, classifier), {"probabilities": row}, {"warnings": list(codes)})
+        yield index, _predicted(info, classifier, row, codes)

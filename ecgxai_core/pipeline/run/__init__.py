@@ -1,0 +1,1 @@
+"""A run over a folder of records: request, units, workers, ledger, tables."""

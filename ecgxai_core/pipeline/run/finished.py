@@ -1,0 +1,92 @@
+"""A finished run directory, checked and read: for reports, imports and the dashboard."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgxai_core.errors import RunError
+from ecgxai_core.pipeline.run.tables import EVALUATION, FAILURES, STABILITY, SUMMARY, TEXTS
+from ecgxai_core.store.csv_cells import read_csv
+
+__all__ = ["FinishedRun", "read_finished_run"]
+
+SCHEMA = "ecgxai-run/1"
+_MOST_BYTES = 64 << 20
+_TABLES = (EVALUATION, STABILITY, SUMMARY, FAILURES)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run: its manifest, its tables by file name, and the tables that are not as it left them."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+    altered: tuple[str, ...]
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        return dict(self.manifest.get("request") or {})
+
+    @property
+    def synthetic(self) -> bool:
+        return bool(self.manifest.get("synthetic"))
+
+
+def read_finished_run(path: Path) -> FinishedRun:
+    """Read a run directory; its tables are compared with the digests in its manifest.
+
+    Raises
+    ------
+    RunError
+        The folder holds no finished run, or a table is missing, damaged or too large.
+    """
+    manifest = _manifest(path)
+    digests = manifest.get("tables")
+    if not isinstance(digests, dict):
+        raise RunError(path.name, "manifest.json", "names no tables", "repeat the run")
+    tables, altered = {}, []
+    for name in _TABLES:
+        data = _bytes(path, name)
+        if hashlib.sha256(data).hexdigest() != digests.get(name):
+            altered.append(name)
+        tables[name] = _table(path, name, data)
+    return FinishedRun(path, manifest, tables, tuple(altered))
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    if not (path / "manifest.json").is_file():
+        raise RunError(path.name, "", "holds no finished run", "finish it with 'ecgxai run'")
+    try:
+        values = json.loads(_bytes(path, "manifest.json"))
+    except (ValueError, RecursionError):
+        raise RunError(path.name, "manifest.json", "is no JSON", "repeat the run") from None
+    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+        raise RunError(path.name, "manifest.json", "is not that of a run", "give a run directory")
+    return values
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    file = path / name
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise RunError(path.name, name, "is larger than 64 MB", "give a run directory")
+        return file.read_bytes()
+    except OSError:
+        raise RunError(path.name, name, "is missing", "repeat the run") from None
+
+
+def _table(path: Path, name: str, data: bytes) -> pd.DataFrame:
+    import io
+
+    try:
+        return read_csv(io.BytesIO(data), converters=TEXTS)
+    except (ValueError, pd.errors.ParserError):
+        raise RunError(path.name, name, "is no table", "repeat the run") from None

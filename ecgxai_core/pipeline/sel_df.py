@@ -1,0 +1,307 @@
+"""``sel_df``: which records are good examples of which diagnosis.
+
+The draw of one diagnosis ranks records by a hash of seed, diagnosis and record content. Another
+record in the folder, another order of files or another target therefore never changes how two
+records compare.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import numpy as np
+import pandas as pd
+
+from ecgxai_core.diagnoses import aliases, diagnoses, find_diagnosis, is_free_name, term_of
+from ecgxai_core.errors import DiagnosisError, RunError
+from ecgxai_core.params import SelectionParams
+from ecgxai_core.pipeline.predict import Predictions, RecordInfo
+from ecgxai_core.store.csv_cells import original
+from ecgxai_core.types import FloatArray, content_seed, joined_codes
+
+__all__ = [
+    "SEL_COLUMNS",
+    "Choice",
+    "labels_can_name",
+    "read_selection",
+    "resolve_targets",
+    "select",
+    "select_again",
+]
+
+SEL_COLUMNS: dict[str, str] = {
+    "target": "canonical code of the diagnosis",
+    "target_name": "its name",
+    "rank": "place in the draw of this diagnosis, from 1",
+    "record": "record name",
+    "record_index": "position of the record in the catalogue",
+    "record_digest": "digest of the record's content",
+    "model_class": "the model's class with the highest probability among the diagnosis's aliases",
+    "meta_probability": "that probability (maximum over aliases)",
+    "label": "'positive', or 'unknown' where the record's labels cannot say",
+    "status": "'full' (all criteria), 'relaxed' or 'unlabelled'",
+    "relaxed": "label-positive, but less probable than asked for; taken for want of better ones",
+    "unlabelled": "taken by probability alone, since the record's labels cannot say",
+    "duration_sec": "length of the record, seconds",
+    "synthetic": "whether the record was simulated",
+    "warnings": "codes of its quality warnings, separated by ';'",
+}
+"""The columns of ``sel_df`` and what they mean."""
+
+
+def labels_can_name(code: str, labels: Iterable[Sequence[str] | None]) -> bool:
+    """Whether the labels of a data set can name a class: a code always, a name that only the model
+    gives (:func:`ecgxai_core.diagnoses.is_free_name`) where any record is labelled with it."""
+    return not is_free_name(code) or any(code in (given or ()) for given in labels)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    index: int
+    status: Status
+    probability: float
+    model_class: str
+
+
+def select(
+    predictions: Predictions, params: SelectionParams, targets: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Select up to ``k_per_class`` records per diagnosis.
+
+    In this order, until there are enough: label-positive records that the model gives at least
+    ``min_prob`` (a seeded draw); label-positive ones of lower probability, most probable first,
+    marked ``relaxed``; records without a label field that the model gives at least ``min_prob`` (a
+    seeded draw), marked ``unlabelled``. For a class that labels cannot name
+    (:func:`labels_can_name`) every record counts as one without. Label-negative records and records
+    longer than ``max_duration_sec`` are never selected. Of records with the same content one is
+    taken, since a copy is no second example.
+
+    Parameters
+    ----------
+    predictions
+        Records with their predictions.
+    params
+        Numbers of the selection.
+    targets
+        Codes or abbreviations; ``None`` = every diagnosis that the model outputs and the data has
+        (has a label for or, in data without any labels, selects a record for).
+
+    Returns
+    -------
+    A table with the columns :data:`SEL_COLUMNS`, ordered by target (as given, or as in the table of
+    diagnoses), then by rank.
+
+    Raises
+    ------
+    DiagnosisError
+        A target that the model does not output.
+    """
+    codes = resolve_targets(predictions, targets)
+    return _frame(
+        _row(predictions, code, rank, chosen)
+        for code in codes
+        for rank, chosen in enumerate(_selected(predictions, params, code), start=1)
+    )
+
+
+def select_again(predictions: Predictions, choices: Sequence[tuple[Choice, int]]) -> pd.DataFrame:
+    """The table of :func:`select` for choices that were made before, in their order.
+
+    Parameters
+    ----------
+    predictions
+        Records with their predictions, as they are now; the model may be another one.
+    choices
+        Choices, each with the position of its record in the predictions.
+
+    Raises
+    ------
+    DiagnosisError
+        A target that the model does not output.
+    """
+    rows = []
+    for choice, index in choices:
+        code = _canonical(choice.target, predictions.classes)
+        one = replace(
+            predictions, records=(predictions.records[index],), values=(predictions.values[index],)
+        )
+        values, classes = _meta_probability(one, aliases(code))
+        chosen = _Chosen(index, choice.status, float(values[0]), classes[0])
+        rows.append(_row(predictions, code, choice.rank, chosen))
+    return _frame(rows)
+
+
+def _frame(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
+    """Rows as a table with the columns :data:`SEL_COLUMNS` and their types."""
+    frame = pd.DataFrame(list(rows), columns=list(SEL_COLUMNS))
+    kinds = {
+        "rank": np.int64, "record_index": np.int64, "meta_probability": np.float64,
+        "relaxed": np.bool_, "unlabelled": np.bool_, "duration_sec": np.float64,
+        "synthetic": np.bool_,
+    }  # fmt: skip
+    return frame.astype(kinds)
+
+
+def resolve_targets(
+    predictions: Predictions, targets: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Canonical codes of the diagnoses to select for, each once.
+
+    Raises
+    ------
+    DiagnosisError
+        A target that the model does not output.
+    """
+    if targets:
+        return tuple(dict.fromkeys(_canonical(target, predictions.classes) for target in targets))
+    output = {aliases(code)[0] for code in predictions.classes}
+    known = [row.code for row in diagnoses() if row.code in output]
+    strange = [code for code in predictions.classes if find_diagnosis(code) is None]
+    labels = {label for c in predictions.records for label in c.labels or ()}
+    labelled = any(c.labels is not None for c in predictions.records)
+    return tuple(
+        code
+        for code in known + strange
+        if not (labelled and _labels_count(predictions, code)) or labels & set(aliases(code))
+    )
+
+
+def _labels_count(predictions: Predictions, code: str) -> bool:
+    """Whether a record without this label is negative."""
+    every = (info.labels for info in predictions.records)
+    return predictions.labels_complete or labels_can_name(code, every)
+
+
+def _canonical(target: str, classes: Sequence[str]) -> str:
+    """A class of the model that the table lacks is its own target."""
+    text = target.strip()
+    code = aliases(text)[0]
+    if not set(aliases(text)) & set(classes):
+        known = ", ".join(classes)
+        raise DiagnosisError("target", target, "is not among the model's classes", f"use: {known}")
+    return code
+
+
+def _selected(predictions: Predictions, params: SelectionParams, code: str) -> list[_Chosen]:
+    names = aliases(code)
+    probabilities, classes = _meta_probability(predictions, names)
+    count = _labels_count(predictions, code)
+    order: list[tuple[tuple[int, float, int, str, int], _Chosen]] = []
+    for index, info in enumerate(predictions.records):
+        p = float(probabilities[index])
+        status = _status(info if count else replace(info, labels=None), p, params, names)
+        if status is not None:
+            stage = ("full", "relaxed", "unlabelled").index(status)
+            drawn = content_seed("selection", params.seed, code, info.digest)
+            # among relaxed records the most probable comes first; elsewhere the draw decides
+            key = (stage, -p if status == "relaxed" else 0.0, drawn, info.name, index)
+            order.append((key, _Chosen(index, status, p, classes[index])))
+    best: dict[str, _Chosen] = {}
+    for _, chosen in sorted(order, key=lambda item: item[0]):
+        best.setdefault(predictions.records[chosen.index].digest, chosen)
+    return list(best.values())[: params.k_per_class]
+
+
+def _meta_probability(
+    predictions: Predictions, names: Sequence[str]
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Highest probability among the aliases, and the class it comes from (canonical wins ties)."""
+    present = [name for name in names if name in predictions.classes]
+    columns = [predictions.classes.index(name) for name in present]
+    values = predictions.probabilities[:, columns].astype(np.float64)
+    # a NaN probability is no evidence; it must not hide an alias that has one
+    best = np.where(np.isnan(values), -1.0, values).argmax(axis=1)
+    return values[np.arange(len(values)), best], tuple(present[k] for k in best)
+
+
+def _status(
+    info: RecordInfo, p: float, params: SelectionParams, names: Sequence[str]
+) -> Status | None:
+    if not (info.duration_sec <= params.max_duration_sec and np.isfinite(p)):
+        return None
+    if info.labels is None:
+        return "unlabelled" if p >= params.min_prob else None
+    if not set(names) & set(info.labels):
+        return None
+    return "full" if p >= params.min_prob else "relaxed"
+
+
+def _row(predictions: Predictions, code: str, rank: int, chosen: _Chosen) -> dict[str, object]:
+    info = predictions.records[chosen.index]
+    row = find_diagnosis(code)
+    return {
+        "target": code,
+        "target_name": row.name if row else term_of(code).name,
+        "rank": rank,
+        "record": info.name,
+        "record_index": chosen.index,
+        "record_digest": info.digest,
+        "model_class": chosen.model_class,
+        "meta_probability": chosen.probability,
+        "label": "unknown" if chosen.status == "unlabelled" else "positive",
+        "status": chosen.status,
+        "relaxed": chosen.status == "relaxed",
+        "unlabelled": chosen.status == "unlabelled",
+        "duration_sec": info.duration_sec,
+        "synthetic": info.synthetic,
+        "warnings": joined_codes(info.all_warnings),
+    }
+
+
+Status = Literal["full", "relaxed", "unlabelled"]
+"""How a record was taken; see :data:`ecgxai_core.pipeline.sel_df.SEL_COLUMNS`."""
+
+_COLUMNS = ("target", "record", "record_digest", "rank", "status")
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One row of a selection: a record for a target, and how it was taken."""
+
+    target: str
+    record: str
+    digest: str
+    rank: int
+    status: Status
+
+
+def read_selection(path: Path) -> tuple[Choice, ...]:
+    """The rows of a CSV file that ``ecgxai select`` wrote; rows may have been removed by hand.
+
+    Raises
+    ------
+    RunError
+        The file cannot be read, lacks a column, has an odd row, or has none.
+    """
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise _no_selection(path, "is larger than 64 MB")
+        text = io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")
+        rows = list(csv.DictReader(text, strict=True))
+    except OSError as error:
+        raise _no_selection(path, f"cannot be read ({error.strerror})") from None
+    except (ValueError, csv.Error):
+        raise _no_selection(path, "is no CSV file") from None
+    missing = [name for name in _COLUMNS if rows and name not in rows[0]]
+    if missing or not rows:
+        raise _no_selection(path, f"has no column {missing[0]}" if missing else "has no row")
+    choices: dict[tuple[str, str], Choice] = {}
+    for number, row in enumerate(rows, start=2):
+        cells = (original(row[name] or "") for name in _COLUMNS)
+        target, record, digest, rank, status = cells
+        if not (target and digest and rank.isdecimal() and status in get_args(Status)):
+            raise _no_selection(path, f"line {number} is not a row of a selection")
+        if (target, digest) in choices:
+            raise _no_selection(path, f"line {number} repeats {record} for {target}")
+        choices[target, digest] = Choice(target, record, digest, int(rank), cast("Status", status))
+    return tuple(choices.values())
+
+
+def _no_selection(path: Path, problem: str) -> RunError:
+    return RunError(path.name, "--selection", problem, "give a file that 'ecgxai select' wrote")

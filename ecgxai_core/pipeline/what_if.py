@@ -1,0 +1,229 @@
+"""What the model would say of a changed record: dose-response curves, and the least change that
+flips a call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecgxai_core.case import Case
+from ecgxai_core.errors import ExplanationError
+from ecgxai_core.settings import assets_dir
+from ecgxai_core.signal.delineation import Delineation, delineate
+from ecgxai_core.signal.intervals import LEAD_WAVES, measure_signal
+from ecgxai_core.simulation.edits import EDITS, Place, edited
+from ecgxai_core.types import Float32Array, FloatArray, Record, frozen_array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["DoseResponse", "dose_response", "flips", "natural_range"]
+
+FLIP_STEPS = 9
+"""Halvings of the step in which a call flips."""
+
+
+@lru_cache(maxsize=1)
+def _ranges() -> dict[str, dict[str, tuple[float, float]]]:
+    text = json.loads((assets_dir() / "natural_ranges.json").read_text("utf-8"))
+    return {
+        lead: {name: (float(low), float(high)) for name, (low, high) in rows.items()}
+        for lead, rows in text["ranges"].items()
+    }
+
+
+def natural_range(name: str, lead: str = "") -> tuple[float, float] | None:
+    """1st and 99th percentile of a measurement over PTB-XL, in its unit; ``None`` = not known."""
+    return _ranges().get(lead, {}).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class DoseResponse:
+    """What the model says of each size of an edit.
+
+    Attributes
+    ----------
+    edit, unit
+        Name of the edit and unit of its sizes.
+    sizes
+        ``float64[n]``, ascending; the neutral size is among them.
+    classes
+        Of the columns of ``probabilities``.
+    probabilities
+        ``float32[n, class]``; NaN where the record has no room for the change.
+    measured
+        ``float64[n]``: the measurement that the edit moves, found anew in each changed record; the
+        median over the edited leads where it belongs to leads. NaN = not measurable.
+    natural
+        Its natural range, where there is one: 1st and 99th percentile of the training data.
+    refused
+        By size, why the change is not possible; empty where it is.
+    """
+
+    edit: str
+    unit: str
+    sizes: FloatArray
+    classes: tuple[str, ...]
+    probabilities: Float32Array
+    measured: FloatArray
+    natural: tuple[float, float] | None
+    refused: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", frozen_array(self.sizes, np.float64))
+        object.__setattr__(self, "probabilities", frozen_array(self.probabilities, np.float32))
+        object.__setattr__(self, "measured", frozen_array(self.measured, np.float64))
+
+    @property
+    def unusual(self) -> tuple[bool, ...]:
+        """By size, whether the changed record leaves the natural range."""
+        if self.natural is None:
+            return (False,) * len(self.sizes)
+        low, high = self.natural
+        return tuple(bool(value < low or value > high) for value in self.measured)
+
+    def column(self, code: str) -> Float32Array:
+        """``float32[n]``: probabilities of one class."""
+        return np.asarray(self.probabilities[:, self.classes.index(code)])
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per size: size, measured, unusual, refused, and a column per class."""
+        import pandas as pd
+
+        frame = pd.DataFrame({
+            "size": self.sizes, "measured": self.measured, "unusual": self.unusual,
+            "refused": self.refused,
+        })  # fmt: skip
+        columns = dict(zip(self.classes, self.probabilities.T, strict=True))
+        return pd.concat([frame, pd.DataFrame(columns)], axis=1)
+
+
+def dose_response(
+    case: Case, edit: str, sizes: Sequence[float], place: Place | None = None
+) -> DoseResponse:
+    """Change the case's record by each size and predict.
+
+    Parameters
+    ----------
+    case
+        Its target does not matter; all classes are given.
+    edit, sizes, place
+        As in :func:`ecgxai_core.simulation.edits.edited`; the neutral size is added.
+
+    Raises
+    ------
+    ParameterError
+        No such edit or lead, or a size out of its bounds.
+    """
+    place = place or Place()
+    waves = _waves(case.record)
+    # An edit that does not exist, or a bad place, is told before anything is computed.
+    neutral = EDITS[edit].neutral if edit in EDITS else 0.0
+    edited(case.record, edit, neutral, place, waves)
+    ordered = np.unique(np.asarray([*sizes, neutral], np.float64))
+    records: list[Record | None] = []
+    refused = []
+    for size in ordered:
+        try:
+            records.append(edited(case.record, edit, float(size), place, waves))
+            refused.append("")
+        except ExplanationError as error:
+            records.append(None)
+            refused.append(f"{error.problem}. {error.fix.capitalize()}")
+    return DoseResponse(
+        edit=edit,
+        unit=EDITS[edit].unit,
+        sizes=ordered,
+        classes=case.classifier.classes,
+        probabilities=_probabilities(case, records),
+        measured=np.array([_measured(record, edit, place) for record in records]),
+        natural=_natural(edit, place),
+        refused=tuple(refused),
+    )
+
+
+def flips(
+    case: Case, found: DoseResponse, threshold: float, place: Place | None = None
+) -> tuple[float, ...]:
+    """The least changes at which the target's call flips: at most one below neutral and one above.
+
+    Parameters
+    ----------
+    case
+        Its target's probability is followed.
+    found, place
+        The response, and where its edit acts. A flip is looked for between its sizes only: a call
+        that flips twice between two of them is not noticed.
+    threshold
+        Probability from which the target counts as called.
+
+    Returns
+    -------
+    Sizes to 1/512 of the step between two sizes of the response, on the far side of the flip.
+    """
+    neutral = EDITS[found.edit].neutral
+    curve, waves = found.column(case.target), _waves(case.record)
+    start = int(np.flatnonzero(found.sizes == neutral)[0])
+    called = bool(curve[start] >= threshold)
+
+    def flipped(probability: float) -> bool:
+        return bool(np.isfinite(probability)) and (probability >= threshold) != called
+
+    sizes = []
+    for side in (range(start - 1, -1, -1), range(start + 1, len(curve))):
+        place_of_flip = next((at for at in side if flipped(float(curve[at]))), None)
+        if place_of_flip is None:
+            continue
+        inner = place_of_flip + (1 if place_of_flip < start else -1)
+        last, far = float(found.sizes[inner]), float(found.sizes[place_of_flip])
+        for _ in range(FLIP_STEPS):
+            middle = (last + far) / 2
+            record = edited(case.record, found.edit, middle, place, waves)
+            (row,) = _probabilities(case, [record])
+            if flipped(float(row[case.classifier.classes.index(case.target)])):
+                far = middle
+            else:
+                last = middle
+        sizes.append(far)
+    return tuple(sizes)
+
+
+def _waves(record: Record) -> Delineation:
+    return delineate(record.signal, record.fs, record.leads)
+
+
+def _probabilities(case: Case, records: Sequence[Record | None]) -> Float32Array:
+    """``float32[n, class]``; NaN where there is no record."""
+    found = np.full((len(records), len(case.classifier.classes)), np.nan, np.float32)
+    known = [place for place, record in enumerate(records) if record is not None]
+    inputs = [
+        case.changed(record=record).model_input().values for record in records if record is not None
+    ]
+    if inputs:
+        found[known] = case.classifier.predict(np.stack(inputs))
+    return found
+
+
+def _measured(record: Record | None, edit: str, place: Place) -> float:
+    name = EDITS[edit].measures
+    if record is None or not name:
+        return float("nan")
+    table = measure_signal(record.signal, record.fs, record.leads)
+    if name not in LEAD_WAVES:
+        return table.named()[name].value
+    leads = place.leads or record.leads
+    values = [table.leads[lead][name].value for lead in leads]
+    return float(np.median([v for v in values if np.isfinite(v)] or [np.nan]))
+
+
+def _natural(edit: str, place: Place) -> tuple[float, float] | None:
+    """That of the record, or of the only edited lead; several leads have no common range."""
+    name = EDITS[edit].measures
+    if name in LEAD_WAVES:
+        return natural_range(name, place.leads[0]) if len(place.leads) == 1 else None
+    return natural_range(name) if name else None

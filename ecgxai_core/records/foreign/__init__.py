@@ -1,0 +1,1 @@
+"""Records in the formats of carts, archives and data sets: one module each, read into ours."""

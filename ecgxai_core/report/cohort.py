@@ -1,0 +1,108 @@
+"""Cohorts of records as a self-contained page: mean maps, what differs, outlying records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ecgxai_core.audit.card_evidence import WAVES
+from ecgxai_core.audit.cohort import Cohort, Difference, cell_table, outliers
+from ecgxai_core.bootstrap import LEAST_RECORDS
+from ecgxai_core.params import EvaluationParams
+from ecgxai_core.plots.cohort import cohort_svg
+from ecgxai_core.report import html
+from ecgxai_core.report.record import class_name, method_title
+
+__all__ = ["LEVEL", "cohort_report", "difference_words", "differing"]
+
+LEVEL = 0.05
+"""Corrected p value from which on a cell is called different."""
+
+
+def differing(found: Difference) -> list[tuple[str, int, float, float]]:
+    """Wave, place of the lead, difference and p of the cells that differ, the largest first."""
+    with np.errstate(invalid="ignore"):
+        cells = np.argwhere(found.p < LEVEL)
+    rows = [
+        (list(WAVES)[row], int(column), float(found.difference[row, column]),
+         float(found.p[row, column]))
+        for row, column in cells
+    ]  # fmt: skip
+    return sorted(rows, key=lambda item: -abs(item[2]))
+
+
+def difference_words(one: Cohort, other: Cohort, found: Difference) -> str:
+    """Where two cohorts differ, in a sentence."""
+    if not np.isfinite(found.p).any():
+        return f"No test: one of the cohorts has fewer than {LEAST_RECORDS} records."
+    cells = differing(found)
+    if not cells:
+        return (
+            f"No wave and lead differs between {one.name} and {other.name} (all corrected p of "
+            f"{LEVEL:g} or more)."
+        )
+    named = ", ".join(f"{wave} in {one.leads[column]} ({100 * gap:+.1f} points)"
+                      for wave, column, gap, _ in cells[:8])  # fmt: skip
+    more = f" and {len(cells) - 8} more" if len(cells) > 8 else ""
+    return f"{one.name} minus {other.name} differs in: {named}{more} (corrected p < {LEVEL:g})."
+
+
+def cohort_report(
+    cohorts: Sequence[Cohort], found: Difference | None, params: EvaluationParams
+) -> str:
+    """Self-contained HTML; one or two cohorts, and with two how they differ."""
+    first = cohorts[0]
+    panels = {f"{c.name} (n = {len(c.records)}), % of the map": c.mean for c in cohorts}
+    marked = {}
+    if found is not None:
+        title = "difference, % points; framed: corrected p < 0.05"
+        panels[title] = found.difference
+        with np.errstate(invalid="ignore"):
+            marked[title] = np.asarray(found.p < LEVEL, np.bool_)
+    svg = cohort_svg(panels, list(WAVES), first.leads, marked)
+    note = (
+        "Each record counts once: its signed weight in every wave and lead over the sum of its "
+        "|weight|. Orange speaks for the target, purple against. This shows what the model uses on "
+        "these records, not what it should use."
+    )
+    parts = [html.paragraph(f"{method_title(first.method)}, {class_name(first.target)}", "muted")]
+    if any(c.synthetic for c in cohorts):
+        parts.append(html.paragraph("Simulated records: not patients.", "banner"))
+    parts.append(html.paragraph(note, "note"))
+    if found is not None:
+        how = "record by record" if found.paired else "between groups"
+        said = difference_words(cohorts[0], cohorts[1], found)
+        parts.append(html.paragraph(f"{said} Compared {how}, by permutation of the largest |t|."))
+    parts.append(html.image(svg, f"Mean share of the map by wave and lead: {', '.join(panels)}"))
+    return html.document("Cohort: " + " and ".join(c.name for c in cohorts), *parts, *(
+        html.section(cohort.name, *_of_one(cohort, params)) for cohort in cohorts
+    ))  # fmt: skip
+
+
+def _of_one(cohort: Cohort, params: EvaluationParams) -> list[html.Html]:
+    far = outliers(cohort)
+    explained = (
+        f"{len(cohort.records)} records explained of {cohort.found} that belong to the cohort; "
+        f"{len(cohort.failures)} could not be used."
+    )
+    rows = [(record.name, record.probability, distance) for record, distance in far]
+    table = cell_table(cohort, params)
+    return [
+        html.paragraph(explained),
+        html.section(
+            f"Outlying records ({len(far)})",
+            html.table(("record", "probability", "distance from the median map"), rows)
+            if rows
+            else html.paragraph("None lies far from the others."),
+            folded=True,
+        ),
+        html.section("Every wave and lead", html.frame_table(table), folded=True),
+        html.section(
+            "Failures",
+            html.table(("record", "reason"), [(f.record, f.reason) for f in cohort.failures])
+            if cohort.failures
+            else html.paragraph("None."),
+            folded=True,
+        ),
+    ]

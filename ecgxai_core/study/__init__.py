@@ -1,0 +1,1 @@
+"""What readers say of explanations: feedback on single maps."""

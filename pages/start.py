@@ -1,0 +1,34 @@
+"""Start: three doors, and an explained ECG to look at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app.data import services
+from app.data.examples import example
+from app.panels import ecg, explain, start
+from app.shell import frame
+from app.shell.frame import escaped
+
+view = frame.page("ECG-XAI", compact=True)
+start.doors()
+found = frame.wait_for_predictions(view)
+if not found.records:
+    frame.empty("No record of this data set can be read.", "Look at the Records page for why.")
+    st.stop()
+shown = view
+if view.record not in {info.name for info in found.records}:
+    chosen = example(view, found)
+    shown = chosen.view(view) if chosen else replace(view, record=found.records[0].name)
+with frame.refusals():
+    record = services.record(shown)
+    maps = explain.maps(shown, record)
+overlay = maps.get(shown.method, next(iter(maps.values()), None))
+words = explain.answer(overlay, ecg.known(record).waves) if overlay is not None else ""
+verdict = explain.verdict(shown)
+st.markdown(f"Record {escaped(record.name)}. {verdict}. {escaped(words)}" if verdict else "")
+start.prepare(shown, record, maps)
+ecg.show(shown, record, maps, words or f"{record.name}: 12-lead ECG.", key="start-ecg")
+start.open_record(shown, found)

@@ -1,0 +1,122 @@
+"""The Study page: signing in, stages without a way back, and nothing of the arm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ecgxai_core.settings import settings
+from ecgxai_core.study.answers import STAGES, Answers, Step
+from ecgxai_core.study.feedback import Rater
+from ecgxai_core.study.frozen import Study, open_study
+from tests.app.conftest import REPO, texts
+from tests.small import AF
+from tests.study.frozen_study import ARMS, copied
+from tests.study.test_study import answer
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ECGXAI_STUDIES_DIR", str(tmp_path))
+    settings.cache_clear()
+    yield open_study(copied(tmp_path / "rhythm"))
+    settings.cache_clear()
+
+
+def opened() -> AppTest:
+    return AppTest.from_file(str(REPO / "pages" / "study.py"), default_timeout=60).run()
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(one for one in app.button if one.label == label).click()
+    app.run()
+    assert not app.exception
+    return app
+
+
+def signed_in(study: Study, rater: str = "one") -> AppTest:
+    app = opened()
+    app.text_input(key="study-code").set_value(study.codes[rater])
+    return press(app, "Open")
+
+
+def answered(app: AppTest, stage: str, token: str) -> AppTest:
+    if stage == STAGES[-1]:
+        for control in app.radio:
+            control.set_value(2)
+    else:
+        app.radio(key=f"study-diagnosis-{token}-{stage}").set_value(AF)
+        app.radio(key=f"study-confidence-{token}-{stage}").set_value(70)
+    return press(app, "Answer")
+
+
+def test_without_a_study_the_page_says_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECGXAI_STUDIES_DIR", str(tmp_path / "none"))
+    settings.cache_clear()
+    assert "There is no study" in texts(opened())
+    settings.cache_clear()
+
+
+def test_a_wrong_code_opens_nothing(study):
+    app = opened()
+    app.text_input(key="study-code").set_value("one")
+    assert "belongs to no rater" in texts(press(app, "Open"))
+    assert not app.get("bidi_component")
+
+
+def test_stages_follow_each_other_and_a_new_session_goes_on(study):
+    app = signed_in(study)
+    assert "no way back" in texts(app)
+    app.text_input(key="study-role").set_value("cardiologist")
+    app.number_input(key="study-years").set_value(9)
+    press(app, "Begin")
+    first = study.of("one")[0]
+    case = study.cases[first.case]
+    assert "ECG alone" in texts(app)
+    assert "The model" not in texts(app)
+    press(app, "Answer")
+    assert "Choose a diagnosis" in texts(app)
+    answered(app, "ecg", first.token)
+    assert f"p = {case.probability:.2f}" in texts(app)
+    press(app, "Pause")
+    assert "0 of 8" in texts(app)
+    press(app, "Go on")
+    answered(app, "prediction", first.token)
+    # another browser, or a server that has been started again
+    app = signed_in(study)
+    assert ("no map is shown" in texts(app)) == (first.arm == "none")
+    assert ("With a map" in texts(app)) == (first.arm != "none")
+    answered(app, "map", first.token)
+    assert len(app.radio) == (1 if first.arm == "none" else 3)
+    answered(app, "ratings", first.token)
+    assert "ECG 2 of 8" in texts(app)
+    (row,) = Answers(study).frame().to_dict("records")
+    assert (row["role"], row["years"], row["trust"]) == ("cardiologist", 9, 2)
+    assert (row["diagnosis_map"], row["confidence_map"]) == (AF, 70)
+    assert (row["shown_ecg"], row["shown_prediction"]) == (1, 2)
+    assert 0 <= row["seconds_ecg"] < 60
+
+
+def test_nothing_that_is_sent_names_arm_or_record(study):
+    """Everything that goes to the browser where maps are shown, of every arm."""
+    answers, arms = Answers(study), set()
+    answers.begin("two", Rater())
+    app = signed_in(study, "two")
+    words = [*ARMS[1:], "occlusion", "input_x", "shuffled", "energy", "T00", "study.json"]
+    for showing in study.of("two"):
+        stages = STAGES if showing.arm in arms else STAGES[:2]
+        for stage in stages:
+            answers.add(Step(showing, stage), answer(stage))
+        for stage in STAGES[len(stages) :]:
+            app.run()
+            sent = str([element.proto for element in app.main])
+            assert showing.token in sent, "what the viewer is given is among it"
+            assert [word for word in words if word in sent.lower() or word in sent] == [], stage
+            assert not app.get("download_button")
+            answers.add(Step(showing, stage), answer(stage))
+        arms.add(showing.arm)
+    assert arms == set(ARMS)
+    assert not app.query_params
+    assert "All 8 ECGs" in "".join(one.value for one in app.run().success)

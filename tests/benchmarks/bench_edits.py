@@ -1,0 +1,149 @@
+"""Edits against a delineator of others: ``python -m tests.benchmarks.bench_edits --data DATA``.
+
+Every record is changed, and each interval is measured by ``neurokit2`` (PR by prominence, QRS and
+QT by wavelets; each lead by itself, the median over the leads and then over the beats), which
+shares nothing with the delineation that the edits rest on but the R peaks. Amplitudes are read off
+the samples: ST at 60 ms after the J point, T and P at the original's peak over the level before
+the QRS complex. Simulated sinus rhythm, and those records of LUDB in which neurokit2 finds P waves
+in most beats. The table has, by edit and size, the records that had room for it, the median of what
+was measured and the share of records within 8 ms or 10 % (0.03 mV or 10 % for amplitudes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ecgxai_core.errors import ExplanationError
+from ecgxai_core.records import find_records, read_record
+from ecgxai_core.signal.delineation import Delineation, delineate
+from ecgxai_core.signal.intervals import measure_signal
+from ecgxai_core.simulation import simulate
+from ecgxai_core.simulation.edits import Place, edited
+from ecgxai_core.types import Record
+from tests.benchmarks.bench_delineation import neurokit
+
+LEAD = "V3"
+INTERVALS: dict[str, tuple[str, str, str, tuple[float, ...]]] = {
+    "pr": ("prominence", "p_onset", "qrs_onset", (-20, 20, 40)),
+    "qrs": ("dwt", "qrs_onset", "qrs_offset", (-20, 20, 40)),
+    "qt": ("dwt", "qrs_onset", "t_offset", (-40, 40, 80)),
+}
+AMPLITUDES = {"st_level": (-0.2, 0.2), "t_amplitude": (-1.0, 0.5, 2.0), "p_amplitude": (0.0, 2.0)}
+RATES = (-10.0, 10.0)
+
+
+def sinus(data: Path, n: int) -> Iterator[tuple[str, Record]]:
+    for seed in range(n):
+        yield "simulated", simulate("sinus_rhythm", seed=seed).record
+    found = 0
+    for path in find_records([data / "ludb" / "data"]):
+        record = read_record(path)
+        waves = delineate(record.signal, record.fs, record.leads)
+        if len(waves) >= 6 and np.isfinite(waves.p_onset).mean() > 0.8:
+            found += 1
+            yield "LUDB", record
+        if found == n:
+            return
+
+
+def amplitude(record: Record, waves: Delineation, name: str) -> float:
+    """Median over the beats of one lead's amplitude at the places of the original, mV."""
+    lead = record.signal[record.leads.index(LEAD)].astype(float)
+    places = {
+        "st_level": waves.qrs_offset + 0.06, "t_amplitude": waves.t_peak,
+        "p_amplitude": waves.p_peak,
+    }[name]  # fmt: skip
+    values = []
+    for place, onset in zip(places, waves.qrs_onset, strict=True):
+        at, level = place * record.fs, (onset - 0.02) * record.fs
+        if (
+            np.isfinite([at, level]).all()
+            and min(at, level) >= 5
+            and max(at, level) < len(lead) - 5
+        ):
+            parts = [lead[round(x) - 2 : round(x) + 3].mean() for x in (at, level)]
+            values.append(parts[0] - parts[1])
+    return float(np.median(values)) if values else float("nan")
+
+
+def rate(record: Record) -> float:
+    import neurokit2 as nk
+
+    row = record.signal[record.leads.index("II")].astype(float)
+    clean = nk.ecg_clean(row, sampling_rate=int(record.fs))
+    peaks = nk.ecg_peaks(clean, sampling_rate=int(record.fs))[1]["ECG_R_Peaks"]
+    return float(60.0 / np.median(np.diff(peaks) / record.fs))
+
+
+Row = tuple[str, str, float, float, float, float, float]
+
+
+def of_record(kind: str, record: Record) -> Iterator[Row]:
+    """Set, edit, size; asked and measured change, tolerance, and the change by our measurement."""
+    waves = delineate(record.signal, record.fs, record.leads)
+
+    def measured(one: Record, method: str, start: str, stop: str) -> float:
+        found = neurokit(method)(one.signal.astype(float), one.fs, one.leads)
+        return float(np.nanmedian(found[stop] - found[start]) * 1e3)
+
+    def changed(name: str, size: float, place: Place | None = None) -> Record | None:
+        try:
+            return edited(record, name, size, place, waves)
+        except ExplanationError:
+            return None
+
+    def own(one: Record, name: str) -> float:
+        return measure_signal(one.signal, one.fs, one.leads).named()[name.upper()].value
+
+    for name, (method, start, stop, sizes) in INTERVALS.items():
+        before, ours = measured(record, method, start, stop), own(record, name)
+        for size in sizes:
+            after = changed(name, size)
+            values = (np.nan, np.nan)
+            if after is not None:
+                values = measured(after, method, start, stop) - before, own(after, name) - ours
+            tolerance = max(8.0, 0.1 * (before + size))
+            yield kind, name, size, size, values[0], tolerance, values[1]
+    for name, levels in AMPLITUDES.items():
+        old = amplitude(record, waves, name)
+        for size in levels:
+            after = changed(name, size, Place((LEAD,)))
+            asked = size if name == "st_level" else (size - 1) * old
+            value = np.nan if after is None else amplitude(after, waves, name) - old
+            yield kind, name, size, asked, value, max(0.03, 0.1 * abs(asked)), np.nan
+    for size in RATES:
+        after = changed("rate", size)
+        value = np.nan if after is None else rate(after) - rate(record)
+        yield kind, "rate", size, size, value, 0.1 * rate(record), np.nan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--n", type=int, default=20, help="records of each set")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    rows = [
+        row for kind, record in sinus(options.data, options.n) for row in of_record(kind, record)
+    ]
+    print("| records | edit | size | had room | median asked | median measured | within | ours |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    for kind, name, size in dict.fromkeys(row[:3] for row in rows):
+        part = np.array([row[3:] for row in rows if row[:3] == (kind, name, size)])
+        known = part[np.isfinite(part[:, 1])]
+        within = np.abs(known[:, 1] - known[:, 0]) <= known[:, 2]
+        asked, found = np.median(known[:, 0]), np.median(known[:, 1])
+        ours = f"{np.nanmedian(known[:, 3]):+.0f}" if np.isfinite(known[:, 3]).any() else ""
+        print(
+            f"| {kind} | {name} | {size:g} | {len(known)} of {len(part)} | {asked:+.2f} "
+            f"| {found:+.2f} | {within.mean():.0%} | {ours} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""What a unit's row says of its maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecgxai_core.fusion import fuse
+from ecgxai_core.params import FusionParams
+from ecgxai_core.pipeline.run.units import _converged
+from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance
+
+
+def said(method, converged):
+    return Attribution(
+        "R", "164889003", method, 0.9, STANDARD_LEADS, np.arange(4.0), np.ones((12, 3)),
+        np.ones((12, 3), bool), Provenance("r", "m", {}, 0, "0"),
+        diagnostics={} if converged is None else {"converged": converged},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((None,), None),
+        ((None, None), None),
+        ((True, None), True),
+        ((False, None), False),
+        ((True, False), False),
+        ((True, True), True),
+    ],
+)
+def test_a_fused_map_converged_as_far_as_its_parts_say(parts, expected):
+    maps = {
+        name: said(name, part) for name, part in zip(("lime", "occlusion"), parts, strict=False)
+    }
+    fused = fuse(list(maps.values()), FusionParams())
+    assert _converged(fused, maps) is expected

@@ -1,0 +1,43 @@
+"""Predictions that users bring along, and records that they may belong to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecgxai_core.errors import ModelError
+from ecgxai_core.models.loading import LazyClassifier
+from ecgxai_core.models.metadata_arrays import MetadataArrays, write_metadata_arrays
+from ecgxai_core.pipeline.predict import Predictions, predict_data
+from ecgxai_core.store.cache import open_store
+from tests.small import AF, SINUS, write_data
+
+
+def with_arrays(data: Path, model: Path, folder: Path, *names: str) -> Predictions:
+    """Predictions from arrays with one row a name; row k has the probabilities k/10 and 0.5."""
+    rows = np.array([[k / 10, 0.5] for k in range(len(names))], np.float32)
+    labels = np.array([[True, False]] * len(names))
+    write_metadata_arrays(MetadataArrays(names, (AF, SINUS), rows, labels), folder)
+    with open_store() as store:
+        return predict_data(data, LazyClassifier(model), store, folder)
+
+
+def test_rows_are_found_by_name_whatever_the_system(tiny_data, tiny_model, tmp_path):
+    found = with_arrays(tiny_data, tiny_model, tmp_path, "C:\\ecg\\T001.mat", "other/T000.hea")
+    assert [info.name for info in found.records] == ["T000", "T001"]
+    assert [float(value.probabilities[0]) for value in found.values] == pytest.approx([0.1, 0])
+    assert {info.labels for info in found.records} == {(AF,)}
+
+
+def test_a_name_in_two_rows_is_refused(tiny_data, tiny_model, tmp_path):
+    with pytest.raises(ModelError, match="ecg_filenames: has 'T000' in more than one folder"):
+        with_arrays(tiny_data, tiny_model, tmp_path, "a/T000.mat", "b/T000.mat")
+
+
+def test_a_row_for_two_records_is_refused(tiny_model, tmp_path):
+    for name in ("a", "b"):
+        write_data(tmp_path / "data" / name, 1)
+    with pytest.raises(ModelError, match="--data: has 'T000' in more than one folder"):
+        with_arrays(tmp_path / "data", tiny_model, tmp_path / "arrays", "T000")

@@ -1,0 +1,107 @@
+"""Dose-response against a model whose answer to every change is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecgxai_core.case import Case
+from ecgxai_core.errors import ParameterError
+from ecgxai_core.pipeline.what_if import dose_response, flips, natural_range
+from ecgxai_core.signal.beats import r_peaks
+from ecgxai_core.simulation import simulate
+from ecgxai_core.simulation.edits import Place
+from ecgxai_core.types import STANDARD_LEADS
+from tests.analytic import TARGET, Analytic, manifest
+
+V2 = STANDARD_LEADS.index("V2")
+
+
+def mean_of_v2(values):
+    """Logit 40 x (mean of V2 - 0.1 mV): rises with anything that lifts V2."""
+    return 40 * (values[:, :, V2].mean(axis=1) - 0.1)
+
+
+def beat_count(values):
+    return np.array([float(len(r_peaks(row.T, 100.0, STANDARD_LEADS))) - 14.5 for row in values])
+
+
+@pytest.fixture(scope="module")
+def record():
+    return simulate("sinus_rhythm", seed=3, fs=100).record
+
+
+def case_of(record, score):
+    return Case(record, Analytic(score, manifest(samples=1000)), TARGET)
+
+
+def test_a_planted_model_answers_as_it_must(record):
+    sizes = [-0.2, -0.1, 0.1, 0.2]
+    found = dose_response(case_of(record, mean_of_v2), "st_level", sizes, Place(("V2",)))
+    assert found.sizes.tolist() == [-0.2, -0.1, 0.0, 0.1, 0.2]
+    logit = np.log(found.column(TARGET) / (1 - found.column(TARGET)))
+    steps = np.diff(logit)
+    assert np.allclose(steps, steps.mean(), rtol=0.01)
+    assert steps.mean() > 0.1
+    elsewhere = dose_response(case_of(record, mean_of_v2), "st_level", sizes, Place(("V5",)))
+    assert np.allclose(elsewhere.column(TARGET), elsewhere.column(TARGET)[2], atol=1e-6)
+
+
+def test_the_neutral_size_is_the_plain_prediction(record):
+    case = case_of(record, mean_of_v2)
+    found = dose_response(case, "pr", [40])
+    plain = case.classifier.predict(case.model_input().values[None])[0]
+    assert np.array_equal(found.probabilities[found.sizes == 0][0], plain)
+
+
+def test_what_is_measured_follows_the_change_and_leaves_the_natural_range(record):
+    found = dose_response(case_of(record, mean_of_v2), "qrs", [20, 40])
+    assert found.measured[1] - found.measured[0] == pytest.approx(20, abs=10)
+    assert found.measured[2] - found.measured[0] == pytest.approx(40, abs=10)
+    low, high = natural_range("QRS")
+    assert found.natural == (low, high)
+    assert found.unusual == tuple(bool(v < low or v > high) for v in found.measured)
+    frame = found.to_frame()
+    assert list(frame.columns[:4]) == ["size", "measured", "unusual", "refused"]
+    assert len(frame) == 3
+
+
+def test_a_size_without_room_is_said_and_the_others_stand(record):
+    found = dose_response(case_of(record, mean_of_v2), "pr", [20, 300])
+    assert found.refused[:2] == ("", "")
+    assert "have room for" in found.refused[2]
+    assert np.isnan(found.probabilities[2]).all()
+    assert np.isfinite(found.probabilities[:2]).all()
+
+
+def test_the_least_flip_is_where_the_logit_crosses_zero(record):
+    case, place = case_of(record, mean_of_v2), Place(("V2",))
+    found = dose_response(case, "st_level", [-1, -0.1, 0.1, 1], place)
+    logit = np.log(found.column(TARGET) / (1 - found.column(TARGET)))
+    before, after = logit[2], logit[3]
+    crossing = -0.1 * before / (after - before)
+    assert 0.1 < abs(crossing) < 1
+    assert flips(case, found, 0.5, place) == pytest.approx((crossing,), abs=0.002)
+
+
+def test_a_count_of_beats_flips_with_the_rate(record):
+    """Fourteen beats in 10 s: a fifteenth needs a faster heart."""
+    case = case_of(record, beat_count)
+    (size,) = flips(case, dose_response(case, "rate", [-10, 10, 20]), 0.5)
+    assert 0 < size < 10
+
+
+def test_a_call_that_stays_has_no_flip(record):
+    case = case_of(record, beat_count)
+    assert flips(case, dose_response(case, "st_level", [-0.1, 0.1]), 0.5) == ()
+
+
+def test_an_unknown_edit_is_refused_before_anything_is_computed(record):
+    case = case_of(record, mean_of_v2)
+    for call in (
+        lambda: dose_response(case, "magic", [1]),
+        lambda: dose_response(case, "st_level", [0.1], Place(("V9",))),
+    ):
+        with pytest.raises(ParameterError):
+            call()
+    assert case.classifier.rows == 0

@@ -1,0 +1,209 @@
+"""Foreign formats: right values, the same through every door, and nothing hostile gets through."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecgxai_core.cli.main import run_cli
+from ecgxai_core.errors import RecordError
+from ecgxai_core.records import read_record
+from ecgxai_core.records.foreign.formats import FORMATS, foreign_format, given_from, read_foreign
+from ecgxai_core.records.foreign.importing import import_records
+from ecgxai_core.records.foreign.waveform import Given
+from ecgxai_core.records.guarded import import_guarded
+from ecgxai_core.types import STANDARD_LEADS
+from tests.conftest import REPO
+from tests.corpus.base import FS, ecg
+from tests.corpus.foreign_files import BAD, GOOD, scp
+
+CASES = REPO / "tests" / "cases" / "formats"
+
+
+@pytest.fixture
+def aecg(tmp_path: Path) -> Path:
+    return _unpacked(tmp_path, "aecg_example.xml")
+
+
+def _unpacked(folder: Path, name: str) -> Path:
+    (folder / name).write_bytes(gzip.decompress((CASES / f"{name}.gz").read_bytes()))
+    return folder / name
+
+
+def test_aecg_and_scp_of_one_recording_agree(aecg: Path) -> None:
+    one, two = read_foreign(aecg), read_foreign(CASES / "example.scp")
+    assert (one.format, two.format) == ("HL7 aECG file", "SCP-ECG file")
+    for found in (one.record, two.record):
+        assert found.leads == STANDARD_LEADS
+        assert (found.fs, found.duration, found.sex) == (500.0, 10.0, "male")
+        assert found.warnings == ()
+    np.testing.assert_allclose(one.record.signal, two.record.signal, atol=1e-6)
+    assert (one.record.age, two.record.age) == (46.0, 49.0)
+    # the first numbers of the file, by hand: -2 -2 -2 -2 -3 -4 counts of 2.5 uV
+    np.testing.assert_allclose(one.record.signal[0, :6] * 400, [-2, -2, -2, -2, -3, -4], atol=1e-3)
+    assert two.patient["Patient"] == "Clark"
+
+
+@pytest.mark.parametrize(("name", "samples", "age"), [("1_03", 5264, 50), ("1_04", 5300, 60)])
+def test_philips(tmp_path: Path, name: str, samples: int, age: int) -> None:
+    path = CASES / f"sierra_{name}.xml"
+    path = path if path.exists() else _unpacked(tmp_path, path.name)
+    record = read_foreign(path).record
+    assert record.leads == STANDARD_LEADS
+    assert (record.fs, record.n_samples) == (500.0, samples)
+    assert (record.age, record.sex) == (age, "male")
+    assert {w.code for w in record.warnings} == {"calibration_left_out"}
+    one, two, three, right, left, foot = record.signal[:6]
+    # stored one by one in counts of 5 uV: each is right within a count or two
+    np.testing.assert_allclose(three, two - one, atol=0.021)
+    np.testing.assert_allclose(right, -(one + two) / 2, atol=0.021)
+    np.testing.assert_allclose(left, (one - three) / 2, atol=0.021)
+    np.testing.assert_allclose(foot, (two + three) / 2, atol=0.021)
+
+
+def test_sph() -> None:
+    import h5py
+
+    record = read_foreign(CASES / "SPH00001.h5", Given(dataset="sph")).record
+    with h5py.File(CASES / "SPH00001.h5") as file:
+        np.testing.assert_array_equal(record.signal, file["ecg"][()].astype(np.float32))
+    assert (record.fs, record.leads) == (500.0, STANDARD_LEADS)
+    with pytest.raises(RecordError, match="--fs, --units, --leads"):
+        read_foreign(CASES / "SPH00001.h5")
+
+
+def _given(path: Path) -> Given:
+    facts = path.with_name("given.json")
+    return given_from(json.loads(facts.read_text("utf-8"))) if facts.exists() else Given()
+
+
+OWN = [name for name in GOOD if name not in ("aecg", "sierra")]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_sound_record_in_every_format(tmp_path: Path, name: str) -> None:
+    path = GOOD[name](tmp_path)
+    record = read_foreign(path, _given(path)).record
+    assert record.leads == STANDARD_LEADS
+    assert record.fs == FS
+    expected = ecg()[:, : record.n_samples]
+    np.testing.assert_allclose(record.signal, expected, atol=0.006)
+    assert {w.code for w in record.warnings} <= {"leads_derived", "short_record"}
+    if name.startswith(("scp", "muse")):
+        assert (record.age, record.sex) == (60.0, "female")
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_import_writes_the_same_and_nothing_of_the_person(tmp_path: Path, name: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    path = GOOD[name](source)
+    given = _given(path)
+    done = import_records(path, tmp_path / "out", given)
+    assert done.failures == []
+    direct = read_foreign(path, given)
+    again = read_record(done.written[0])
+    assert again.leads == direct.record.leads
+    gain = min(direct.record.adc_gain or (1000.0,))
+    np.testing.assert_allclose(again.signal, direct.record.signal, atol=1.01 / gain)
+    assert (again.age, again.sex) == (direct.record.age, direct.record.sex)
+    assert {w.code for w in again.warnings} == {w.code for w in direct.record.warnings}
+    text = done.written[0].read_text("utf-8")
+    assert "#Source: " in text
+    for secret in ("Muster", "Erika", "4711", "subject1", "1960", "2020", "2011-12-01"):
+        assert secret not in text
+    first = done.written[0].read_bytes()
+    import_records(path, tmp_path / "out", given)
+    assert done.written[0].read_bytes() == first
+    kept = import_records(path, tmp_path / "kept", given, keep_patient=True).written[0]
+    if direct.patient:
+        assert all(text in kept.read_text("utf-8") for text in direct.patient.values())
+
+
+def test_a_guarded_import_is_the_same(aecg: Path) -> None:
+    here, there = read_foreign(aecg), import_guarded(aecg, Given())
+    assert there.record.digest == here.record.digest
+    assert (there.format, there.patient, there.n_records) == (
+        here.format, here.patient, here.n_records,
+    )  # fmt: skip
+
+
+def test_a_file_of_several_records_gives_all_of_them(tmp_path: Path) -> None:
+    path = GOOD["npy_records"](tmp_path)
+    done = import_records(path, tmp_path / "out", _given(path))
+    assert [p.name for p in done.written] == ["e_000000.hea", "e_000001.hea"]
+
+
+def test_a_record_from_elsewhere_is_not_replaced(tmp_path: Path) -> None:
+    for number, name in enumerate(("a", "b")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "e.scp").write_bytes(scp(nanovolts=4880 + number))
+    done = import_records(tmp_path, tmp_path / "out")
+    assert len(done.written) == 1
+    assert "there already" in str(done.failures[0])
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_reading_it_directly_names_the_format_and_the_way(tmp_path: Path, name: str) -> None:
+    path = GOOD[name](tmp_path)
+    key = foreign_format(path)
+    assert key is not None
+    with pytest.raises(RecordError) as caught:
+        read_record(path)
+    assert FORMATS[key].title in str(caught.value)
+    assert "ecgxai import SRC DEST" in str(caught.value)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("sierra_1_03.xml", "example.scp"):
+        (tmp_path / name).write_bytes((CASES / name).read_bytes())
+    assert run_cli(["import", str(tmp_path), str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "2 records written" in said
+    assert "calibration_left_out 1" in said
+    (tmp_path / "bad.scp").write_bytes(b"nothing")
+    assert run_cli(["import", str(tmp_path), str(tmp_path / "out")]) == 3
+    assert "bad.scp" in capsys.readouterr().err
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run_cli(["import", str(empty), str(tmp_path / "out")]) == 2
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What became of each bad file, within one second of processor time and 200 MB."""
+    if not Path("/proc/self/statm").is_file():
+        pytest.skip("the limits of the child processes need Linux")
+    folder = tmp_path_factory.mktemp("foreign")
+    paths = {}
+    for name, make in BAD.items():
+        (folder / name).mkdir()
+        paths[name] = make(folder / name)
+    reader = subprocess.run(
+        [sys.executable, "-m", "tests.corpus.reader", "foreign"],
+        input=json.dumps([str(path) for path in paths.values()]),
+        capture_output=True, text=True, cwd=REPO, timeout=600, check=True,
+    )  # fmt: skip
+    lines = reader.stdout.splitlines()
+    return {n: json.loads(line) | {"path": str(p)} for (n, p), line in
+            zip(paths.items(), lines, strict=True)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_file_is_refused(answers: dict[str, dict[str, Any]], name: str) -> None:
+    answer = answers[name]
+    assert answer["kind"] == "refused", answer
+    assert all(answer[part].strip() for part in ("where", "field", "problem", "fix")), answer
+    assert "\n" not in answer["text"]
+    assert str(Path(answer["path"]).parent) not in answer["text"]
+
+
+def test_the_corpus_is_as_large_as_promised() -> None:
+    assert len(BAD) >= 60
