@@ -30,6 +30,7 @@ from ecgxai_core.settings import assets_dir
 from ecgxai_core.types import STANDARD_LEADS
 
 __all__ = [
+    "Criterion",
     "Diagnosis",
     "DiagnosisTable",
     "Term",
@@ -86,6 +87,48 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Criterion:
+    """One textbook criterion of a diagnosis, in adults.
+
+    Attributes
+    ----------
+    text
+        The criterion in words.
+    measure
+        What of the record decides it: a name of :data:`ecgxai_core.pipeline.criteria.OF_RECORD` or
+        ``OF_LEAD``. Empty = this program cannot measure it; ``note`` then says why.
+    leads
+        The leads that it is looked for in; empty = all.
+    of
+        Of which leads the limits must hold: ``"every"``, or two that are neighbours (``"pair"``).
+        Nothing for what is measured once per record.
+    waves
+        Labels of :data:`ecgxai_core.signal.segments.WAVE_LABELS` in which it is seen.
+    at_least, above, at_most, below
+        The limits, in the measurement's unit; ``None`` = none on this side.
+    women
+        Replaces the one limit in women, where that differs.
+    citations
+        Full references.
+    note
+        Where the measurement departs from the criterion, or why there is none.
+    """
+
+    text: str
+    measure: str
+    leads: tuple[str, ...]
+    of: str
+    waves: tuple[str, ...]
+    at_least: float | None
+    above: float | None
+    at_most: float | None
+    below: float | None
+    women: float | None
+    citations: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """One canonical row of the table.
 
@@ -112,6 +155,8 @@ class Diagnosis:
         Where the published evidence is doubtful or differs from the cited works.
     terms
         Names of every code in ``aliases``, in the same order.
+    criteria
+        Textbook criteria, the defining ones first; empty = none are tabulated.
     """
 
     code: str
@@ -129,6 +174,7 @@ class Diagnosis:
     citations: tuple[str, ...]
     note: str
     terms: tuple[Term, ...]
+    criteria: tuple[Criterion, ...] = ()
 
     @property
     def has_evidence(self) -> bool:
@@ -349,6 +395,34 @@ class _TermRow(_Row):
     note: str = ""
 
 
+class _CriterionRow(_Row):
+    text: Text
+    measure: str = ""
+    leads: Leads = ()
+    of: Literal["every", "pair"] = "every"
+    waves: Names
+    at_least: Number | None = None
+    above: Number | None = None
+    at_most: Number | None = None
+    below: Number | None = None
+    women: Number | None = None
+    citations: Annotated[Names, Field(min_length=1)]
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _is_measured_or_says_why_not(self) -> Self:
+        limits = [v for v in (self.at_least, self.above, self.at_most, self.below) if v is not None]
+        if self.measure and not limits:
+            raise ValueError("a measured criterion needs a limit")
+        if not self.measure and (limits or not self.note):
+            raise ValueError(
+                "a criterion that is not measured has no limit, and a note that says why"
+            )
+        if self.women is not None and len(limits) != 1:
+            raise ValueError("women: only beside a single limit")
+        return self
+
+
 class _DiagnosisRow(_TermRow):
     alias: tuple[_TermRow, ...] = ()
     strict_leads: Leads = ()
@@ -360,6 +434,7 @@ class _DiagnosisRow(_TermRow):
     prior_windows: Names = ()
     wide_qrs: Annotated[bool, Field(strict=True)] = False
     citations: Annotated[Names, Field(min_length=1)]
+    criterion: tuple[_CriterionRow, ...] = ()
 
     @model_validator(mode="after")
     def _has_all_evidence_or_none(self) -> Self:
@@ -385,10 +460,12 @@ def _window(kind: str, row: _WindowRow) -> Window:
 
 
 def _diagnosis(row: _DiagnosisRow, file: _File, where: str) -> Diagnosis:
-    for known, used in (
+    named: list[tuple[Mapping[str, object], tuple[str, ...]]] = [
         (file.windows, (*row.windows, *row.prior_windows)),
         (file.references, row.citations),
-    ):
+        *((file.references, item.citations) for item in row.criterion),
+    ]
+    for known, used in named:
         unknown = [name for name in used if name not in known]
         if unknown:
             problem = f"has unknown entries {unknown}"
@@ -397,10 +474,22 @@ def _diagnosis(row: _DiagnosisRow, file: _File, where: str) -> Diagnosis:
         Term(**{name: getattr(term, name) for name in _TermRow.model_fields})
         for term in (row, *row.alias)
     ]
-    own = set(_DiagnosisRow.model_fields) - {"alias", "ptbxl", "ptbxl_axis", "ptbxl_class"}
+    own = set(_DiagnosisRow.model_fields) - {
+        "alias", "criterion", "ptbxl", "ptbxl_axis", "ptbxl_class",
+    }  # fmt: skip
     values = {name: getattr(row, name) for name in own}
     values["citations"] = tuple(file.references[key] for key in row.citations)
-    return Diagnosis(**values, aliases=tuple(term.code for term in terms), terms=tuple(terms))
+    return Diagnosis(
+        **values,
+        aliases=tuple(term.code for term in terms),
+        terms=tuple(terms),
+        criteria=tuple(_criterion(item, file.references) for item in row.criterion),
+    )
+
+
+def _criterion(row: _CriterionRow, references: Mapping[str, str]) -> Criterion:
+    values = {name: getattr(row, name) for name in _CriterionRow.model_fields}
+    return Criterion(**{**values, "citations": tuple(references[key] for key in row.citations)})
 
 
 def _indexes(

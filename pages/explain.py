@@ -33,6 +33,7 @@ with st.container(gap="xsmall"):
         feedback.ask(view, record, overlay, reader)
 measurements.intervals_line(view, record)
 st.caption(explain.facts(record))
+measurements.criteria_panel(view, record, overlay)
 
 left, right = st.columns([6, 5], gap="medium")
 with left:

@@ -18,9 +18,8 @@ from app.viewer import Reader, ecg_viewer, expected_evidence, read
 from ecgxai_core.fusion import view as fusion_view
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.pipeline.evaluation import Beats, beats_of
+from ecgxai_core.pipeline.measurements import waves_of
 from ecgxai_core.plots.display import DISPLAY_FILTERS, displayed
-from ecgxai_core.signal.delineation import delineate
-from ecgxai_core.signal.segments import wave_edges
 from ecgxai_core.types import DERIVED_LEADS, FusedMap, Map, Record, Segmentation
 from ecgxai_core.viewer import Context, Start, Words, payload
 
@@ -46,11 +45,7 @@ def known(record: Record) -> Known:
 
 def _found(record: Record) -> Known:
     beats = beats_of(record)
-    waves = delineate(record.signal, record.fs, record.leads, beats.samples)
-    if not len(waves):
-        return Known(beats, None)
-    edges, labels = wave_edges(0, record.n_samples, waves, record.fs)
-    return Known(beats, Segmentation("wave", edges, record.fs, 0.0, labels))
+    return Known(beats, waves_of(record, beats))
 
 
 def ask_filter() -> None:

@@ -8,9 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from app.data import services
+from app.panels import ecg
 from app.shell import frame
 from app.shell.frame import escaped, target_name
 from app.shell.state import View
+from ecgxai_core.pipeline.criteria import check, with_stimuli
 from ecgxai_core.pipeline.measurements import (
     IRREGULAR,
     LEAST_BEATS,
@@ -106,6 +108,48 @@ def intervals_panel(view: View, record: Record) -> None:
                 "source": column.TextColumn("Source of the range"),
             },
         )  # fmt: skip
+
+
+_RESULTS = {"met": "✓ met", "not met": "✗ not met", "cannot be measured": "? cannot be measured"}
+
+
+def criteria_panel(view: View, record: Record, overlay: Map | None) -> None:
+    """The textbook criteria of the target: measured, met or not, and the map's evidence there."""
+    target, value = services.target(view), services.prediction(view)
+    if not target:
+        return
+    called = [] if value is None else [
+        code for code in value.classes if value.probability(code) >= services.threshold(view, code)
+    ]  # fmt: skip
+    known = ecg.known(record)
+    found = check(
+        target, record, measured_record(record, services.store(view)), overlay, known.waves,
+        called=called, stimuli=with_stimuli(record, known.beats.samples),
+    )  # fmt: skip
+    st.subheader("Criteria")
+    st.markdown(f"**{escaped(target_name(target))}**: {escaped(found.sentence)}")
+    if not found.rows:
+        return
+    rows = pd.DataFrame(found.table())
+    column = st.column_config
+    frame.table(
+        rows.assign(result=[_RESULTS[name] for name in rows["result"]]),
+        "criteria", f"{record.name}_criteria.csv", height="content",
+        hint="Textbook criteria in adults, measured by this program. They are no input of the "
+        "model, and no score uses them: a map may follow something else.",
+        column_config={
+            "criterion": column.TextColumn("Criterion", width=430),
+            "measured": column.TextColumn("Measured", width=135),
+            "result": column.TextColumn("Result", width=150),
+            "evidence": column.TextColumn(
+                "Evidence of the map there", width=185,
+                help="share of |weight| in the criterion's leads and waves; in brackets what an "
+                "even map has there. Leads alone where the map's segments cut through waves",
+            ),
+            "note": column.TextColumn("Note", width=330),
+            "source": column.TextColumn("Source"),
+        },
+    )  # fmt: skip
 
 
 def median_beat_panel(view: View, record: Record, overlay: Map | None) -> None:

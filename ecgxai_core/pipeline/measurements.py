@@ -9,12 +9,14 @@ from typing import Any, Literal
 import numpy as np
 
 from ecgxai_core.fusion.median_beat import MedianBeat, median_beat
-from ecgxai_core.pipeline.evaluation import beats_of
+from ecgxai_core.pipeline.evaluation import Beats, beats_of
 from ecgxai_core.pipeline.keys import cache_key
+from ecgxai_core.signal.delineation import delineate
 from ecgxai_core.signal.intervals import Measured, Measurement, measure_signal
+from ecgxai_core.signal.segments import wave_edges
 from ecgxai_core.store.cache import Store
 from ecgxai_core.store.values import json_safe
-from ecgxai_core.types import Map, Record
+from ecgxai_core.types import Map, Record, Segmentation
 
 __all__ = [
     "IRREGULAR",
@@ -24,6 +26,7 @@ __all__ = [
     "intervals_of",
     "measured_record",
     "typical_beat",
+    "waves_of",
 ]
 
 LEAST_CONFIDENCE = 0.5
@@ -169,6 +172,15 @@ def _reading(name: str, value: float, sex: str | None) -> Reading:
         return "above" if all(over) else "" if any(over) else "within"
     low, high, _ = _NORMAL.get(name, (-np.inf, np.inf, ""))
     return "below" if rounded < low else "above" if rounded > high else "within"
+
+
+def waves_of(record: Record, beats: Beats) -> Segmentation | None:
+    """The waves of a whole record; ``None`` where it has no beat."""
+    waves = delineate(record.signal, record.fs, record.leads, beats.samples)
+    if not len(waves):
+        return None
+    edges, labels = wave_edges(0, record.n_samples, waves, record.fs)
+    return Segmentation("wave", edges, record.fs, 0.0, labels)
 
 
 def typical_beat(item: Map, record: Record) -> MedianBeat:

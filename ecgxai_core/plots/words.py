@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgxai_core.errors import ParameterError
+from ecgxai_core.signal.segments import waves_of_segments
 from ecgxai_core.types import FusedMap, Map, Record, Segmentation
 
 if TYPE_CHECKING:
@@ -82,7 +83,6 @@ def map_in_words(overlay: Map, target: str, what: str) -> str:
 
 
 _MOST_NAMED = 3
-_ONE_WAVE = 0.9
 
 
 def answer_in_words(overlay: Map, waves: Segmentation | None = None, *, signed: bool = True) -> str:
@@ -130,25 +130,18 @@ def _limits_in_words(overlay: Map) -> list[str]:
 def wave_shares(overlay: Map, waves: Segmentation) -> dict[str, float]:
     """Share of a map's sum of |weight| by wave; empty where its segments cut through waves.
 
-    A segment belongs to the wave that covers at least nine tenths of it; at least nine tenths of
-    the map's time must lie in such segments.
+    Which wave a segment belongs to: :func:`ecgxai_core.signal.segments.waves_of_segments`.
     """
-    edges, durations = overlay.edges_sec, overlay.durations
-    size = np.abs(np.nan_to_num(overlay.weights.astype(np.float64))).sum(axis=0)
-    starts, stops = waves.edges_sec[:-1], waves.edges_sec[1:]
-    shares: dict[str, float] = {}
-    within = 0.0
-    for low, high, duration, mass in zip(edges[:-1], edges[1:], durations, size, strict=True):
-        cover = np.minimum(stops, high) - np.maximum(starts, low)
-        best = int(cover.argmax())
-        if cover[best] >= _ONE_WAVE * duration:
-            within += float(duration)
-            name = waves.labels[best]
-            shares[name] = shares.get(name, 0.0) + float(mass)
-    if within < _ONE_WAVE * float(durations.sum()):
+    labels = waves_of_segments(overlay.edges_sec, waves)
+    if labels is None:
         return {}
+    size = np.abs(np.nan_to_num(overlay.weights.astype(np.float64))).sum(axis=0)
     total = float(size.sum()) or 1.0
-    return {name: mass / total for name, mass in shares.items()}
+    shares: dict[str, float] = {}
+    for name, mass in zip(labels, size, strict=True):
+        if name:
+            shares[name] = shares.get(name, 0.0) + float(mass) / total
+    return shares
 
 
 def _listed(parts: list[str]) -> str:

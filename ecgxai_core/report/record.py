@@ -12,6 +12,7 @@ from ecgxai_core.explainers import METHODS
 from ecgxai_core.metrics import METRICS, SIDE_TITLES
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.params import Profile
+from ecgxai_core.pipeline.criteria import criteria_of
 from ecgxai_core.pipeline.measurements import LEAST_CONFIDENCE, intervals_of, measured_record
 from ecgxai_core.plots.overlay import full_scale
 from ecgxai_core.plots.paper import PaperStyle
@@ -98,6 +99,7 @@ def record_report(facts: RecordFacts) -> str:
         ),
         html.section("Prediction", *_prediction(facts)),
         html.section("Measured intervals", *_intervals(record)),
+        html.section("Criteria of the diagnosis", *_criteria(facts)),
         html.section("Quality warnings and limits of the model", *_warnings(facts)),
         *_maps(facts),
     ]
@@ -183,6 +185,35 @@ def _intervals(record: Record) -> list[html.Html]:
     return [html.table(columns, rows), html.paragraph(note, "note")]
 
 
+def _criteria(facts: RecordFacts) -> list[html.Html]:
+    """Textbook criteria of the target, measured, with the evidence of the first map there."""
+    found = criteria_of(
+        facts.record, facts.target, facts.maps.get(_first(facts)), called=_called(facts)
+    )
+    parts = [html.paragraph(found.sentence)]
+    if found.rows:
+        columns = ("criterion", "measured", "result", "evidence of the map there", "note", "source")
+        note = (
+            "Criteria of adults, measured by this program; they are not inputs of the model, and "
+            "no score uses them. Evidence: share of |weight| in the criterion's leads and waves, "
+            "in brackets what an even map has there."
+        )
+        rows = [list(row.values()) for row in found.table()]
+        parts += [html.table(columns, rows), html.paragraph(note, "note")]
+    return parts
+
+
+def _called(facts: RecordFacts) -> list[str]:
+    """Classes whose probability reaches the model's threshold."""
+    thresholds, value = facts.manifest.thresholds or {}, facts.prediction
+    return [c for c in value.classes if value.probability(c) >= thresholds.get(c, 0.5)]
+
+
+def _first(facts: RecordFacts) -> str:
+    """The map that is shown first: the fused one, where there is one; empty = no map."""
+    return "fused" if "fused" in facts.maps else next(iter(facts.maps), "")
+
+
 def _warnings(facts: RecordFacts) -> list[html.Html]:
     maps = facts.maps.values()
     known = dict.fromkeys((*facts.record.warnings, *(w for item in maps for w in item.warnings)))
@@ -209,7 +240,7 @@ def _maps(facts: RecordFacts) -> list[html.Html]:
     if not facts.maps:
         words = "Not explained yet; the plain trace is shown."
         return [html.section("Explanation", html.paragraph(words), _picture(facts, None, "trace"))]
-    first = "fused" if "fused" in facts.maps else next(iter(facts.maps))
+    first = _first(facts)
     item = facts.maps[first]
     name = class_name(facts.target)
     head = "Fused map" if first == "fused" else f"Map of {method_title(first)}"

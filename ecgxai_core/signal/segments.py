@@ -5,6 +5,7 @@ Padding lies in no segment: it is never masked and never gets a weight.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "segment",
     "uniform_edges",
     "wave_edges",
+    "waves_of_segments",
 ]
 
 SEGMENT_SEC = 0.5
@@ -288,3 +290,32 @@ def _seen_peaks(
             "use uniform segments",
         )
     return peaks
+
+
+_WITHIN = 0.9  # of a segment in one wave, and of the time in such segments
+
+
+def waves_of_segments(edges_sec: FloatArray, waves: Segmentation) -> tuple[str, ...] | None:
+    """The wave that each segment belongs to; ``None`` where the segments cut through waves.
+
+    Parameters
+    ----------
+    edges_sec
+        ``float64[segment + 1]``, s of the record, rising.
+    waves
+        The record's waves.
+
+    Returns
+    -------
+    One label per segment: that of the wave that covers at least nine tenths of it, else ``""``. At
+    least nine tenths of the time must lie in segments with a label.
+    """
+    labels, within = [], 0.0
+    starts, stops = waves.edges_sec[:-1], waves.edges_sec[1:]
+    for low, high in pairwise(edges_sec):
+        cover = np.minimum(stops, high) - np.maximum(starts, low)
+        best = int(cover.argmax())
+        inside = bool(cover[best] >= _WITHIN * (high - low))
+        labels.append(waves.labels[best] if inside else "")
+        within += float(high - low) if inside else 0.0
+    return tuple(labels) if within >= _WITHIN * float(edges_sec[-1] - edges_sec[0]) else None

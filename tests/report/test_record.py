@@ -122,3 +122,13 @@ def test_measured_intervals_are_listed_with_their_normal_range(facts):
     text = record_report(replace(facts, record=flat, maps={}, scores=[]))
     assert text.count("not measurable") >= 5
     assert "nan" not in text.split("Measured intervals")[1].split("</section>")[0]
+
+
+def test_criteria_of_the_diagnosis_stand_beside_what_was_measured(facts):
+    page = record_report(facts)
+    assert "Criteria of the diagnosis" in page
+    assert "Irregular RR intervals" in page
+    assert "even map" in page
+    child = record_report(replace(facts, record=replace(facts.record, age=9.0)))
+    assert "the patient is 9 years old" in child
+    assert "Irregular RR intervals" not in child
