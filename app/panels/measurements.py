@@ -138,15 +138,15 @@ def criteria_panel(view: View, record: Record, overlay: Map | None) -> None:
         hint="Textbook criteria in adults, measured by this program. They are no input of the "
         "model, and no score uses them: a map may follow something else.",
         column_config={
-            "criterion": column.TextColumn("Criterion", width=430),
+            "criterion": column.TextColumn("Criterion", width=400),
             "measured": column.TextColumn("Measured", width=135),
-            "result": column.TextColumn("Result", width=150),
+            "result": column.TextColumn("Result", width=145),
             "evidence": column.TextColumn(
-                "Evidence of the map there", width=185,
+                "Evidence of the map there", width=205,
                 help="share of |weight| in the criterion's leads and waves; in brackets what an "
                 "even map has there. Leads alone where the map's segments cut through waves",
             ),
-            "note": column.TextColumn("Note", width=330),
+            "note": column.TextColumn("Note", width=340),
             "source": column.TextColumn("Source"),
         },
     )  # fmt: skip

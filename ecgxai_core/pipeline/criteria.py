@@ -113,8 +113,8 @@ class Evidence:
     in_waves: bool
 
     def __str__(self) -> str:
-        where = "" if self.in_waves else "leads alone; "
-        return f"{self.share:.0%} ({where}even map {self.chance:.0%})"
+        where = "" if self.in_waves else " in the leads"
+        return f"{self.share:.0%}{where} (even map {self.chance:.0%})"
 
 
 @dataclass(frozen=True, slots=True)
