@@ -35,6 +35,7 @@ with every:
             if st.button("Random record", icon=":material/casino:", help="within the filters"):
                 frame.go_to("explain", record=secrets.choice(list(shown["record"])))
             st.caption(f"{len(shown)} of {len(rows)} records. Select a row to open it.")
+        shown = records.in_order(view, found, shown)
         if drawing.state == "done":
             shown = shown.assign(trace=[drawing.result.get(name) for name in shown["record"]])
         picked = frame.picked_row(

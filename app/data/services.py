@@ -415,6 +415,15 @@ def case_file(view: View, read: Record) -> work.CaseFile:
     )  # fmt: skip
 
 
+def case_files(view: View, found: Predictions) -> tuple[work.CaseFile, ...]:
+    """The cases of all records of a data set, for the view's target, by their files."""
+    model_path, code, where = _usable_model(view).path, target(view), place(view)
+    return tuple(
+        work.CaseFile(info.path, info.digest, model_path, code, None, where, most_passes())
+        for info in found.records
+    )
+
+
 def job_key(kind: str, view: View, read: Record, *more: object) -> str:
     """Key of a job about one case. The jobs of own records end with the session, so their keys name
     its folder."""

@@ -39,6 +39,7 @@ from ecgxai_core.simulation import edits
 from ecgxai_core.simulation.demonstration import write_demonstration
 from ecgxai_core.store.cache import Store
 from ecgxai_core.store.envelope import Entry
+from ecgxai_core.study.review_queue import Doubts, doubts
 from ecgxai_core.types import Attribution, Prediction
 
 log = logging.getLogger(__name__)
@@ -213,6 +214,25 @@ def dose_response(
     found = what_if.dose_response(case, change.edit, change.sizes, change.place)
     progress(1, 2, "looking for the least change that flips the call")
     return found, what_if.flips(case, found, threshold, change.place)
+
+
+def map_doubts(
+    files: Sequence[CaseFile], profile: Profile, threshold: float, *, progress: Progress
+) -> list[Doubts | None]:
+    """What the maps of each record give reason to doubt; ``None`` where it cannot be explained.
+
+    The explanations land in the cache, where the pages of the records find them.
+    """
+    made: list[Doubts | None] = []
+    for number, file in enumerate(files):
+        progress(number, len(files), file.record.stem)
+        try:
+            with file.place.store() as store:
+                made.append(doubts(file.read(), profile, store, threshold))
+        except EcgXaiError as error:
+            log.warning("%s: not explained: %s", file.record.stem, error)
+            made.append(None)
+    return made
 
 
 def report_card(request: CardRequest, place: Place, *, progress: Progress) -> ReportCard:

@@ -102,11 +102,19 @@ def _about(view: View, record: Record, item: Map, digest: str, answer: dict[str,
         model_digest=item.provenance.model_digest,
         target=item.target,
         probability=item.probability,
+        called=_called(view, item),
         map=item.method,
         map_digest=digest,
         settings={"profile": view.profile, "changed": list(changed_settings(view))},
         answer=answer,
     )
+
+
+def _called(view: View, item: Map) -> bool:
+    """Whether the model calls the target present, as the line above the ECG says."""
+    value = services.prediction(view)
+    p = item.probability if value is None else value.probability(item.target)
+    return bool(p >= services.threshold(view, item.target))
 
 
 def _store() -> FeedbackStore:

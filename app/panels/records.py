@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from app.shell.state import View
 from ecgxai_core.diagnoses import aliases
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.params import SelectionParams
+from ecgxai_core.pipeline.cost import explain_cost
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.pipeline.sel_df import labels_can_name
+from ecgxai_core.study.review_queue import CRITERIA, MAP_CRITERIA, Doubts, review_queue
 from ecgxai_core.types import ROUTINE_WARNINGS, joined_codes
 
 OUTCOMES: dict[str, str] = {
@@ -31,8 +34,10 @@ OUTCOMES: dict[str, str] = {
 """Whether the prediction of the target agrees with the record's labels."""
 
 ORDER = (
+    "place",
     "record",
     "probability",
+    "why",
     "trace",
     "outcome",
     "labels",
@@ -131,6 +136,102 @@ def filtered(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[keep]
 
 
+def in_order(view: View, found: Predictions, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as listed, or in the order of a review queue: those first of which a reader can say
+    most. Until what the order needs is there, the rows stay as they are."""
+    if not found.classes:
+        return rows
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        by = st.selectbox(
+            "Order", ["", *CRITERIA], key="records-order", width=300, **KEPT,
+            format_func=lambda one: f"For review: {CRITERIA[one]}" if one else "As listed",
+            help="for the target; the first ten of a review queue are unlike each other",
+        )  # fmt: skip
+        other = _second_model(view) if by == "disagreement" else ""
+    if not by or (by == "disagreement" and not other):
+        return rows
+    kept = set(rows["record"])
+    places = [i for i, info in enumerate(found.records) if info.name in kept]
+    part = _some(found, places)
+    second = None
+    if other:
+        job = services.predictions_job(replace(view, model=other, target=""))
+        if job is None or job.state != "done":
+            if job is not None:
+                jobs.show(job)
+            return rows
+        second = job.result
+    maps = _doubts(view, found) if by in MAP_CRITERIA else None
+    if by in MAP_CRITERIA and maps is None:
+        return rows
+    code = services.target(view)
+    with frame.refusals():
+        queue = review_queue(
+            part, by, other=second, maps=[maps[i] for i in places] if maps else None,
+            thresholds={code: services.threshold(view, code)}, targets=[code],
+        )  # fmt: skip
+    queue["why"] = _reasons(queue, by)
+    there = queue.drop_duplicates("record").set_index("record")
+    ordered = rows.assign(
+        place=rows["record"].map(there["place"]), why=rows["record"].map(there["why"])
+    )
+    return ordered.sort_values("place", kind="stable")
+
+
+def _some(found: Predictions, places: list[int]) -> Predictions:
+    return replace(
+        found,
+        records=tuple(found.records[i] for i in places),
+        values=tuple(found.values[i] for i in places),
+    )
+
+
+def _second_model(view: View) -> str:
+    others = [m.name for m in services.models() if not m.problem and m.name != view.model]
+    if not others:
+        st.caption("There is only one usable model.")
+        return ""
+    return str(st.selectbox("Second model", others, key="records-second-model", width=200))
+
+
+def _doubts(view: View, found: Predictions) -> list[Doubts | None] | None:
+    """What the maps of all records say; offered, as every record is explained for it."""
+    files, methods = services.case_files(view, found), view.parameters.methods
+    digest = hash(tuple(file.digest for file in files))
+    code, number, where = services.target(view), len(files), services.place(view).folder
+    model = services.classifier(view)
+    key = f"doubts:{where}:{model.digest}:{code}:{digest}:{view.parameters.model_dump_json()}"
+    params, field = services.explain_params(view, methods), services.field_sec(view)
+    cost = explain_cost(params, model.manifest, code, field)
+
+    def begin() -> jobs.Job:
+        return jobs.start(
+            key, f"Explaining {number} records", work.map_doubts, files, view.parameters,
+            services.threshold(view, code),
+            cost={name: number * passes for name, passes in cost.items()},
+        )  # fmt: skip
+
+    made: list[Doubts | None] | None = frame.offer(
+        key, f"Explain {number} records", begin,
+        "This order needs maps of every record; what is explained already is not computed again.",
+    )  # fmt: skip
+    return made
+
+
+def _reasons(queue: pd.DataFrame, by: str) -> list[str]:
+    """Why each row stands where it stands."""
+    name, form = {
+        "entropy": ("entropy", "entropy {:.2f} bit"),
+        "margin": ("margin", "{:.0%} of the way from the threshold"),
+        "disagreement": ("disagreement", "models {:.2f} apart"),
+        "methods": ("map_disagreement", "methods disagree on {:.0%}"),
+        "evidence": ("missing_evidence", "AttAUC {:.2f}"),
+        "quality": ("n_warnings", "{:.0f} warnings"),
+    }[by]
+    values = 1 - queue[name] if by == "evidence" else queue[name]
+    return [form.format(value) if np.isfinite(value) else "" for value in values]
+
+
 def thumbnails(view: View, found: Predictions) -> jobs.Job:
     """The job that draws lead II of each record (or its first lead) as a few points."""
     data, infos = services.data_set(view), found.records[:_MOST_THUMBNAILS]
@@ -145,11 +246,13 @@ def columns() -> dict[str, Any]:
     """How the columns of the list look."""
     column = st.column_config
     return {
+        "place": column.NumberColumn("#", width=40, help="place in the review queue"),
         "record": column.TextColumn("Record", pinned=True),
         "trace": column.LineChartColumn("Lead II, first 4 s", width=150),
         "probability": column.ProgressColumn(
             "Probability", min_value=0, max_value=1, format="%.3f", width=130, help="of the target"
         ),
+        "why": column.TextColumn("Why", width=150, help="what decides the place in the queue"),
         "outcome": column.TextColumn("Outcome", width=75, help="by the record's labels"),
         "labels": column.TextColumn("Labels", width=250),
         "warnings": column.TextColumn("Quality", help="named quality warnings"),

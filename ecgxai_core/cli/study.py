@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from ecgxai_core.cli import options
-from ecgxai_core.cli.console import finish, progress_bar, say, show_table
-from ecgxai_core.errors import ParameterError
+from ecgxai_core.cli.console import finish, progress_bar, say, say_error, show_table
+from ecgxai_core.errors import EcgXaiError, ParameterError
 from ecgxai_core.settings import settings
+
+if TYPE_CHECKING:
+    from ecgxai_core.models.protocol import Classifier
+    from ecgxai_core.pipeline.predict import Predictions
+    from ecgxai_core.store.cache import Store
+    from ecgxai_core.study.review_queue import Doubts
 
 __all__ = ["app", "review_queue"]
 
@@ -104,7 +111,11 @@ def review_queue(
     data: options.DataOption,
     model: options.ModelOption,
     by: Annotated[
-        str, typer.Option("--by", help="entropy, margin, disagreement (with --other) or quality")
+        str,
+        typer.Option(
+            "--by",
+            help="entropy, margin, disagreement (with --other), methods, evidence or quality",
+        ),
     ] = "entropy",
     other: Annotated[
         Path | None, typer.Option("--other", help="another model, for disagreement")
@@ -125,16 +136,48 @@ def review_queue(
 
     classifier = LazyClassifier(model)
     codes = [find_target(name, classifier) for name in target or ()] or None
-    with open_store() as store, progress_bar("predict") as report:
-        found = predict_paths([data], classifier, store, checksum=checksum, progress=report)
-        second = None
+    limits = classifier.manifest.thresholds or {}
+    with open_store() as store:
+        with progress_bar("predict") as report:
+            found = predict_paths([data], classifier, store, checksum=checksum, progress=report)
+        second, maps = None, None
         if other is not None:
             second = predict_paths([data], LazyClassifier(other), store, checksum=checksum)
-    limits = classifier.manifest.thresholds or {}
+        if by in queue.MAP_CRITERIA:
+            maps = _doubts(found, classifier, store, limits, codes)
     table = queue.review_queue(
-        found, cast("queue.Criterion", by), other=second, thresholds=limits, targets=codes
-    )
+        found, cast("queue.Criterion", by), other=second, maps=maps, thresholds=limits,
+        targets=codes,
+    )  # fmt: skip
     if out is not None:
         write_csv_atomic(out, table)
-    show_table(table.head(queue.DIVERSE))
+    show_table(table.head(queue.DIVERSE).drop(columns="digest").dropna(axis=1, how="all"))
     finish(found.failures)
+
+
+def _doubts(
+    found: Predictions,
+    classifier: Classifier,
+    store: Store,
+    limits: Mapping[str, float],
+    codes: Sequence[str] | None,
+) -> list[Doubts | None]:
+    """Explain every record for one class; one that cannot be explained is named and left out."""
+    from ecgxai_core.case import Case
+    from ecgxai_core.params import profile
+    from ecgxai_core.records.read import read_record
+    from ecgxai_core.study.review_queue import doubts, questioned
+
+    targets = questioned(found, limits, codes)
+    made: list[Doubts | None] = []
+    with progress_bar("explain") as report:
+        for number, (info, target) in enumerate(zip(found.records, targets, strict=True)):
+            report(number, len(targets), info.name)
+            try:
+                case = Case(read_record(info.path), classifier, target)
+                limit = limits.get(target, 0.5)
+                made.append(doubts(case, profile("default"), store, limit))
+            except EcgXaiError as error:
+                say_error(str(error))
+                made.append(None)
+    return made

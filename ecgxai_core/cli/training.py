@@ -35,15 +35,36 @@ runs_app = typer.Typer(help="Training runs: list, best, compare, plot.", no_args
 
 
 def train(
-    config: ConfigArgument, data: DataOption, out: OutOption, settings: SetOption = None
+    config: ConfigArgument,
+    data: DataOption,
+    out: OutOption,
+    settings: SetOption = None,
+    init: Annotated[
+        Path | None, typer.Option("--init", help="model to train further, of the same architecture")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="readers' labels: the CSV of ecgxai feedback export"),
+    ] = None,
 ) -> None:
     """Train a classifier, or continue a stopped run, and export it with a manifest."""
     from ecgxai_core.training.config import read_train_params
     from ecgxai_core.training.jobs import run_training
+    from ecgxai_core.training.reviewed import initial
 
     params = read_train_params(config, _changes(settings))
-    results = run_training(params, data, out, _say_epoch)
+    if labels is not None and init is None:
+        fix = "give the model that is to learn from them: --init MODEL"
+        raise ParameterError("--labels", labels.name, "needs a model", fix)
+    start = initial(init, labels) if init is not None else None
+    if start is not None and start.reviews is not None:
+        number = sum(len(said) for said in start.reviews.values())
+        say(f"{number} labels of {len(start.reviews)} reviewed records")
+    results = run_training(params, data, out, _say_epoch, start)
     say(json.dumps(results.get("macro", results), indent=1))
+    if "before" in results:
+        before = ", ".join(f"{name} {value:.4f}" for name, value in results["before"].items())
+        say(f"the initial model on the same records: {before}")
     say(f"run: {out}")
 
 

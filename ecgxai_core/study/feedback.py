@@ -104,9 +104,10 @@ class Feedback(_Frozen):
 
     Attributes
     ----------
-    record, record_digest, model, model_digest, target, probability
+    record, record_digest, model, model_digest, target, probability, called
         The case. ``record`` is its name; it is empty for an uploaded record that its reader did not
-        ask to keep, and ``record_kept`` false.
+        ask to keep, and ``record_kept`` false. ``called``: whether the model called the target
+        present, as the reader saw it; ``None`` in answers from before this was kept.
     map, map_digest, settings
         Name and digest of the map that was seen, and the parameters that differ from the profile.
     software
@@ -120,6 +121,7 @@ class Feedback(_Frozen):
     model_digest: str = Digest
     target: str = Field(max_length=200)
     probability: float = Field(ge=0, le=1)
+    called: bool | None = None
     map: str = Field(max_length=200)
     map_digest: str = Digest
     settings: Mapping[str, Any] = Field(default_factory=dict, max_length=200)
@@ -205,7 +207,11 @@ class FeedbackStore:
         ]  # fmt: skip
 
     def frame(self, session: str | None = None) -> pd.DataFrame:
-        """:meth:`rows` as a table with one column per field; regions and settings as JSON."""
+        """:meth:`rows` as a table with one column per field; regions and settings as JSON.
+
+        ``present`` is what follows for the target: the model's call where the reader agrees, the
+        opposite where they disagree, else empty.
+        """
         import pandas as pd
 
         return pd.DataFrame([_flat(row) for row in self.rows(session)])
@@ -215,8 +221,12 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     answer = dict(row["answer"])
     rater = answer.pop("rater")
     plain = {key: value for key, value in row.items() if key not in {"answer", "settings"}}
+    called, verdict = row.get("called"), answer["verdict"]
+    known = called is not None and verdict != "unsure"
     return {
         **plain,
+        "called": called,
+        "present": called == (verdict == "agree") if known else None,
         **{key: answer[key] for key in answer if key not in {"regions", "seconds"}},
         **{f"rater_{key}": value for key, value in rater.items()},
         "seconds": sum(answer["seconds"].values()),

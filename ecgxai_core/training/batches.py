@@ -32,12 +32,16 @@ def balanced_chances(truth: BoolArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatches:
-    """Batches of one training run over ``rows`` of a data set."""
+    """Batches of one training run over ``rows`` of a data set.
+
+    ``targets``, ``float32[record, class]``, are what is learned; the truth if not given.
+    """
 
     arrays: EcgArrays
     rows: IntArray
     truth: BoolArray
     params: TrainParams
+    targets: Float32Array | None = None
 
     @property
     def steps(self) -> int:
@@ -71,7 +75,8 @@ class TrainingBatches:
         raw = np.asarray(self.arrays.signals[self.rows[places]])
         window = crop(raw.astype(np.float32) / np.float32(1000), self.length(epoch), rng)
         signals = perturb(window, self.arrays.fs, self.params.augment, rng)
-        return signals, self.truth[places].astype(np.float32)
+        learned = self.truth if self.targets is None else self.targets
+        return signals, learned[places].astype(np.float32)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Float32Array, Float32Array]]:
         """Batches of an epoch from ``first_step`` on, prefetched by ``tf.data``."""

@@ -21,8 +21,16 @@ from ecgxai_core.training.card import model_card, receptive_field_text
 from ecgxai_core.training.config import TrainParams, set_parameter
 from ecgxai_core.training.evaluation import EvaluationData, evaluate, failures, subgroups
 from ecgxai_core.training.loop import Progress, predict_rows, train
+from ecgxai_core.training.reviewed import Start, relabelled
 from ecgxai_core.training.runs import load_bundle, read_json, write_atomically, write_json
-from ecgxai_core.training.scores import best_f1_thresholds, fit_temperature, with_temperature
+from ecgxai_core.training.scores import (
+    auprc,
+    auroc,
+    best_f1_thresholds,
+    fit_temperature,
+    macro,
+    with_temperature,
+)
 from ecgxai_core.training.trainer import class_probabilities
 from ecgxai_core.training.zoo import Shape, build, receptive_field
 from ecgxai_core.types import STANDARD_LEADS, Float32Array, FloatArray, IntArray, content_seed
@@ -204,15 +212,41 @@ def prepared(data: Path, work: Path) -> EcgArrays:
 
 
 def run_training(
-    params: TrainParams, data: Path, run: Path, progress: Progress | None = None
+    params: TrainParams,
+    data: Path,
+    run: Path,
+    progress: Progress | None = None,
+    start: Start | None = None,
 ) -> dict[str, Any]:
     """Train or resume, then write ``NAME.keras``, its manifest and ``results.json`` into the run.
 
-    A finished run is only exported again.
+    A finished run is only exported again. With a ``start`` the results also hold what the initial
+    model scores on the tuning folds (``before``).
     """
     arrays = prepared(data, run.parent / f"{data.name}-arrays")
-    train(params, arrays, run, progress)
-    return export_run(run, arrays, run / f"{params.name}.keras", notes=default_notes(params))
+    train(params, arrays, run, progress, start)
+    if start is not None and start.reviews is not None:
+        arrays = relabelled(arrays, start.reviews)
+    dest, notes = run / f"{params.name}.keras", default_notes(params)
+    if start is not None:
+        notes += f" Trained further from the model with SHA-256 {start.digest[:12]}"
+        said = start.reviews
+        notes += "." if said is None else f", on readers' labels of {len(said)} records."
+    results = export_run(run, arrays, dest, notes=notes)
+    if start is not None:
+        results["before"] = _before(start, params, arrays)
+        write_json(run / "results.json", results)
+    return results
+
+
+def _before(start: Start, params: TrainParams, arrays: EcgArrays) -> dict[str, float]:
+    """AUROC and AUPRC of the initial model on the tuning folds, which need no threshold."""
+    shape = Shape(int(arrays.signals.shape[1]), len(STANDARD_LEADS), len(start.classes))
+    model = build(params.model.name, shape, params.model.options, params.seed)
+    model.set_weights(list(start.weights))
+    rows = arrays.in_folds(params.data.tune_folds)
+    truth, p = arrays.truth(start.classes, rows), _predict(model, arrays, rows)
+    return {"auroc": macro(auroc(truth, p)), "auprc": macro(auprc(truth, p))}
 
 
 def ship_model(run: Path, data: Path, folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ecgxai_core.records.catalogues.ptbxl import SUPERCLASSES, frequent_classes
 from ecgxai_core.training.arrays import EcgArrays
 from ecgxai_core.training.batches import TrainingBatches, whole_records
 from ecgxai_core.training.config import ScheduleParams, TrainParams
+from ecgxai_core.training.reviewed import Reviews, Start, relabelled, soft_targets
 from ecgxai_core.training.runs import git_revision, load_bundle, read_json, save_bundle, write_json
 from ecgxai_core.training.scores import auroc, f1, macro, sensitivity, specificity
 from ecgxai_core.training.trainer import Trainer, class_weights
@@ -50,9 +51,17 @@ def choose_classes(params: TrainParams, arrays: EcgArrays) -> tuple[str, ...]:
 
 
 def train(
-    params: TrainParams, arrays: EcgArrays, run: Path, progress: Progress | None = None
+    params: TrainParams,
+    arrays: EcgArrays,
+    run: Path,
+    progress: Progress | None = None,
+    start: Start | None = None,
 ) -> Path:
     """Train, or resume the run in the directory; returns the directory.
+
+    With a ``start`` a trained model is trained further; where readers' labels come with it, on the
+    records of the training folds that were reviewed. Labels of the tuning folds, readers' too, only
+    choose the epoch.
 
     Afterwards ``best.npz`` contains the (averaged) weights of the epoch with the best macro AUROC
     on the tuning folds, ``history.json`` one row per epoch, ``config.json`` the configuration.
@@ -60,16 +69,27 @@ def train(
     Raises
     ------
     RunError
-        The directory belongs to a run with another configuration or data set; a patient is in
-        training and tuning folds; or there are no records or classes.
+        The directory belongs to a run with another configuration, data set or start; a patient is
+        in training and tuning folds; there are no records or classes; or the start is a model of
+        another architecture.
     """
-    classes = choose_classes(params, arrays)
-    rows, tune = _rows(params, arrays)
-    _claim(run, params, arrays, classes)
-    batches = TrainingBatches(arrays, rows, arrays.truth(classes, rows), params)
+    reviews = start.reviews if start is not None else None
+    if reviews is not None:
+        arrays = relabelled(arrays, reviews)
+    classes = start.classes if start is not None else choose_classes(params, arrays)
+    rows, tune = _rows(params, arrays, reviews)
+    _claim(run, params, arrays, classes, start)
+    truth = arrays.truth(classes, rows)
     samples, leads = int(arrays.signals.shape[1]), int(arrays.signals.shape[2])
     shape = Shape(samples, leads, len(classes))
-    trainer = Trainer(params, shape, class_weights(batches.truth, params.loss.class_weights))
+    trainer = Trainer(params, shape, class_weights(truth, params.loss.class_weights))
+    targets = None
+    if start is not None:
+        trainer.begin_from(start.weights)
+        if reviews is not None:
+            p = predict_rows(trainer.predictor(), arrays, rows, params.optimiser.batch_size)
+            targets = soft_targets(arrays, rows, classes, reviews, p)
+    batches = TrainingBatches(arrays, rows, truth, params, targets)
     state = _resume(run / "checkpoint.npz", trainer)
     while state.epoch < params.schedule.epochs and not _stopped(params, state):
         _train_epoch(trainer, batches, state, run)
@@ -81,8 +101,15 @@ def train(
     return run
 
 
-def _rows(params: TrainParams, arrays: EcgArrays) -> tuple[IntArray, IntArray]:
+def _rows(
+    params: TrainParams, arrays: EcgArrays, reviews: Reviews | None
+) -> tuple[IntArray, IntArray]:
     rows, tune = arrays.in_folds(params.data.train_folds), arrays.in_folds(params.data.tune_folds)
+    if reviews is not None:
+        rows = np.array([row for row in rows if arrays.names[row] in reviews], np.int64)
+        if not len(rows):
+            problem, fix = "contain no reviewed record", "review some, or choose other folds"
+            raise RunError("data", "train_folds", problem, fix)
     if params.data.limit:
         rows, tune = rows[: params.data.limit], tune[: params.data.limit]
     if not len(rows) or not len(tune):
@@ -95,14 +122,24 @@ def _rows(params: TrainParams, arrays: EcgArrays) -> tuple[IntArray, IntArray]:
     return rows, tune
 
 
-def _claim(run: Path, params: TrainParams, arrays: EcgArrays, classes: tuple[str, ...]) -> None:
+def _claim(
+    run: Path,
+    params: TrainParams,
+    arrays: EcgArrays,
+    classes: tuple[str, ...],
+    start: Start | None,
+) -> None:
     """Write the run's configuration, or check that the directory belongs to the same run."""
     if not classes:
         raise RunError("data", "least_records", "no class has so many records", "lower it")
-    wanted = {"params": params.as_key(), "data": arrays.digest, "classes": list(classes)}
+    wanted: dict[str, Any] = {
+        "params": params.as_key(), "data": arrays.digest, "classes": list(classes),
+    }  # fmt: skip
+    if start is not None:
+        wanted["start"] = start.key()
     if (run / "config.json").exists():
         found = read_json(run / "config.json")
-        same = all(found.get(key) == wanted[key] for key in ("data", "classes"))
+        same = all(found.get(key) == wanted.get(key) for key in ("data", "classes", "start"))
         if not (same and _same_params(found.get("params"), params)):
             fix = "choose an empty directory"
             raise RunError(run.name, "config.json", "belongs to another run", fix)

@@ -91,6 +91,22 @@ class Trainer:
             input_signature=[tf.TensorSpec((None, shape.samples, shape.leads), tf.float32)],
         )
 
+    def begin_from(self, weights: Arrays) -> None:
+        """Start from the weights of a trained model instead of initial ones.
+
+        Raises
+        ------
+        RunError
+            They are those of another architecture.
+        """
+        shapes = [tuple(variable.shape) for variable in self.model.weights]
+        if shapes != [tuple(weight.shape) for weight in weights]:
+            problem, fix = "is not the initial model's", "take the configuration it was made with"
+            raise RunError("training", "model", problem, fix)
+        self.model.set_weights(list(weights))
+        for average, weight in zip(self._average, weights, strict=True):
+            average.assign(weight)
+
     def _make_step(self, loss: Any) -> Any:
         import tensorflow as tf
 

@@ -39,6 +39,7 @@ def test_a_verdict_is_kept_and_taken_back(file):
     assert row["record_kept"]
     assert row["target"] == AF
     assert row["map"] == "fused"
+    assert row["called"] is ("called present" in texts(at))
     assert row["answer"]["verdict"] == "disagree"
     assert row["answer"]["diagnosis"] == "flutter"
     assert row["answer"]["seconds"]["read"] >= 0

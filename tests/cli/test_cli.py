@@ -222,6 +222,9 @@ def test_cache_info_and_clear(cli, tiny_data, tiny_model, tmp_path):
         (["search", "{train}", "--data", "nowhere", "--out", "r", "--n", "2", "--choice",
           "optimiser.learning_rate=a..b"], "no number"),
         (["model", "check", "{data}/T000.mat"], "T000"),
+        (["train", "{train}", "--data", "nowhere", "--out", "r", "--labels", "l.csv"], "--init"),
+        (["train", "{train}", "--data", "nowhere", "--out", "r", "--init", "{model}", "--labels",
+          "l.csv"], "l.csv"),
     ],
 )  # fmt: skip
 def test_mistakes_give_one_line_and_code_2(

@@ -82,3 +82,13 @@ def test_the_queue_is_listed(study, tmp_path, cli):
         "0",
         "0.0",
     }
+    code, said, _ = cli(
+        "review-queue", "--data", root / "data", "--model", model, "--out", out, "--by", "evidence"
+    )
+    assert code == 0
+    rows = list(csv.DictReader(out.open(encoding="utf-8")))
+    missing = [float(row["missing_evidence"] or 0) for row in rows]
+    assert max(missing) > 0
+    assert missing[0] == max(missing)
+    assert all(0 <= float(row["map_disagreement"]) <= 1 for row in rows)
+    assert "missing_evidence" in said

@@ -63,6 +63,16 @@ def test_an_answer_comes_back_whole(store):
     assert json.loads(frame.loc[0, "regions"])[0]["lead"] == "V1"
 
 
+@pytest.mark.parametrize(
+    ("called", "verdict", "present"),
+    [(True, "agree", True), (True, "disagree", False), (False, "agree", False),
+     (False, "disagree", True), (True, "unsure", None), (None, "agree", None)],
+)  # fmt: skip
+def test_what_a_verdict_says_of_the_target(store, called, verdict, present):
+    store.add(item(called=called, answer={"verdict": verdict}), "s1")
+    assert store.frame().loc[0, "present"] is present or store.frame().loc[0, "present"] == present
+
+
 def test_sessions_see_and_take_back_their_own_only(store):
     number = store.add(item(), "s1")
     store.add(item(), "s2")
