@@ -30,6 +30,7 @@ from ecgxai_core.models.manifest import manifest_path
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.pipeline.cost import OPTIMISTIC_FIELD, explain_cost, unit_cost
 from ecgxai_core.pipeline.explain import cached_attributions
+from ecgxai_core.pipeline.fitting_edit import cached_quote
 from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from ecgxai_core.records.read import find_records, read_record
 from ecgxai_core.settings import assets_dir, settings
@@ -454,6 +455,16 @@ def attributions(view: View, read: Record, methods: tuple[str, ...]) -> dict[str
     if not target(view):
         return {}
     return cached_attributions(case(view, read), explain_params(view, methods), store(view))
+
+
+def what_if_quote(view: View, read: Record) -> str:
+    """What the model makes of the record without the finding of the target, in a sentence, where
+    the target is called and the cache has the answer; never computed here."""
+    code, value = target(view), prediction(view)
+    if not code or value is None or value.probability(code) < threshold(view, code):
+        return ""
+    found = cached_quote(case(view, read), store(view))
+    return found.sentence if found is not None else ""
 
 
 def explain_key(view: View, read: Record, params: Mapping[str, ExplainParams]) -> str:

@@ -29,6 +29,7 @@ from ecgxai_core.pipeline import what_if
 from ecgxai_core.pipeline.cost import check_cost, explain_cost, field_of, unit_cost
 from ecgxai_core.pipeline.explain import explain_case, explained
 from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, extra_beat_test
+from ecgxai_core.pipeline.fitting_edit import quoted
 from ecgxai_core.pipeline.predict import Predictions, list_paths, predict_paths
 from ecgxai_core.pipeline.run.units import unit_entry
 from ecgxai_core.pipeline.select import Selected, select_records
@@ -181,10 +182,12 @@ def prediction(file: CaseFile, *, progress: Progress) -> Prediction:
 
 
 def explanation(file: CaseFile, params: Mapping[str, ExplainParams], *, progress: Progress) -> None:
-    """Explain with every method in ``params``; the results land in the cache."""
+    """Explain with every method in ``params``, and ask the what-if that fits the target; the
+    results land in the cache."""
     case = _affordable(file, explain_cost, params)
     with file.place.store() as store:
         explain_case(case, params, store, progress)
+        quoted(case, store)
 
 
 def evaluation(

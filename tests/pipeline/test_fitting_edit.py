@@ -1,0 +1,122 @@
+"""The what-if that an answer quotes: only where it fits, and with the model's own numbers."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ecgxai_core.case import Case
+from ecgxai_core.diagnoses import diagnosis
+from ecgxai_core.pipeline import fitting_edit
+from ecgxai_core.pipeline.fitting_edit import FITTING, Quote, cached_quote, quote, quoted
+from ecgxai_core.signal.beats import r_peaks
+from ecgxai_core.signal.intervals import measure_signal
+from ecgxai_core.simulation import simulate
+from ecgxai_core.simulation.edits import EDITS, edited
+from ecgxai_core.store.cache import Store
+from ecgxai_core.types import STANDARD_LEADS
+from tests.analytic import Analytic, manifest
+
+SINUS, AF, TACHY, FIRST_DEGREE = "426783006", "164889003", "427084000", "270492004"
+
+
+def case_of(kind, score, target):
+    record = simulate(kind, seed=3, fs=100).record
+    return Case(
+        record,
+        Analytic(score, manifest(samples=1000).model_copy(update={"classes": ("other", target)})),
+        target,
+    )
+
+
+def rate_less_100(values):
+    """Logit: beats a minute over 100, by tens."""
+    peaks = [r_peaks(row.T, 100.0, STANDARD_LEADS) for row in values]
+    return np.array([(6000 / np.median(np.diff(one)) - 100) / 10 for one in peaks])
+
+
+def unevenness(values):
+    peaks = [np.diff(r_peaks(row.T, 100.0, STANDARD_LEADS)) for row in values]
+    return np.array([50 * (one.std() / one.mean() - 0.05) for one in peaks])
+
+
+def test_every_entry_names_a_diagnosis_and_an_edit():
+    for code, fitting in FITTING.items():
+        assert code in diagnosis(code).aliases
+        assert fitting.edit in EDITS
+
+
+def test_a_fast_rate_is_brought_to_a_normal_one():
+    case = case_of("sinus_tachycardia", rate_less_100, TACHY)
+    rate = measure_signal(case.record.signal, 100.0, case.record.leads).heart_rate.value
+    assert rate > 100
+    found = quote(case)
+    assert found.edit == "rate"
+    assert found.size == pytest.approx(75 - rate)
+    assert found.before == pytest.approx(1 / (1 + np.exp(-(rate - 100) / 10)), abs=0.05)
+    assert found.after == pytest.approx(1 / (1 + np.exp(2.5)), abs=0.05)
+    assert found.sentence == (
+        f"A heart rate of 75/min instead of {rate:.0f} lowers p from {found.before:.2f} to "
+        f"{found.after:.2f}."
+    )
+
+
+def test_uneven_intervals_are_made_equal():
+    found = quote(case_of("atrial_fibrillation", unevenness, AF))
+    assert (found.edit, found.size) == ("regular", 1.0)
+    assert found.before > 0.9
+    assert found.after < 0.2
+    assert found.sentence.startswith("Making the RR intervals equal lowers p from")
+
+
+def test_the_numbers_are_the_models_own():
+    case = case_of("sinus_rhythm", lambda v: 30 * v[:, :, 1].mean(axis=1), SINUS)
+    found = quote(case)
+    assert found.edit == "p_amplitude"
+    record = edited(case.record, "p_amplitude", 0.0)
+    for p, one in ((found.before, case.record), (found.after, record)):
+        values = case.changed(record=one).model_input().values[None]
+        assert p == case.classifier.predict(values)[0, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("sinus_rhythm", TACHY),  # not fast
+        ("sinus_rhythm", FIRST_DEGREE),  # PR is normal
+        ("sinus_rhythm", AF),  # regular
+        ("atrial_fibrillation", SINUS),  # no P waves
+        ("sinus_rhythm", "427172004"),  # no edit takes a premature beat away
+        ("sinus_rhythm", "my own class"),
+    ],
+)
+def test_nothing_is_said_where_no_edit_fits(kind, target, monkeypatch):
+    def never(*args):
+        raise AssertionError("the model was asked")
+
+    monkeypatch.setattr(fitting_edit, "dose_response", never)
+    assert quote(case_of(kind, lambda v: v[:, 0, 0], target)) is None
+
+
+def test_the_sentence_says_what_happened():
+    one = Quote("p_amplitude", 0.0, "Removing the P waves", 0.91, 0.12, False)
+    assert one.sentence == "Removing the P waves lowers p from 0.91 to 0.12."
+    assert "raises p from 0.20 to 0.30." in replace(one, before=0.2, after=0.3).sentence
+    assert "hardly changes p from 0.91 to 0.90." in replace(one, after=0.9).sentence
+    assert replace(one, unusual=True).sentence.endswith("unlike the training data.")
+
+
+def test_it_is_asked_once_and_kept(tmp_path, monkeypatch):
+    case = case_of("sinus_rhythm", lambda v: 30 * v[:, :, 1].mean(axis=1), SINUS)
+    with closing(Store(tmp_path, 10**8)) as store:
+        assert cached_quote(case, store) is None
+        found = quoted(case, store)
+        monkeypatch.setattr(fitting_edit, "quote", lambda _: 1 / 0)
+        assert quoted(case, store) == cached_quote(case, store) == found
+        monkeypatch.setattr(fitting_edit, "quote", lambda _: None)
+        other = case.changed(start_sec=0.0)
+        assert quoted(other, store) is None
+        assert cached_quote(other, store) is None
