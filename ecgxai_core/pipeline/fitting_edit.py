@@ -136,9 +136,13 @@ class Quote:
     @property
     def sentence(self) -> str:
         """One sentence, plain text."""
-        change = self.after - self.before
-        verb = "hardly changes p" if abs(change) < _SMALL else "raises p" if change > 0 else ""
-        said = f"{self.words} {verb or 'lowers p'} from {self.before:.2f} to {self.after:.2f}"
+        change, numbers = self.after - self.before, f"{self.before:.2f} to {self.after:.2f}"
+        if f"{self.before:.2f}" == f"{self.after:.2f}":
+            said = f"{self.words} leaves p at {self.before:.2f}"
+        elif abs(change) < _SMALL:
+            said = f"{self.words} hardly changes p ({numbers})"
+        else:
+            said = f"{self.words} {'raises' if change > 0 else 'lowers'} p from {numbers}"
         if self.unusual:
             said += ", but the changed ECG is unlike the training data"
         return f"{said}."

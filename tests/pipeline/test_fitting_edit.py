@@ -105,7 +105,8 @@ def test_the_sentence_says_what_happened():
     one = Quote("p_amplitude", 0.0, "Removing the P waves", 0.91, 0.12, False)
     assert one.sentence == "Removing the P waves lowers p from 0.91 to 0.12."
     assert "raises p from 0.20 to 0.30." in replace(one, before=0.2, after=0.3).sentence
-    assert "hardly changes p from 0.91 to 0.90." in replace(one, after=0.9).sentence
+    assert "hardly changes p (0.91 to 0.90)." in replace(one, after=0.9).sentence
+    assert "leaves p at 0.91." in replace(one, after=0.911).sentence
     assert replace(one, unusual=True).sentence.endswith("unlike the training data.")
 
 
