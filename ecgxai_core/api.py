@@ -128,6 +128,7 @@ def predict(
     import pandas as pd
 
     from ecgxai_core.models.preprocess import prepare
+    from ecgxai_core.models.training_range import UNLIKE, unlike_training
     from ecgxai_core.records.read import find_records
 
     model = model or load_model()
@@ -142,7 +143,8 @@ def predict(
             report(done, len(todo), record.name)
             seen = prepare(record, model.manifest)
             values = model.predict(seen.values[None])[0]
-            codes = [*record.warnings, *seen.warnings]
+            unlike = [UNLIKE] if unlike_training(model, seen.values[None])[0] else []
+            codes = [*record.warnings, *seen.warnings, *unlike]
             rows.append(
                 {
                     "record": record.name,

@@ -9,6 +9,7 @@ from ecgxai_core.diagnoses import Diagnosis, aliases, diagnosis, find_diagnosis
 from ecgxai_core.errors import DiagnosisError
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.models.training_range import range_digest
 from ecgxai_core.signal.segments import Moved
 from ecgxai_core.types import ModelInput, Record, warning_rows
 
@@ -121,6 +122,7 @@ class Case:
             "warnings": warning_rows(self.record.warnings),
             "synthetic": self.record.synthetic,
             "model": self.classifier.digest,
+            "training_range": range_digest(self.classifier),
             "target": self.target,
             "start_sec": self.start_sec,
             **({} if self.origin is None else {"origin": self.origin.key()}),

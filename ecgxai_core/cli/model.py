@@ -112,3 +112,44 @@ def baselines(
         if max(values) >= least:
             name = f"{row[0][1]} ({row[0][0]})" if row[0][1] != row[0][0] else str(row[0][0])
             say(f"{name[:31]:32}" + "".join(f"{value:13.3f}" for value in values))
+
+
+@app.command("training-range")
+def training_range(
+    file: FileArgument,
+    data: Annotated[Path, typer.Option("--data", help="the data set that it was trained on")],
+    train_fold: Annotated[
+        list[int], typer.Option("--train-fold", help="fold that it was trained on; repeat")
+    ],
+    kept_fold: Annotated[
+        list[int], typer.Option("--kept-fold", help="fold kept out of training; repeat")
+    ],
+    layout: Annotated[
+        str | None, typer.Option("--layout", help="ptb-xl, ptb-xl-500, cinc2020, ludb, ...")
+    ] = None,
+    most: Annotated[
+        int, typer.Option("--most", min=100, help="records read of either, spread evenly")
+    ] = 5000,
+) -> None:
+    """Measure where the model's training data lies, so that unlike records are warned of."""
+    from ecgxai_core.cli.console import progress_bar
+    from ecgxai_core.models.keras_classifier import KerasClassifier
+    from ecgxai_core.models.loading import load_classifier
+    from ecgxai_core.models.training_range import save_range
+    from ecgxai_core.records.catalogues.catalogue import open_catalogue
+    from ecgxai_core.training.evaluation import range_of_training
+
+    classifier, catalogue = load_classifier(file), open_catalogue(data, layout)
+    if not isinstance(classifier, KerasClassifier):
+        problem, fix = "runs through ONNX Runtime, which shows no features", "use a Keras model"
+        raise ModelError(file.name, "", problem, fix)
+    with progress_bar("features") as report:
+        found = range_of_training(
+            classifier, catalogue, train_fold, kept_fold, most,
+            lambda done, of: report(done, of, ""),
+        )  # fmt: skip
+    path = save_range(found, file)
+    say(
+        f"{path.name}: {len(found.mean)} features; median distance {found.median:.1f}, limit "
+        f"{found.limit:.1f} over {len(found.distances)} records kept out of training"
+    )

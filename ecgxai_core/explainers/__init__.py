@@ -31,6 +31,7 @@ from ecgxai_core.explainers.prepared import Prepared, segmentation_of
 from ecgxai_core.explainers.timeshap import TIMESHAP
 from ecgxai_core.games.links import LOGIT_EPS
 from ecgxai_core.games.local.engine import receptive_field
+from ecgxai_core.models.training_range import UNLIKE, unlike_training
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.progress import part_of
 from ecgxai_core.types import (
@@ -192,9 +193,15 @@ def _attribution(task: Task, method: Method) -> Attribution:
         warnings=(
             *task.record.warnings,
             *task.model_input.warnings,
+            *_unlike_warnings(task),
             *([_clipped_value(clipped_fraction)] if clipped_fraction else []),
         ),
     )
+
+
+def _unlike_warnings(task: Task) -> tuple[QualityWarning, ...]:
+    unlike = unlike_training(task.model.classifier, task.model_input.values[None])
+    return (UNLIKE,) if unlike[0] else ()
 
 
 def _clipped_value(share: float) -> QualityWarning:

@@ -20,6 +20,7 @@ from ecgxai_core.models.locality import NotLocal, locality
 from ecgxai_core.models.manifest import Manifest, model_digest
 from ecgxai_core.models.protocol import Masking
 from ecgxai_core.models.safe.structure import Structure
+from ecgxai_core.models.training_range import TrainingRange
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, content_seed
 
 __all__ = ["KerasClassifier", "calibrated", "probe_rows"]
@@ -72,7 +73,9 @@ class KerasClassifier:
         fixed = structure.inputs[0][0]  # some models are saved for one batch size only
         self.batch_size = BATCH if fixed is None else fixed
         self._forward = self._compiled((output_index,))
+        self.training_range: TrainingRange | None = None
         self._attention: Any = None
+        self._features: Any = None
         self._masked: dict[int, Any] = {}
         self._local: LocalNetwork | NotLocal | None = None
         self._lock = threading.Lock()
@@ -152,6 +155,43 @@ class KerasClassifier:
             known = [output.name for output in self.structure.outputs]
             self._attention = self._compiled(tuple(known.index(name) for name in names))
         return dict(zip(names, self._run(self._attention, values), strict=True))
+
+    def features(self, values: Float32Array) -> Float32Array:
+        """What enters the last dense layer, ``float32[n, feature]``.
+
+        Parameters
+        ----------
+        values
+            ``float32[n, sample, lead]``, model units and lead order.
+
+        Raises
+        ------
+        ModelError
+            The model does not end in a dense layer over features.
+        """
+        if self._features is None:
+            self._features = self._compiled_features()
+        (found,) = self._run(self._features, values)
+        return found
+
+    @property
+    def range_digest(self) -> str:
+        """SHA-256 of the training range; empty without one."""
+        return self.training_range.digest if self.training_range is not None else ""
+
+    def unlike_training(self, values: Float32Array) -> BoolArray:
+        """Whether records are unlike the training data, ``bool[n]``; ``False`` where the model
+        has no :class:`~ecgxai_core.models.training_range.TrainingRange`.
+
+        Parameters
+        ----------
+        values
+            ``float32[n, sample, lead]``, model units and lead order.
+        """
+        found = self.training_range
+        if found is None:
+            return np.zeros(len(values), np.bool_)
+        return found.distance(self.features(values)) > found.limit
 
     def local_part(self) -> LocalNetwork | NotLocal:
         """The network cut at its pooling over time, or why it cannot be cut; made at first use."""
@@ -247,6 +287,29 @@ class KerasClassifier:
 
         signature = [tf.TensorSpec(shape, tf.float32)]
         return tf.function(forward, input_signature=signature, autograph=False)
+
+    def _compiled_features(self) -> Any:
+        """A graph that returns the input of the last dense layer."""
+        keras = import_keras()
+        import tensorflow as tf
+
+        end = keras.tree.flatten(self.keras_model.outputs)[self.output_index]
+        while True:
+            layer, at, _ = end._keras_history
+            inputs = layer._inbound_nodes[at].input_tensors
+            if len(inputs) != 1 or layer.weights:
+                break
+            end = inputs[0]  # past an activation or a reshape
+        if not isinstance(layer, keras.layers.Dense) or len(inputs[0].shape) != 2:
+            problem = "does not end in a dense layer over features"
+            raise ModelError(self.name, "output", problem, "use another model")
+        body = keras.Model(self.keras_model.inputs, inputs[0])
+        shape = (self.batch_size, self.manifest.samples, len(self.manifest.leads))
+        return tf.function(
+            lambda batch: [body(batch, training=False)],
+            input_signature=[tf.TensorSpec(shape, tf.float32)],
+            autograph=False,
+        )
 
     def _run(self, function: Any, values: Float32Array) -> list[Float32Array]:
         """All rows through a compiled graph, a full batch at a time."""

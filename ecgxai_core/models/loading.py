@@ -36,6 +36,7 @@ from ecgxai_core.models.protocol import Masking
 from ecgxai_core.models.safe.model_file import ModelFile, parse_model_file, read_bytes
 from ecgxai_core.models.safe.structure import Structure, check_fit, examine
 from ecgxai_core.models.safe.weights_file import fingerprint
+from ecgxai_core.models.training_range import load_range, unlike_training
 from ecgxai_core.models.windows import windowed
 from ecgxai_core.types import STANDARD_LEADS, BoolArray, Float32Array
 
@@ -60,14 +61,16 @@ def load_classifier(
     Raises
     ------
     ModelError
-        No manifest, a manifest of another file, a model that is not a plain float32 network, or one
-        that does not do what its manifest says.
+        No manifest, a manifest of another file, a model that is not a plain float32 network, one
+        that does not do what its manifest says, or a training range of another model.
     """
     name = Path(path).name
     data, manifest = read_model(path, manifest)
-    return (
-        load_exported(data, manifest, name) if is_onnx(name) else _load_keras(data, manifest, name)
-    )
+    load = load_exported if is_onnx(name) else _load_keras
+    classifier = load(data, manifest, name)
+    if isinstance(classifier, KerasClassifier):
+        classifier.training_range = load_range(path, classifier.digest)
+    return classifier
 
 
 def load_exported(data: bytes, manifest: Manifest, name: str) -> KerasClassifier | OnnxClassifier:
@@ -172,6 +175,8 @@ class LazyClassifier:
         self.path = path
         _, self._manifest = read_model(path)
         self._digest = model_digest(self._manifest)
+        found = load_range(path, self._digest)
+        self.range_digest = found.digest if found is not None else ""
         self._loaded: KerasClassifier | OnnxClassifier | None = None
         self._lock = threading.Lock()
 
@@ -204,6 +209,12 @@ class LazyClassifier:
     def predict_masked(self, masking: Masking, keep: BoolArray) -> Float32Array:
         """See :meth:`ecgxai_core.models.keras_classifier.KerasClassifier.predict_masked`."""
         return self.loaded().predict_masked(masking, keep)
+
+    def unlike_training(self, values: Float32Array) -> BoolArray:
+        """See :meth:`ecgxai_core.models.keras_classifier.KerasClassifier.unlike_training`."""
+        if not self.range_digest:
+            return np.zeros(len(values), np.bool_)
+        return unlike_training(self.loaded(), values)
 
     def local_part(self) -> LocalNetwork | NotLocal:
         """See :meth:`ecgxai_core.models.keras_classifier.KerasClassifier.local_part`."""

@@ -14,6 +14,7 @@ from ecgxai_core.errors import EcgXaiError, ModelError, ParameterError, RecordEr
 from ecgxai_core.models.metadata_arrays import read_metadata_arrays
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.models.training_range import UNLIKE, range_digest, unlike_training
 from ecgxai_core.pipeline.keys import cache_key
 from ecgxai_core.progress import Progress, no_progress
 from ecgxai_core.records.read import find_records, read_record
@@ -249,7 +250,12 @@ def _predictions(
 
 
 def _key(record_digest: str, classifier: Classifier) -> dict[str, object]:
-    return cache_key("prediction", record=record_digest, model=classifier.digest)
+    return cache_key(
+        "prediction",
+        record=record_digest,
+        model=classifier.digest,
+        training_range=range_digest(classifier),
+    )
 
 
 def _predicted(
@@ -268,8 +274,10 @@ def _batch(
     """Predict records that the cache lacks, and keep their probabilities there."""
     if not waiting:
         return
-    rows = classifier.predict(np.stack([model_input.values for _, _, model_input in waiting]))
-    for (index, info, model_input), row in zip(waiting, rows, strict=True):
-        codes = tuple(sorted({warning.code for warning in model_input.warnings}))
+    values = np.stack([model_input.values for _, _, model_input in waiting])
+    rows, unlike = classifier.predict(values), unlike_training(classifier, values)
+    for (index, info, model_input), row, odd in zip(waiting, rows, unlike, strict=True):
+        warned = (*model_input.warnings, *([UNLIKE] if odd else []))
+        codes = tuple(sorted({warning.code for warning in warned}))
         store.put(_key(info.digest, classifier), {"probabilities": row}, {"warnings": list(codes)})
         yield index, _predicted(info, classifier, row, codes)

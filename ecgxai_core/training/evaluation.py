@@ -17,8 +17,10 @@ import numpy as np
 from ecgxai_core.bootstrap import bootstrap_clusters
 from ecgxai_core.diagnoses import aliases
 from ecgxai_core.errors import EcgXaiError, RunError
+from ecgxai_core.models.keras_classifier import KerasClassifier
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.models.training_range import TrainingRange, fit_range
 from ecgxai_core.records.catalogues.catalogue import Catalogue, Entry, read_entry
 from ecgxai_core.records.catalogues.ptbxl import SUPERCLASSES
 from ecgxai_core.store.atomic import write_csv_atomic
@@ -54,6 +56,7 @@ __all__ = [
     "evaluate_model",
     "failures",
     "predict_entries",
+    "range_of_training",
     "save_report",
     "subgroups",
 ]
@@ -331,9 +334,15 @@ class Predicted:
 
 
 def predict_entries(
-    classifier: Classifier, entries: Sequence[Entry], done: Done | None = None
+    classifier: Classifier,
+    entries: Sequence[Entry],
+    done: Done | None = None,
+    answer: Callable[[Float32Array], Float32Array] | None = None,
 ) -> Predicted:
     """Read, prepare and predict, a batch at a time.
+
+    ``answer`` computes what is wanted in place of probabilities, ``float32[record, ...]``, from
+    model inputs ``float32[record, sample, lead]``.
 
     Raises
     ------
@@ -358,12 +367,43 @@ def predict_entries(
                 kept.append(entry)
                 warnings.append(tuple(w.code for w in (*record.warnings, *given.warnings)))
         if inputs:
-            parts.append(classifier.predict(np.stack(inputs)))
+            parts.append((answer or classifier.predict)(np.stack(inputs)))
         if done is not None:
             done(min(start + _BATCH, len(entries)), len(entries))
     if not parts:
         raise RunError("data", "records", "none can be read", "check the data set")
     return Predicted(tuple(kept), np.concatenate(parts), tuple(warnings), tuple(refused))
+
+
+def range_of_training(
+    classifier: KerasClassifier,
+    catalogue: Catalogue,
+    train_folds: Sequence[int],
+    kept_folds: Sequence[int],
+    most: int = 5000,
+    done: Done | None = None,
+) -> TrainingRange:
+    """Where the features of the training records lie, and those of records kept out of training.
+
+    Of either at most ``most`` records are read, spread evenly over the data set.
+
+    Raises
+    ------
+    ModelError
+        The model does not end in a dense layer, or has too few records.
+    RunError
+        The folds hold no record.
+    """
+
+    def features(folds: Sequence[int]) -> Float32Array:
+        entries = [entry for entry in catalogue if entry.fold in folds]
+        some = entries[:: max(1, -(-len(entries) // most))]
+        return predict_entries(classifier, some, done, classifier.features).probabilities
+
+    trained, kept = (", ".join(map(str, folds)) for folds in (train_folds, kept_folds))
+    source = f"{catalogue.name}: folds {trained}; kept out: {kept}"
+    training, others = features(train_folds), features(kept_folds)
+    return fit_range(training, others, classifier.digest, source)
 
 
 def _predicted(
