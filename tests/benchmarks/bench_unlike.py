@@ -73,7 +73,7 @@ def inputs(records: Iterable[Record], classifier: KerasClassifier) -> Float32Arr
 
 def record_of(signal: FloatArray, fs: float) -> Record:
     """A record with this signal, ``float64[12, sample]`` in mV."""
-    return Record("made", fs, STANDARD_LEADS, signal.astype(np.float32))
+    return Record("made", signal.astype(np.float32), fs, STANDARD_LEADS)
 
 
 def share(values: Float32Array, classifier: KerasClassifier) -> str:
