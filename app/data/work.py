@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ecgxai_core.audit.cohort import Cohort, CohortRequest, make_cohort
 from ecgxai_core.audit.model_check import Probe, probe_model
 from ecgxai_core.audit.model_quality import ModelQuality, evaluate_quality
 from ecgxai_core.audit.report_card import CardRequest, ReportCard, build_card
@@ -242,6 +243,17 @@ def report_card(request: CardRequest, place: Place, *, progress: Progress) -> Re
     """The report card of a model on a data set."""
     with place.store() as store:
         return build_card(request, store, classifier=_classifier(request.model), progress=progress)
+
+
+def cohorts(
+    requests: Sequence[CohortRequest], place: Place, *, progress: Progress
+) -> tuple[Cohort, ...]:
+    """One cohort after the other."""
+    with place.store() as store:
+        return tuple(
+            make_cohort(one, store, classifier=_classifier(one.model), progress=progress)
+            for one in requests
+        )
 
 
 def sweep_cases(

@@ -34,6 +34,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "evaluation": ("Evaluation", ":material/fact_check:"),
     "stability": ("Stability", ":material/sync_alt:"),
     "what_if": ("What-if", ":material/science:"),
+    "cohort": ("Cohort", ":material/groups:"),
     "study": ("Study", ":material/assignment:"),
     "model": ("Model", ":material/neurology:"),
     "settings": ("Settings", ":material/settings:"),

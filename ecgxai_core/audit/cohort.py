@@ -7,8 +7,8 @@ by more than these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,9 +24,10 @@ from ecgxai_core.metrics.raster import overlap_sec
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.params import EvaluationParams, Profile
 from ecgxai_core.pipeline.explain import explain_case
-from ecgxai_core.pipeline.predict import Failure, Predictions, checksum_policy, predict_data
+from ecgxai_core.pipeline.predict import Failure, Predictions, checksum_policy, predict_paths
 from ecgxai_core.progress import Progress, no_progress
-from ecgxai_core.records.read import read_record
+from ecgxai_core.records.catalogues.catalogue import find_layout, open_catalogue
+from ecgxai_core.records.read import find_records, read_record
 from ecgxai_core.store.cache import Store
 from ecgxai_core.types import FloatArray, Map, content_seed
 
@@ -41,6 +42,8 @@ __all__ = [
     "Difference",
     "cell_table",
     "compare_cohorts",
+    "distances",
+    "labelled_paths",
     "make_cohort",
     "max_t",
     "outliers",
@@ -134,11 +137,13 @@ def make_cohort(
     store: Store,
     *,
     checksum: str = "warn",
+    classifier: LazyClassifier | None = None,
     progress: Progress = no_progress,
 ) -> Cohort:
     """Predict a folder, draw the records of the cohort, and explain one after the other.
 
-    Explanations are kept in ``store``, so an interrupted cohort carries on.
+    Explanations are kept in ``store``, so an interrupted cohort carries on. ``classifier`` is the
+    model, if it is already loaded.
 
     Raises
     ------
@@ -148,16 +153,22 @@ def make_cohort(
         No record belongs to the cohort, or none could be explained.
     """
     method = find_method(request.method).name
-    classifier = LazyClassifier(request.model)
+    classifier = classifier or LazyClassifier(request.model)
     target = find_target(request.target, classifier)
-    predictions = predict_data(request.data, classifier, store, None, checksum, progress)
+    labels = labelled_paths(request.data)
+    known = {target, *aliases(target)}
+    paths = [path for path, own in labels.items() if _may_belong(own, known, request.who)]
+    nobody = RunError(
+        "cohort", f"{request.who} {request.target}", f"fits none of {len(labels)} records",
+        "choose another target, or other records with --who",
+    )  # fmt: skip
+    if not paths:
+        raise nobody
+    predictions = predict_paths(paths, classifier, store, checksum=checksum, progress=progress)
+    predictions = _with_labels(predictions, labels)
     inside = _members(predictions, classifier, target, request.who)
     if not inside:
-        raise RunError(
-            "cohort", f"{request.who} {request.target}",
-            f"fits none of {len(predictions.records)} records",
-            "choose another target, or other records with --who",
-        )  # fmt: skip
+        raise nobody
     seed = request.profile.explain.seed
     records = predictions.records
     inside.sort(key=lambda i: content_seed("cohort", records[i].digest, seed))
@@ -190,6 +201,42 @@ def make_cohort(
     synthetic = any(records[i].synthetic for i in drawn)
     name = f"{request.who} {term_of(target).name}, {request.model.stem}, {request.data.name}"
     return Cohort(name, target, method, leads, tuple(made), len(inside), tuple(failures), synthetic)
+
+
+def labelled_paths(data: Path) -> dict[Path, tuple[str, ...] | None]:
+    """Records of a folder with the labels that its data set gives them, without their samples.
+
+    ``None`` = none are known here; the record itself may have some.
+
+    Raises
+    ------
+    RecordError
+        Nothing that looks like a record was found, or a table of the data set is damaged.
+    """
+    layout = find_layout(data) if data.is_dir() else ""
+    entries = (
+        [entry for entry in open_catalogue(data, layout) if entry.standard_leads] if layout else []
+    )
+    found = {entry.path: entry.labels for entry in entries}
+    if not entries or layout == "cinc":  # what has no header that can be read, too
+        found = {path: found.get(path) for path in find_records([data])}
+    return found
+
+
+def _may_belong(labels: tuple[str, ...] | None, known: set[str], who: Who) -> bool:
+    """Whether a record need be looked at: not if its labels alone keep it out."""
+    if labels is None or who == "predicted":
+        return True
+    return known.isdisjoint(labels) == (who == "false-positive")
+
+
+def _with_labels(
+    predictions: Predictions, labels: Mapping[Path, tuple[str, ...] | None]
+) -> Predictions:
+    """Predictions whose records have the labels of the data set, where it gives them."""
+    given = ((info, labels.get(info.path)) for info in predictions.records)
+    records = tuple(info if own is None else replace(info, labels=own) for info, own in given)
+    return replace(predictions, records=records)
 
 
 def _members(
@@ -305,15 +352,17 @@ def _t(joint: FloatArray, n: int, paired: bool) -> FloatArray:
     return np.asarray(np.abs(gap) / np.sqrt(np.maximum(variance, 1e-24)))
 
 
-def outliers(cohort: Cohort) -> tuple[tuple[CohortRecord, float], ...]:
-    """Records whose map is far from the cohort's, the farthest first, with their distance.
+def distances(cohort: Cohort) -> FloatArray:
+    """``float64[record]``: sum over cells of |share - median share|, at most 2."""
+    values = cohort.values
+    return np.asarray(np.abs(values - np.median(values, axis=0)).sum(axis=(1, 2)), np.float64)
 
-    The distance is the sum over cells of |share - median share|, at most 2.
-    """
+
+def outliers(cohort: Cohort) -> tuple[tuple[CohortRecord, float], ...]:
+    """Records whose map is far from the cohort's, the farthest first, with their distance."""
     if len(cohort.records) < LEAST_RECORDS:
         return ()
-    values = cohort.values
-    distance = np.abs(values - np.median(values, axis=0)).sum(axis=(1, 2))
+    distance = distances(cohort)
     middle = float(np.median(distance))
     spread = 1.4826 * float(np.median(np.abs(distance - middle)))
     far = np.flatnonzero(distance > middle + _FAR * spread)

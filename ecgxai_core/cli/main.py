@@ -21,6 +21,7 @@ from ecgxai_core import __version__
 from ecgxai_core.cli import (
     benchmarking,
     comparing,
+    concepts,
     datasets,
     explaining,
     feedback,
@@ -76,6 +77,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "evaluate-map": foreign.evaluate_map,
     "compare": comparing.compare,
     "cohort": comparing.cohort,
+    "concepts": concepts.concepts,
     "run": running.run,
     "summary": running.summary,
     "what-if": what_if.what_if,

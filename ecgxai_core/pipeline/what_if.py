@@ -22,7 +22,7 @@ from ecgxai_core.types import Float32Array, FloatArray, Record, frozen_array
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DoseResponse", "dose_response", "flips", "natural_range"]
+__all__ = ["DoseResponse", "dose_response", "flips", "natural_range", "outputs_of"]
 
 FLIP_STEPS = 9
 """Halvings of the step in which a call flips."""
@@ -140,7 +140,7 @@ def dose_response(
         unit=EDITS[edit].unit,
         sizes=ordered,
         classes=case.classifier.classes,
-        probabilities=_probabilities(case, records),
+        probabilities=outputs_of(case, records),
         measured=np.array([_measured(record, edit, place) for record in records]),
         natural=_natural(edit, place),
         refused=tuple(refused),
@@ -184,7 +184,7 @@ def flips(
         for _ in range(FLIP_STEPS):
             middle = (last + far) / 2
             record = edited(case.record, found.edit, middle, place, waves)
-            (row,) = _probabilities(case, [record])
+            (row,) = outputs_of(case, [record])
             if flipped(float(row[case.classifier.classes.index(case.target)])):
                 far = middle
             else:
@@ -197,7 +197,7 @@ def _waves(record: Record) -> Delineation:
     return delineate(record.signal, record.fs, record.leads)
 
 
-def _probabilities(case: Case, records: Sequence[Record | None]) -> Float32Array:
+def outputs_of(case: Case, records: Sequence[Record | None]) -> Float32Array:
     """``float32[n, class]``; NaN where there is no record."""
     found = np.full((len(records), len(case.classifier.classes)), np.nan, np.float32)
     known = [place for place, record in enumerate(records) if record is not None]

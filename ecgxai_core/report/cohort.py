@@ -13,8 +13,9 @@ from ecgxai_core.params import EvaluationParams
 from ecgxai_core.plots.cohort import cohort_svg
 from ecgxai_core.report import html
 from ecgxai_core.report.record import class_name, method_title
+from ecgxai_core.types import BoolArray, FloatArray
 
-__all__ = ["LEVEL", "cohort_report", "difference_words", "differing"]
+__all__ = ["LEVEL", "cohort_panels", "cohort_report", "difference_words", "differing"]
 
 LEVEL = 0.05
 """Corrected p value from which on a cell is called different."""
@@ -48,18 +49,25 @@ def difference_words(one: Cohort, other: Cohort, found: Difference) -> str:
     return f"{one.name} minus {other.name} differs in: {named}{more} (corrected p < {LEVEL:g})."
 
 
+def cohort_panels(
+    cohorts: Sequence[Cohort], found: Difference | None
+) -> tuple[dict[str, FloatArray], dict[str, BoolArray]]:
+    """What is drawn: mean maps and their difference by title, and the cells that differ."""
+    panels = {f"{c.name} (n = {len(c.records)}), % of the map": c.mean for c in cohorts}
+    if found is None:
+        return panels, {}
+    title = f"difference, % points; framed: corrected p < {LEVEL:g}"
+    with np.errstate(invalid="ignore"):
+        marked = {title: np.asarray(found.p < LEVEL, np.bool_)}
+    return panels | {title: found.difference}, marked
+
+
 def cohort_report(
     cohorts: Sequence[Cohort], found: Difference | None, params: EvaluationParams
 ) -> str:
     """Self-contained HTML; one or two cohorts, and with two how they differ."""
     first = cohorts[0]
-    panels = {f"{c.name} (n = {len(c.records)}), % of the map": c.mean for c in cohorts}
-    marked = {}
-    if found is not None:
-        title = "difference, % points; framed: corrected p < 0.05"
-        panels[title] = found.difference
-        with np.errstate(invalid="ignore"):
-            marked[title] = np.asarray(found.p < LEVEL, np.bool_)
+    panels, marked = cohort_panels(cohorts, found)
     svg = cohort_svg(panels, list(WAVES), first.leads, marked)
     note = (
         "Each record counts once: its signed weight in every wave and lead over the sum of its "

@@ -14,6 +14,7 @@ from ecgxai_core.audit.cohort import (
     CohortRecord,
     CohortRequest,
     compare_cohorts,
+    labelled_paths,
     make_cohort,
     max_t,
     outliers,
@@ -26,6 +27,7 @@ from ecgxai_core.report.cohort import difference_words
 from ecgxai_core.settings import settings
 from ecgxai_core.store.cache import open_store
 from ecgxai_core.types import Attribution, Provenance
+from tests.records.catalogues.test_catalogue import ptbxl_folder
 from tests.small import AF, SINUS, write_data, write_model
 
 LEADS = ("I", "II", "V1")
@@ -162,3 +164,18 @@ def test_the_command_writes_a_page_and_a_table(things, tmp_path, capsys):
     assert table[["low", "p_corrected"]].isna().all().all(), "two records are too few"
     assert run_cli([*words, "--who", "everyone", "--out", str(tmp_path / "c.csv")]) == 2
     assert "is no group of records" in capsys.readouterr().err
+
+
+def test_the_labels_of_a_data_set_count_and_spare_predictions(tmp_path, things):
+    """PTB-XL keeps its labels in a table; its headers have none."""
+    (tmp_path / "ptbxl").mkdir()
+    folder = ptbxl_folder(tmp_path / "ptbxl")
+    labels = {path.stem: own for path, own in labelled_paths(folder).items()}
+    assert labels["00001_lr"] == (SINUS, "NORM")
+    chosen = profile_with(profile("default"), ["segments=wave"])
+    asked = CohortRequest(folder, things[1], AF, chosen, method="input_x_gradient")
+    seen = []
+    with open_store() as store:
+        found = make_cohort(asked, store, progress=lambda _done, _all, name: seen.append(name))
+    assert [record.name for record in found.records] == ["00002_lr"]
+    assert "00001_lr" not in seen, "its label keeps it out"

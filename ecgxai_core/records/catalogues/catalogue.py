@@ -40,6 +40,7 @@ __all__ = [
     "LAYOUTS",
     "Catalogue",
     "Entry",
+    "find_layout",
     "ludb_labels",
     "mit_bih_labels",
     "open_catalogue",
@@ -327,6 +328,12 @@ _MARKS = {
 """Layout -> files that only this layout has; a folder without any of them is ``cinc``."""
 
 
+def find_layout(folder: Path) -> str:
+    """The layout whose files a folder has; ``cinc`` (labels in the headers) if none's."""
+    found = (name for name, pattern in _MARKS.items() if any(folder.glob(pattern)))
+    return next(found, "cinc")
+
+
 def open_catalogue(folder: Path, layout: str | None = None) -> Catalogue:
     """Open a data set in the given layout; without one, the layout is detected from its files.
 
@@ -338,8 +345,7 @@ def open_catalogue(folder: Path, layout: str | None = None) -> Catalogue:
     if not folder.is_dir():
         name, fix = folder.name or "folder", "give the folder of the data set"
         raise RecordError(name, "folder", "does not exist", fix)
-    found = (name for name, pattern in _MARKS.items() if any(folder.glob(pattern)))
-    chosen = layout or next(found, "cinc")
+    chosen = layout or find_layout(folder)
     if chosen not in LAYOUTS:
         raise RecordError(folder.name, "layout", chosen, f"use one of {', '.join(LAYOUTS)}")
     return LAYOUTS[chosen](folder)

@@ -1,0 +1,58 @@
+"""The Cohort page: asked for, computed in the background, compared, and records opened."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.evaluated import opened, settled, texts
+from tests.small import AF
+
+pytestmark = pytest.mark.usefixtures("evaluated_folders")
+
+
+def started(at):
+    next(b for b in at.button if b.label == "Explain these records").click().run()
+    return settled(at)
+
+
+@pytest.fixture
+def page():
+    at = opened("cohort", target=AF)
+    assert not at.exception
+    at.selectbox(key="cohort-method").set_value("input_x_gradient").run()
+    return at
+
+
+def test_a_cohort_is_made_and_found_again(page):
+    at = started(page)
+    assert not at.exception
+    assert "**2** of 2 records" in texts(at)
+    cells = next(t.value for t in at.dataframe if "wave" in t.value)
+    assert len(cells) == 5 * 12
+    rows = next(t.value for t in at.dataframe if "distance" in t.value)
+    assert set(rows["record"]) == {"T000", "T002"}
+    assert rows["distance"].is_monotonic_decreasing
+    assert "Too few records to call one outlying" in texts(at).replace("\\", "")
+    assert any(b.label == "HTML report" for b in at.get("download_button"))
+
+
+def test_another_class_is_compared_and_few_records_are_not_tested(page):
+    page.selectbox(key="cohort-against").set_value("another class").run()
+    at = started(page)
+    assert not at.exception
+    said = texts(at).replace("\\", "")
+    assert "fewer than 10 records" in said
+    assert "sinus rhythm" in said
+    cells = next(t.value for t in at.dataframe if "wave" in t.value)
+    assert (cells["mean"] - cells["other_mean"] - cells["difference"]).abs().max() < 1e-9
+
+
+def test_a_group_that_no_record_belongs_to_says_so(page):
+    """The network has random weights: it either calls all records or none."""
+    found = {}
+    for who in ("false-positive", "false-negative"):
+        page.selectbox(key="cohort-who").set_value(who).run()
+        at = started(page)
+        assert not at.exception
+        found[who] = texts(at).replace("\\", "")
+    assert any("fits none of 4 records" in said for said in found.values())
