@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.panels import evaluation, fusion_lab
+from app.panels import evaluation, explain, fusion_lab
 from app.shell import frame
 from ecgxai_core.pipeline.run.tables import EVALUATION
 
 CATEGORY = ("plausibility", "faithfulness", "complexity")
 PARTS = ("This record", "A finished run")
 
-view = frame.page("Evaluation", PARTS)
+view = frame.page("Evaluation", PARTS, compact=True)
 source = frame.part_of(view, PARTS, "evaluation-source")
-st.caption(
-    "Plausibility asks whether a map falls where cardiology expects the evidence; faithfulness "
-    "whether it names what the model uses. Neither replaces the other."
-)
 if source == PARTS[0]:
-    record = fusion_lab.needed_record(view)
+    record = fusion_lab.needed_record(view, explain.view_bar)
+    answer = st.container()
     scores, trap = st.tabs(["Scores", "The priors trap"])
     with scores:
         entry = evaluation.evaluated(view, record)
         if entry is not None:
+            with answer:
+                evaluation.record_answer_line(view, entry)
             evaluation.record_panel(entry)
     with trap:
         evaluation.priors_panel(view, record)
 else:
     evaluation.run_part(view, EVALUATION, CATEGORY, "Its failures.csv gives the reasons.")
+st.caption(
+    "Plausibility asks whether a map falls where cardiology expects the evidence; faithfulness "
+    "whether it names what the model uses. Neither replaces the other."
+)

@@ -17,6 +17,7 @@ from ecgxai_core.bootstrap import LEAST_RECORDS
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.metrics import METRICS, SIDE_TITLES
 from ecgxai_core.params import EvaluationParams
+from ecgxai_core.pipeline.answers import record_answer, run_answer
 from ecgxai_core.pipeline.compare import Paired, paired
 from ecgxai_core.pipeline.evaluation import curves_of, priors_shown
 from ecgxai_core.pipeline.given_maps import content_key
@@ -90,10 +91,23 @@ def _ask_run() -> FinishedRun | None:
     name = st.selectbox("Run", list(known), key="evaluated-run", width=360)
     with frame.refusals():
         found = runs.read(known[name])
+    _answer_of_run(found)
     st.caption(run_facts(found))
     for table in found.altered:
         st.warning(escaped(f"{table} is not as the run wrote it."))
     return found
+
+
+def _answer_of_run(found: FinishedRun) -> None:
+    """One sentence on the run's fused map, or on each of its maps where none is fused."""
+    rows, stable = found.tables[EVALUATION], found.tables[STABILITY]
+    if rows.empty:
+        return
+    methods = sorted(rows["method"].unique())
+    for name in ["fused"] if "fused" in methods else methods:
+        own = stable[stable["method"] == name] if "method" in stable else stable
+        said = run_answer(explain.method_title(name), rows[rows["method"] == name], own)
+        st.markdown(f"**{escaped(said)}**")
 
 
 def run_facts(found: FinishedRun) -> str:
@@ -301,11 +315,28 @@ def evaluated(view: View, record: Record) -> Entry | None:
     return found
 
 
+_RANDOM = (
+    "Random map: weights without any order on the same record; of curves, the mean of random "
+    "orders of its cells. Empty map: no weight anywhere."
+)
+
+
+def record_answer_line(view: View, entry: Entry) -> None:
+    """The record's evaluation in one sentence: of the map in view, else of the fused one."""
+    rows = {row["method"]: row for row in entry.meta["evaluation"]}
+    tested = {row["method"]: row for row in entry.meta["stability"]}
+    name = view.method if view.method in rows else "fused"
+    if name in rows:
+        said = record_answer(explain.method_title(name), rows[name], tested.get(name))
+        st.markdown(f"**{escaped(said)}** One record is an observation, not a test.")
+
+
 def record_panel(entry: Entry) -> None:
     """Scores of one record's maps, and its deletion and insertion curves."""
     import pandas as pd
 
     rows = pd.DataFrame(entry.meta["evaluation"])
+    st.caption(_RANDOM)
     category = ("plausibility", "faithfulness")
     with st.container(horizontal=True):
         metric = _ask_metric(rows, category, "record-metric")
@@ -333,7 +364,7 @@ def record_panel(entry: Entry) -> None:
             "curves",
             "Probability while the record is removed and shown, most important first: "
             + ", ".join(curves)
-            + "; the band holds 90 % of random orders.",
+            + "; the band holds 90 % of random maps.",
             file_name="curves",
         )
     with st.expander("Every score of this record"):

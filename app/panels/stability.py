@@ -13,6 +13,7 @@ from app.shell import frame, jobs
 from app.shell.state import View
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.metrics import METRICS
+from ecgxai_core.pipeline.answers import stability_answer
 from ecgxai_core.pipeline.compare import moved
 from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, cached_extra_beat_test
 from ecgxai_core.plots.maps import MapPanel, Trace
@@ -93,6 +94,23 @@ def aligned(
     return traces, panels, time_map.inserted
 
 
+def answer(found: ExtraBeatTest, view: View, method: str) -> str:
+    """The test in one sentence, and how many beats it compares; plain text."""
+    one, other = found.original[method], found.changed[method]
+    scores = {score.metric: score for score in found.scores(view.parameters.stability)[method]}
+    alike = scores["spearman"]
+    row = {
+        "probability": one.probability,
+        "probability_extra_beat": other.probability,
+        "prediction_stayed": (one.probability >= 0.5) == (other.probability >= 0.5),
+        "spearman": alike.value,
+        "spearman_random": alike.random,
+    }
+    beats, n = found.compared(method)
+    counted = f"{len(beats)} of {n} beats were compared; the others are hatched."
+    return f"{stability_answer(explain.method_title(method), row)} {counted}"
+
+
 def cards(rows: pd.DataFrame, title: str, before: float, after: float) -> None:
     """The scores of one map, and the probability of both records."""
     with st.container(horizontal=True):
@@ -106,9 +124,12 @@ def cards(rows: pd.DataFrame, title: str, before: float, after: float) -> None:
             st.metric(
                 str(row["metric"]),
                 f"{value:.3f}" if known else "–",
-                f"{value - random:+.3f} vs chance" if known and chance else None,
+                f"{value - random:+.3f} vs random" if known and chance else None,
                 border=True,
             )
+    st.caption(
+        "Random: what an unrelated ranking of the same leads and beats is expected to score."
+    )
 
 
 def _by_the_beat(change: float) -> str:

@@ -46,7 +46,7 @@ PAGES: dict[str, tuple[str, str]] = {
 START = "start"
 """The page without an address of its own."""
 
-FULL_WIDTH = frozenset({"", "explain", "fusion_lab", "what_if"})
+FULL_WIDTH = frozenset({"", "explain", "fusion_lab", "evaluation", "stability", "what_if"})
 """Pages, by their address, on which the ECG has the width of the sidebar too."""
 
 _HEIGHT, _MARGIN, _BUTTONS = 450, 44, 26

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from ecgxai_core.case import Case
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.metrics import GROUPS
 from ecgxai_core.metrics.base import Subject
+from ecgxai_core.metrics.stability import match
 from ecgxai_core.params import EvaluationParams, Profile, StabilityParams
 from ecgxai_core.pipeline.explain import (
     FUSED_METHODS,
@@ -23,7 +25,7 @@ from ecgxai_core.progress import Progress, no_progress
 from ecgxai_core.signal.beats import r_peaks
 from ecgxai_core.signal.extra_beat import Augmented, extra_beat
 from ecgxai_core.store.cache import Store
-from ecgxai_core.types import IntArray, Map, Score, content_seed
+from ecgxai_core.types import FloatArray, IntArray, Map, Score, content_seed
 
 __all__ = [
     "ExtraBeatTest",
@@ -58,6 +60,22 @@ class ExtraBeatTest:
             time_map=self.augmented.time_map,
         )
         return GROUPS["stability"].compute(subject).scores
+
+    def compared(self, name: str) -> tuple[FloatArray, int]:
+        """The beats that one map's scores compare, and how many there were to compare.
+
+        Returns
+        -------
+        ``float64[beat, 2]``: borders of each, s of the changed record; and how many beats the
+        original explanation saw whole.
+        """
+        one, other = self.original[name], self.changed[name]
+        peaks = self.peaks / self.augmented.record.fs
+        found = match(one, other, peaks, self.augmented.time_map)
+        middle = found.beats.mean(axis=1, keepdims=True)
+        width = np.diff(found.beats, axis=1) / 2
+        centre = self.augmented.time_map.forward(middle.reshape(-1)).reshape(-1, 1)
+        return np.hstack((centre - width, centre + width)), found.n_beats
 
     def to_frame(self, params: StabilityParams | None = None) -> pd.DataFrame:
         """One row per map and metric: ``map``, ``metric``, ``value``, ``chance``, ``reachable``."""

@@ -159,7 +159,7 @@ def interval_plot(summary: pd.DataFrame, title: str, theme: Theme) -> go.Figure:
                 "arrayminus": (rows["mean"] - rows["ci_low"]).fillna(0),
             },
             customdata=rows[["target_name", "n"]],
-            hovertemplate="%{customdata[0]}: %{x:.3f} (n = %{customdata[1]})"
+            hovertemplate="%{customdata[0]}: %{x:.3f} (%{customdata[1]} records)"
             f"<extra>{method}</extra>",
         )  # fmt: skip
     for side in (side for side in MARKS if side in summary and summary[side].notna().any()):

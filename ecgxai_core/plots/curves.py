@@ -22,8 +22,8 @@ _DASHES = ("solid", "dash", "dot", "dashdot")
 def removal_curves(curves: Mapping[str, Curves], theme: Theme) -> go.Figure:
     """Probability during deletion (left) and insertion (right), one line per map.
 
-    The band contains the middle 90 % of random orders. A good map lies below it on the left and
-    above it on the right.
+    The band contains the middle 90 % of random maps (random orders of the cells). A good map lies
+    below it on the left and above it on the right.
     """
     from plotly.subplots import make_subplots
 
@@ -80,10 +80,10 @@ def _band(
         {**common, "y": low, "line": {"width": 0}, "showlegend": False},
         {
             **common, "y": high, "line": {"width": 0}, "fill": "tonexty", "showlegend": named,
-            "fillcolor": "rgba(128,134,140,0.28)", "name": "random orders, 5–95 %",
+            "fillcolor": "rgba(128,134,140,0.28)", "name": "random maps, 5–95 %",
         },
         {
             **common, "y": mean, "line": {"width": 1, "color": theme.muted}, "showlegend": named,
-            "name": "random orders, mean",
+            "name": "random map, mean",
         },
     ]  # fmt: skip

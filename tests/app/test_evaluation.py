@@ -21,6 +21,8 @@ def test_a_record_is_evaluated_in_the_background():
     next(b for b in at.button if b.label == "Evaluate this record").click().run()
     settled(at)
     assert "Deletion and insertion" in texts(at)
+    assert "Fused map: " in texts(at), "the answer in one sentence"
+    assert "the model's output" in texts(at)
     table = at.dataframe[0].value
     assert list(table["map"]) == ["LIME", "TimeSHAP", "Fused"]
     assert {"random map", "empty map", "best possible"} <= set(table.columns)
@@ -46,6 +48,8 @@ def test_a_run_has_classes_records_and_pairs(monkeypatch):
     assert not at.exception
     said = texts(at)
     assert "profile default" in said.replace("\\", "")
+    assert "Fused map, " in said, "the answer in one sentence"
+    assert "too few for a test" in said
     assert "is better" in said, "pairwise comparison in words"
     means = next(d.value for d in at.dataframe if "ci_low" in d.value)
     assert {"random", "empty", "ceiling", "energy", "time_shifted", "n_undefined"} <= set(means)

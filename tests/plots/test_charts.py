@@ -98,7 +98,7 @@ def test_removal_curves_reverse_the_random_band_for_insertion():
     line = np.linspace(1, 0, 5)
     curves = Curves(np.linspace(0, 1, 5), line, 1 - line, line - 0.1, line, line + 0.1)
     figure = removal_curves({"lime": curves, "fused": curves}, LIGHT)
-    means = [trace for trace in figure.data if trace.name == "random orders, mean"]
+    means = [trace for trace in figure.data if trace.name == "random map, mean"]
     assert np.allclose(means[0].y, line)
     assert np.allclose(means[1].y, line[::-1])
     named = [trace.name for trace in figure.data if trace.showlegend]
@@ -135,3 +135,16 @@ def test_a_sweep_outlines_the_best_cell_and_crosses_those_at_chance(chance):
     expected = [[True, False, False], [True, False, False]] if chance == 0.5 else [[False] * 3] * 2
     assert crossed == expected
     assert figure.data[0].text[0][2] == "–"
+
+
+def test_seconds_that_were_not_compared_are_hatched():
+    values = np.array([[0.5, -0.5, np.nan], [0.1, 0.2, np.nan]])
+    panel = MapPanel("A", ("I", "II"), np.array([0.0, 1.0, 2.0, 4.0]), values)
+    figure = map_panels([panel], LIGHT, compared_sec=np.array([[0.5, 1.5]]))
+    hatch = next(trace for trace in figure.data if trace.name == "not compared")
+    seconds = [x for x in hatch.x if x is not None]
+    assert sorted(set(seconds)) == [0.0, 0.5, 1.5, 2.0], "what was not explored is hatched already"
+    assert hatch.showlegend
+    whole = map_panels([panel], LIGHT, compared_sec=np.array([[0.0, 2.0]]))
+    nothing = next(trace for trace in whole.data if trace.name == "not compared")
+    assert not nothing.showlegend

@@ -195,6 +195,7 @@ def _evaluation_rows(case: Case, maps: Mapping[str, Map], done: Evaluation) -> l
         {
             **_facts(case, name, item),
             "converged": _converged(item, maps),
+            "map_gap": _gap(item, maps),
             **_columns(done, name, stability=False),
         }
         for name, item in maps.items()
@@ -235,3 +236,13 @@ def _converged(item: Map, maps: Mapping[str, Map]) -> bool | None:
     parts = [_converged(maps[name], maps) for name in methods if name in maps]
     known = [part for part in parts if part is not None]
     return all(known) if known else None
+
+
+def _gap(item: Map, maps: Mapping[str, Map]) -> float | None:
+    """How far the weights of a map fail to add up; of a fused map, those of its worst method."""
+    if isinstance(item, Attribution):
+        said = item.diagnostics.get("map_gap")
+        return None if said is None else float(said)
+    methods = item.methods if isinstance(item, FusedMap) else ()
+    known = [gap for n in methods if n in maps and (gap := _gap(maps[n], maps)) is not None]
+    return max(known, default=None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ecgxai_core.fusion import fuse
 from ecgxai_core.params import FusionParams
-from ecgxai_core.pipeline.run.units import _converged
+from ecgxai_core.pipeline.run.units import _converged, _gap
 from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance
 
 
@@ -36,3 +38,15 @@ def test_a_fused_map_converged_as_far_as_its_parts_say(parts, expected):
     }
     fused = fuse(list(maps.values()), FusionParams())
     assert _converged(fused, maps) is expected
+
+
+@pytest.mark.parametrize(
+    ("gaps", "expected"), [((None,), None), ((0.02, None), 0.02), ((0.02, 0.3), 0.3)]
+)
+def test_a_fused_map_adds_up_as_far_as_its_worst_part(gaps, expected):
+    maps = {
+        name: replace(said(name, None), diagnostics={"map_gap": gap})
+        for name, gap in zip(("lime", "occlusion"), gaps, strict=False)
+    }
+    fused = fuse(list(maps.values()), FusionParams())
+    assert _gap(fused, maps) == expected

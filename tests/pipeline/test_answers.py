@@ -1,0 +1,92 @@
+"""The sentence that an evaluation begins with, from rows whose answer is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ecgxai_core.pipeline.answers import record_answer, run_answer, stability_answer
+
+
+def scores(deletion: float | None, insertion: float | None, **more: Any) -> dict[str, Any]:
+    """Gains beside a random map at 0 and the signal's energy at 0.2."""
+    row: dict[str, Any] = {"deletion_gain": deletion, "insertion_gain": insertion}
+    for name in tuple(row):
+        row |= {f"{name}_random": 0.0, f"{name}_energy": 0.2}
+    return {**row, **more}
+
+
+def shaken(spearman: float | None, **more: Any) -> dict[str, Any]:
+    return {
+        "spearman": spearman, "spearman_random": 0.0, "probability": 0.9,
+        "probability_extra_beat": 0.9, "prediction_stayed": True, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("deletion", "insertion", "says"),
+    [
+        (0.3, 0.3, "better than a random map and the signal's energy by deletion and insertion;"),
+        (0.1, 0.3, "and the signal's energy by insertion, not by deletion;"),
+        (0.2, -0.1, "not better than a random map and the signal's energy;"),
+        (None, None, "not compared with a random map and the signal's energy;"),
+    ],
+)  # fmt: skip
+def test_a_map_has_to_beat_both_references(
+    deletion: float | None, insertion: float | None, says: str
+) -> None:
+    assert says in record_answer("Fused", scores(deletion, insertion))
+
+
+@pytest.mark.parametrize(
+    ("gap", "says"),
+    [(0.01, "adds up to"), (0.19, "does not add up to the model's output (19% off)"),
+     (None, "whether it adds up is not known")],
+)  # fmt: skip
+def test_a_map_adds_up_to_within_a_hundredth(gap: float | None, says: str) -> None:
+    assert f"; {says}" in record_answer("Fused", scores(0.3, 0.3, map_gap=gap))
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (shaken(0.92), "; stable when one beat is doubled (Spearman 0.92, random 0.00)."),
+        (shaken(0.3), "; not stable when one beat is doubled (Spearman 0.30, random 0.00)."),
+        (shaken(0.92, prediction_stayed=False), "changed the prediction, so"),
+        (shaken(None), "; stability not tested."),
+        (None, "; stability not tested."),
+    ],
+)
+def test_stability_is_said_only_where_the_prediction_stayed(
+    row: dict[str, Any] | None, says: str
+) -> None:
+    assert says in record_answer("Fused", scores(0.3, 0.3), row)
+
+
+def test_the_stability_page_says_what_became_of_the_probability() -> None:
+    assert stability_answer("LIME", shaken(0.9)) == (
+        "LIME map: stable when one beat is doubled (Spearman 0.90, random 0.00); the probability "
+        "stays at 0.90."
+    )
+    moved = stability_answer("LIME", shaken(0.9, probability_extra_beat=0.7))
+    assert moved.endswith("the probability goes from 0.90 to 0.70.")
+
+
+def test_a_run_counts_records() -> None:
+    rows = pd.DataFrame([scores(0.3, 0.1, map_gap=0.0), scores(0.3, 0.5, map_gap=0.2),
+                         scores(None, 0.1, map_gap=None)])  # fmt: skip
+    stable = pd.DataFrame([shaken(0.9), shaken(0.2), shaken(0.9, prediction_stayed=False)])
+    assert run_answer("Fused", rows, stable) == (
+        "Fused map, 3 explained records: better than a random map and the signal's energy on "
+        "2 of 2 (deletion) and 1 of 3 (insertion); adds up on 1 of 2; stable on 1 of 2. "
+        "Fewer than 10 records: too few for a test."
+    )
+    nothing = run_answer("Fused", rows[:0], stable[:0])
+    assert "0 of" not in nothing
+
+
+def test_a_run_of_many_records_leaves_the_test_to_the_intervals() -> None:
+    many = pd.DataFrame([scores(0.3, 0.3)] * 12)
+    assert "too few" not in run_answer("Fused", many, many[:0])
