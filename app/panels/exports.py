@@ -77,10 +77,12 @@ def _shown_maps(view: View, record: Record) -> dict[str, Map]:
 
 
 def _viewer_page(view: View, facts: RecordFacts) -> bytes:
-    """The ECG viewer with the record and all its maps, in one file."""
+    """The ECG viewer with the record and all its maps, in one file; what stands on a printed page
+    stands above it."""
     maps = explain.maps(view, facts.record)
     overlay = maps.get(view.method, next(iter(maps.values()), None))
-    words = explain.answer(overlay, ecg.known(facts.record).waves) if overlay is not None else ""
+    shown = f"{explain.method_title(view.method if view.method in maps else FUSED)} map"
+    words = " ".join(f"{line.rstrip('.')}." for line in caption_of(facts, overlay, shown).lines)
     title = f"Record {facts.record.name}: {frame.target_name(facts.target)}"
     return html({**ecg.data_of(view, facts.record, maps, words), "address": ""}, title).encode()
 

@@ -19,10 +19,10 @@ import numpy as np
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.plots.layout import Panel, panels
-from ecgxai_core.plots.overlay import ALPHA, full_scale, marked_spans
+from ecgxai_core.plots.overlay import full_scale, marked_spans
 from ecgxai_core.plots.paper import PaperStyle, thinned
-from ecgxai_core.plots.theme import DIVERGING, Theme
-from ecgxai_core.types import BoolArray, FusedMap, Map, Record
+from ecgxai_core.plots.theme import Theme
+from ecgxai_core.types import BoolArray, FloatArray, FusedMap, Map, Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,8 +50,11 @@ _INCH = 25.4
 _LEFT, _RIGHT = 27.0, 277.0  # start and end of the traces, mm: 250 mm are 10 s at 25 mm/s
 _GRID_LEFT, _GRID_RIGHT = 12.0, 287.0
 _TOP, _BOTTOM = 183.0, 23.0
+_MOST_LINES = 4
 _LINE, _SMALL, _LARGE = 0.7, 0.12, 0.3  # points
 _FILL = 0.92  # of a row, so that a gap remains between rows
+_STRENGTH = 0.85  # opacity of the map's cells: the strongest thing after the trace
+_LEAST_MM, _LABEL_MM = 3.0, 9.0  # of a row above and below 0 mV; of the trace beside a label
 _LOCK = threading.Lock()  # text layout in matplotlib is not thread-safe
 
 
@@ -68,20 +71,17 @@ class Caption:
 class Page:
     """One page: its matplotlib figure, its panels, and the height of 0 mV of each row, mm.
 
-    It shows the record from ``start`` to ``stop``, in seconds.
+    ``bands``: lower and upper end of each row, mm. It shows the record from ``start`` to ``stop``,
+    in seconds.
     """
 
     figure: Figure
     panels: tuple[Panel, ...]
     rows_mm: dict[float, float]
+    bands: dict[float, tuple[float, float]]
     start: float
     stop: float
     style: PaperStyle
-
-    @property
-    def pitch(self) -> float:
-        """Whole millimetres from row to row."""
-        return float(np.floor((_TOP - _BOTTOM) / len(self.rows_mm)))
 
     def x_mm(self, seconds: Any) -> Any:
         """Millimetres from the left edge of the page."""
@@ -201,11 +201,46 @@ def _page(record: Record, style: PaperStyle, start: float, stop: float) -> Page:
     axes.set(xlim=(0, PAGE_MM[0]), ylim=(0, PAGE_MM[1]))
     axes.axis("off")
     places = panels(style.layout, record.leads, start, stop, cabrera=style.cabrera)
-    rows = dict.fromkeys(sorted({panel.offset for panel in places}), 0.0)
-    page = Page(figure, places, rows, start, stop, style)
-    first = _BOTTOM + np.floor(page.pitch / 2)
-    rows |= {offset: float(first + i * page.pitch) for i, offset in enumerate(rows)}
-    return page
+    offsets = sorted({panel.offset for panel in places}, reverse=True)
+    needs = np.array([_need(record, places, offset, style) for offset in offsets])
+    zeros, borders = _placed(needs, style.gain_mm_mv)
+    rows = dict(zip(offsets, zeros, strict=True))
+    bands = dict(zip(offsets, zip(borders[1:], borders[:-1], strict=True), strict=True))
+    return Page(figure, places, rows, bands, start, stop, style)
+
+
+def _need(
+    record: Record, places: tuple[Panel, ...], offset: float, style: PaperStyle
+) -> tuple[float, float]:
+    """Millimetres that the traces of a row need above and below 0 mV."""
+    up = down = _LEAST_MM
+    for panel in (p for p in places if p.offset == offset):
+        height = np.nan_to_num(thinned(record, panel)[1]) * panel.flip * style.gain_mm_mv
+        up, down = max(up, float(height.max(initial=0))), max(down, -float(height.min(initial=0)))
+    return up, down
+
+
+def _placed(needs: FloatArray, gain_mm_mv: float) -> tuple[list[float], list[float]]:
+    """Heights of 0 mV, whole millimetres from the top row down, and the borders of the rows.
+
+    Rows get the height that their amplitudes need (``needs``: above and below 0 mV), as far as the
+    page has it. Neighbours stay so far apart that their calibration pulses do not meet, if there
+    is room for that.
+    """
+    room, n = _TOP - _BOTTOM, len(needs)
+    first, last = max(needs[0, 0], gain_mm_mv), needs[-1, 1]
+    least = min(gain_mm_mv + 1.0, room / n)
+    wanted = np.maximum(0.0, needs[:-1, 1] + needs[1:, 0] + 1.0 - least)
+    ends = min(first + last, room - (n - 1) * least)
+    first, last = (part * ends / (first + last) for part in (first, last))
+    spare = room - first - last - (n - 1) * least
+    share = spare * wanted / max(float(wanted.sum()), 1e-9) if wanted.sum() > spare else wanted
+    rest = (spare - float(share.sum())) / n
+    gaps = least + share + rest
+    zeros = np.round(_TOP - first - rest / 2 - np.concatenate(([0.0], np.cumsum(gaps))))
+    between = np.clip(needs[:-1, 1] / (needs[:-1, 1] + needs[1:, 0]), 0.3, 0.7)
+    inner = zeros[:-1] - between * (zeros[:-1] - zeros[1:])
+    return zeros.tolist(), [_TOP, *inner.tolist(), _BOTTOM]
 
 
 def _grid(axes: Any, style: PaperStyle, overlaid: bool) -> None:
@@ -240,7 +275,7 @@ def _draw_overlay(axes: Any, page: Page, overlay: Map, scale: float | None) -> N
             end = min(overlay.edges_sec[column + 1], panel.stop)
             if begin < end:
                 boxes.append(_box(page, panel, begin, end, np.sign(row[column])))
-                colours.append(_colour(float(row[column])))
+                colours.append(_colour(float(row[column]), theme))
 
     def add(shapes: list[Any], name: str, zorder: int, **look: Any) -> None:
         axes.add_collection(PolyCollection(shapes, gid=name, zorder=zorder, **look))
@@ -248,49 +283,59 @@ def _draw_overlay(axes: Any, page: Page, overlay: Map, scale: float | None) -> N
     def marked(cells: BoolArray) -> list[Any]:
         return [_box(page, *span) for span in marked_spans(overlay, page.panels, cells)]
 
-    add(boxes, "explanation", 1, facecolors=colours, linewidths=0, alpha=ALPHA)
+    add(boxes, "explanation", 1, facecolors=colours, linewidths=0, alpha=_STRENGTH)
     hatch = {"edgecolors": theme.unexplored, "linewidths": 0, "hatch": "////", "alpha": 0.6}
     add(marked(~overlay.explored), "not-explored", 2, facecolors="none", **hatch)
     if isinstance(overlay, FusedMap):
-        frame = {"edgecolors": theme.disagreement, "linewidths": 0.9}
-        add(marked(overlay.agreement == -1), "disagreement", 3, facecolors="none", **frame)
+        corners = [_corner(box) for box in marked(overlay.agreement == -1)]
+        add(corners, "disagreement", 3, facecolors=theme.disagreement, linewidths=0)
 
 
 def _draw_legend(axes: Any, overlay: Map, theme: Theme) -> None:
     """The colour bar, and the legend of hatches and frames."""
-    from matplotlib.patches import Rectangle
+    from matplotlib.patches import Polygon, Rectangle
 
     x, y, steps = _GRID_LEFT, 12.0, 56
     for i in range(steps):
         value = -1 + 2 * (i + 0.5) / steps
         axes.add_patch(
-            Rectangle((x + i, y), 1.02, 3, facecolor=_colour(value), alpha=ALPHA, linewidth=0)
+            Rectangle(
+                (x + i, y), 1.0, 3, facecolor=_colour(value, theme), alpha=_STRENGTH, linewidth=0
+            )
         )
     words = {"fontsize": 7, "color": theme.muted, "parse_math": False, "va": "top"}
     for at, text in ((0.0, "against, lower half"), (steps, "for, upper half")):
         axes.text(x + at, y - 0.8, text, ha="left" if at == 0 else "right", **words)
     axes.text(x + steps + 3, y + 2.7, "attribution per s, relative to maximum", **words)
-    x += steps + 52
+    x += steps + 60
     marks: list[tuple[str, dict[str, Any]]] = [
         ("not explored", {"hatch": "////", "edgecolor": theme.unexplored, "linewidth": 0.3})
     ]
     if isinstance(overlay, FusedMap):
         marks.append(
-            ("methods disagree in sign", {"edgecolor": theme.disagreement, "linewidth": 0.9})
+            ("corner: methods disagree in sign", {"edgecolor": theme.muted, "linewidth": 0.3})
         )
-    for text, look in marks:
+    for number, (text, look) in enumerate(marks):
         axes.add_patch(Rectangle((x, y), 6, 3, facecolor="none", **look))
+        if number:
+            box = [(x, y), (x + 6, y), (x + 6, y + 3), (x, y + 3)]
+            axes.add_patch(Polygon(_corner(box), facecolor=theme.disagreement, linewidth=0))
         axes.text(x + 7.5, y + 2.7, text, **words)
         x += 34
 
 
-def _colour(share: float) -> tuple[float, float, float]:
-    """The colour of :data:`DIVERGING` at a share in [-1, 1]."""
-    at = (min(1.0, max(-1.0, share)) + 1) / 2
-    stops = np.array([stop for stop, _ in DIVERGING])
-    rgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for _, c in DIVERGING])
-    red, green, blue = (float(np.interp(at, stops, rgb[:, i])) for i in range(3))
+def _colour(share: float, theme: Theme) -> tuple[float, float, float]:
+    """White at 0, the full colour of the sign at a share of 1."""
+    full, size = theme.in_favour if share > 0 else theme.against, min(1.0, abs(share))
+    rgb = (int(full[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (1.0 - size * (1.0 - part) for part in rgb)
     return red, green, blue
+
+
+def _corner(box: list[tuple[float, float]], side_mm: float = 1.6) -> list[tuple[float, float]]:
+    """The upper right corner of a box."""
+    right, top = box[2]
+    return [(right - side_mm, top), (right, top), (right, top - side_mm)]
 
 
 def _box(
@@ -298,8 +343,8 @@ def _box(
 ) -> list[tuple[float, float]]:
     """Corners (mm) of a part of a panel's row; of its upper or lower half if signed."""
     left, right, middle = page.x_mm(begin), page.x_mm(end), page.rows_mm[panel.offset]
-    half = page.pitch / 2 * _FILL
-    low, high = middle - (half if side <= 0 else 0.0), middle + (half if side >= 0 else 0.0)
+    low, high = (middle + _FILL * (end - middle) for end in page.bands[panel.offset])
+    low, high = (middle if side > 0 else low), (middle if side < 0 else high)
     return [(left, low), (right, low), (right, high), (left, high)]
 
 
@@ -310,9 +355,7 @@ def _traces(axes: Any, page: Page, record: Record) -> None:
     for panel in page.panels:
         seconds, millivolts = thinned(record, panel)
         axes.plot(page.x_mm(seconds), page.y_mm(panel, millivolts), gid=panel.label, **ink)
-        x, y = page.x_mm(panel.start), page.rows_mm[panel.offset]
-        up = min(7.0, page.pitch * 0.32)
-        _text(axes, x + 0.6, y + up, panel.label, 8, page.style.theme.text, weight="bold")
+        _label(axes, page, panel, page.x_mm(seconds), page.y_mm(panel, millivolts))
     wide, high = 0.2 * style.speed_mm_s, style.gain_mm_mv
     for number, y in enumerate(page.rows_mm.values()):
         x = _LEFT - 3.0 - wide
@@ -320,17 +363,35 @@ def _traces(axes: Any, page: Page, record: Record) -> None:
         axes.plot(xs, [y, y, y + high, y + high, y, y], gid=f"calibration-{number}", **ink)
 
 
+def _label(axes: Any, page: Page, panel: Panel, x: FloatArray, y: FloatArray) -> None:
+    """The lead's name where no trace is: before the calibration pulse in the first column (left of
+    the grid where the pulse is wide), else above or below the first millimetres of its trace."""
+    look: dict[str, Any] = {"weight": "bold", "gid": f"label-{panel.label}"}
+    name, size, colour = panel.label, 7.5, page.style.theme.text
+    if panel.start == page.start:
+        narrow = page.style.speed_mm_s <= 25
+        at = _GRID_LEFT + (0.4 if narrow else -0.6)
+        look |= {"va": "top", "ha": "left" if narrow else "right"}
+        _text(axes, at, page.rows_mm[panel.offset] - 1.2, name, size, colour, **look)
+        return
+    left = page.x_mm(panel.start)
+    near = y[(x >= left) & (x <= left + _LABEL_MM) & np.isfinite(y)]
+    top, bottom = float(near.max(initial=y[0])), float(near.min(initial=y[0]))
+    above = top + 4.0 <= page.bands[panel.offset][1]
+    look["va"] = "bottom" if above else "top"
+    _text(axes, left + 0.6, top + 0.8 if above else bottom - 0.8, name, size, colour, **look)
+
+
 def _words(axes: Any, page: Page, caption: Caption, number: str) -> None:
     theme, style = page.style.theme, page.style
-    _text(axes, _GRID_LEFT, 202.0, _short(caption.title, 110), 12, theme.text, weight="bold")
-    for i, line in enumerate(caption.lines[:3]):
-        _text(axes, _GRID_LEFT, 196.5 - 4.2 * i, _short(line, 190), 8, theme.muted)
-    warnings = [_short(line, 80) for line in caption.warnings[:3]]
-    if len(caption.warnings) > 3:
-        warnings.append(f"and {len(caption.warnings) - 3} more warnings (see the report)")
+    _text(axes, _GRID_LEFT, 202.0, _short(caption.title, 70), 12, theme.text, weight="bold")
+    for i, line in enumerate(caption.lines[:_MOST_LINES]):
+        _text(axes, _GRID_LEFT, 197.4 - 3.9 * i, _short(line, 200), 7.5, theme.muted)
     right = partial(_text, axes, _GRID_RIGHT, ha="right")
-    for i, line in enumerate(warnings):
-        right(202.0 - 4.2 * i, line, 8, theme.disagreement)
+    if caption.warnings:
+        right(202.0, _short(caption.warnings[0], 80), 9, theme.disagreement)
+    if more := "; ".join(caption.warnings[1:]):
+        _text(axes, _GRID_LEFT, 5.4, _short(f"Warnings: {more}", 150), 7, theme.disagreement)
     scale = f"{style.speed_mm_s:g} mm/s, {style.gain_mm_mv:g} mm/mV (print at 100 %); "
     _text(axes, _GRID_LEFT, 18.5, scale + style.filter_text, 7.5, theme.muted)
     right(18.5, f"{page.start:.1f} to {page.stop:.1f} s; {number}", 7.5, theme.muted)

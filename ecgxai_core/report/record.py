@@ -5,24 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ecgxai_core.diagnoses import aliases, term_of
 from ecgxai_core.explainers import METHODS
 from ecgxai_core.metrics import METRICS, SIDE_TITLES
 from ecgxai_core.models.manifest import Manifest
-from ecgxai_core.params import Profile
+from ecgxai_core.params import PROFILES, Profile, profile
 from ecgxai_core.pipeline.criteria import criteria_of
-from ecgxai_core.pipeline.measurements import LEAST_CONFIDENCE, intervals_of, measured_record
+from ecgxai_core.pipeline.evaluation import beats_of
+from ecgxai_core.pipeline.measurements import (
+    LEAST_CONFIDENCE,
+    intervals_of,
+    measured_record,
+    waves_of,
+)
 from ecgxai_core.plots.overlay import full_scale
 from ecgxai_core.plots.paper import PaperStyle
 from ecgxai_core.plots.pdf import Caption, ecg_svg
-from ecgxai_core.plots.words import lead_ranking, map_in_words
+from ecgxai_core.plots.words import answer_in_words, lead_ranking, map_in_words
 from ecgxai_core.report import html
 from ecgxai_core.report.checklist import CHECKLIST, Checklist
-from ecgxai_core.report.commands import record_command
-from ecgxai_core.signal.intervals import QTC_FORMULA
-from ecgxai_core.types import FusedMap, Map, Prediction, Record
+from ecgxai_core.report.commands import changed_settings, record_command
+from ecgxai_core.signal.intervals import QTC_FORMULA, Measured
+from ecgxai_core.types import Attribution, FusedMap, Map, Prediction, Record, Segmentation
 from ecgxai_core.version import library_versions
 
 __all__ = [
@@ -87,18 +94,33 @@ class RecordFacts:
     checklist: Checklist | None = None
     style: PaperStyle = field(default_factory=lambda: PaperStyle(layout="12x1"))
 
+    @cached_property
+    def measured(self) -> Measured:
+        """Intervals of the record."""
+        return measured_record(self.record)
+
+    @cached_property
+    def waves(self) -> Segmentation | None:
+        """Waves of the record; ``None`` without a beat."""
+        return waves_of(self.record, beats_of(self.record))
+
 
 def record_report(facts: RecordFacts) -> str:
     """Self-contained HTML; the same facts give the same bytes."""
     record = facts.record
+    first = _first(facts)
+    answer = f" {answer_of(facts, facts.maps[first])}" if first else " Not explained yet."
     parts = [
         html.paragraph(
-            f"{record.duration:.1f} s at {record.fs:g} Hz, {len(record.leads)} leads"
+            f"{person(record)}; {record.duration:.1f} s at {record.fs:g} Hz, "
+            f"{len(record.leads)} leads"
             + (", simulated: not a patient" if record.synthetic else ""),
             "muted",
         ),
+        html.paragraph(f"{verdict_in_words(facts)}.{answer}"),
+        html.paragraph(f"{intervals_in_words(facts)}; {settings_in_words(facts)}.", "muted"),
         html.section("Prediction", *_prediction(facts)),
-        html.section("Measured intervals", *_intervals(record)),
+        html.section("Measured intervals", *_intervals(facts)),
         html.section("Criteria of the diagnosis", *_criteria(facts)),
         html.section("Quality warnings and limits of the model", *_warnings(facts)),
         *_maps(facts),
@@ -123,27 +145,79 @@ def method_title(name: str) -> str:
 
 
 def caption_of(facts: RecordFacts, item: Map | None, title: str) -> Caption:
-    """Caption of a printed page of this record."""
+    """Caption of a printed page of this record: what the model says, of whom, the intervals, on
+    what the map rests, and with which settings."""
     digest = facts.prediction.model_digest[:12]
-    shown = f"{title}; profile {facts.profile.name}" if item is not None else "plain trace"
     warnings = [warning.message for warning in (item or facts.record).warnings]
     if facts.record.synthetic:
         warnings.insert(0, "Simulated record, not a patient")
+    shown = f"{title}: {answer_of(facts, item)}" if item is not None else "Plain trace, no map"
+    made = f"model {facts.model}, digest {digest}; {settings_in_words(facts)}"
     return Caption(
         f"Record {facts.record.name}",
         (
-            f"{class_name(facts.target)}: p = {facts.prediction.probability(facts.target):.3f}",
-            f"model {facts.model}, digest {digest}; {shown}",
+            f"{verdict_in_words(facts)}; {person(facts.record)}",
+            intervals_in_words(facts),
+            shown,
+            made,
         ),
         tuple(warnings),
     )
 
 
+def verdict_in_words(facts: RecordFacts) -> str:
+    """``left bundle branch block (164909002): p = 0.999, called present (threshold 0.12)``."""
+    p, least = facts.prediction.probability(facts.target), _threshold(facts, facts.target)
+    called = "present" if p >= least else "absent"
+    return f"{class_name(facts.target)}: p = {p:.3f}, called {called} (threshold {least:.2f})"
+
+
+def person(record: Record) -> str:
+    """``35 years, male``; what is not known says so."""
+    age = f"{record.age:.0f} years" if record.age is not None else "age unknown"
+    return f"{age}, {record.sex or 'sex unknown'}"
+
+
+def intervals_in_words(facts: RecordFacts) -> str:
+    """The intervals in one line, those outside the normal range of adults with an arrow."""
+    signs = {"above": " ↑", "below": " ↓"}
+    said = []
+    for item in intervals_of(facts.measured, facts.record.age, facts.record.sex):
+        unit = {"1/min": "/min", "deg": "°"}.get(item.measured.unit, f" {item.measured.unit}")
+        value = f"{item.measured.value:.0f}{unit}" if item.measured.n else "–"
+        said.append(f"{item.name} {value}{signs.get(item.reading, '')}")
+    return f"Measured: {' · '.join(said)}"
+
+
+def answer_of(facts: RecordFacts, item: Map) -> str:
+    """On what a map rests, with its top leads; plain text."""
+    method = METHODS.get(item.method) if isinstance(item, Attribution) else None
+    said = answer_in_words(item, facts.waves, signed=method is None or method.signed)
+    known = [row["lead"] for row in lead_ranking(item) if row["share"] > 0]
+    top = item.top_leads if isinstance(item, FusedMap) else known[: facts.profile.fusion.topk]
+    return f"{said} Top leads: {', '.join(top)}." if top else said
+
+
+def settings_in_words(facts: RecordFacts) -> str:
+    """The profile, and every setting that differs from it."""
+    changed = [f"{k} {v}" for k, v in changed_settings(facts.profile.as_key()).items()]
+    usual = profile(facts.profile.name) if facts.profile.name in PROFILES else None
+    if usual is not None and facts.profile.methods != usual.methods:
+        changed.append(f"methods {', '.join(facts.profile.methods)}")
+    if facts.start is not None:
+        changed.append(f"window from {facts.start:g} s")
+    return f"profile {facts.profile.name}" + (f", changed: {'; '.join(changed)}" if changed else "")
+
+
+def _threshold(facts: RecordFacts, code: str) -> float:
+    return float((facts.manifest.thresholds or {}).get(code, 0.5))
+
+
 def _prediction(facts: RecordFacts) -> list[html.Html]:
-    thresholds, labels = facts.manifest.thresholds or {}, facts.record.labels
+    labels = facts.record.labels
     rows = []
     for code in sorted(facts.prediction.classes, key=lambda c: -facts.prediction.probability(c)):
-        p, least = facts.prediction.probability(code), thresholds.get(code, 0.5)
+        p, least = facts.prediction.probability(code), _threshold(facts, code)
         given = "–" if labels is None else _yes(not set(labels).isdisjoint(aliases(code)))
         mark = "explained below" if code == facts.target else ""
         rows.append((class_name(code), p, least, _yes(p >= least), given, mark))
@@ -159,7 +233,7 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _intervals(record: Record) -> list[html.Html]:
+def _intervals(facts: RecordFacts) -> list[html.Html]:
     """The intervals that an ECG machine prints, with confidence and normal range."""
     columns = ("interval", "value", "confidence", "normal, adults", "reading", "spread", "beats",
                "source of the range")  # fmt: skip
@@ -174,7 +248,7 @@ def _intervals(record: Record) -> list[html.Html]:
             value.n,
             item.source or "–",
         )
-        for item in intervals_of(measured_record(record), record.age, record.sex)
+        for item in intervals_of(facts.measured, facts.record.age, facts.record.sex)
         for value in [item.measured]
     ]
     note = (
@@ -205,8 +279,8 @@ def _criteria(facts: RecordFacts) -> list[html.Html]:
 
 def _called(facts: RecordFacts) -> list[str]:
     """Classes whose probability reaches the model's threshold."""
-    thresholds, value = facts.manifest.thresholds or {}, facts.prediction
-    return [c for c in value.classes if value.probability(c) >= thresholds.get(c, 0.5)]
+    value = facts.prediction
+    return [c for c in value.classes if value.probability(c) >= _threshold(facts, c)]
 
 
 def _first(facts: RecordFacts) -> str:

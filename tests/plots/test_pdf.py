@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.plots.paper import PaperStyle
@@ -19,6 +21,8 @@ from ecgxai_core.plots.pdf import (
     ecg_svg,
     page_windows,
 )
+from ecgxai_core.plots.theme import LIGHT
+from ecgxai_core.simulation import simulate
 from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance, Record
 
 FS = 500
@@ -134,3 +138,49 @@ def test_the_size_of_a_png_follows_its_resolution(record):
     width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
     assert abs(width - 297 / 25.4 * 50) <= 1
     assert abs(height - 210 / 25.4 * 50) <= 1
+
+
+@pytest.mark.parametrize("layout", ["12x1", "6x2", "3x4+II"])
+def test_no_trace_runs_through_the_name_of_a_lead(layout):
+    record = simulate("left_ventricular_hypertrophy", seed=3).record  # large and colliding
+    page = ecg_pages(record, PaperStyle(layout=layout), Caption("x"))[0]
+    figure = page.figure
+    FigureCanvasAgg(figure)
+    renderer = figure.canvas.get_renderer()
+    traces = lines(page)
+    names = {t.get_gid(): t for t in figure.axes[0].texts if str(t.get_gid()).startswith("label-")}
+    assert len(names) == 12
+    for gid, text in names.items():
+        box = text.get_window_extent(renderer)
+        x0, y0, x1, y1 = (edge / figure.dpi * 25.4 for edge in box.extents)
+        own = traces[gid.removeprefix("label-")]
+        inside = (own[:, 0] > x0) & (own[:, 0] < x1) & (own[:, 1] > y0) & (own[:, 1] < y1)
+        assert not inside.any(), gid
+
+
+def test_rows_get_the_height_that_their_amplitudes_need():
+    record = simulate("left_bundle_branch_block", seed=2).record
+    page = ecg_pages(record, PaperStyle(layout="12x1"), Caption("x"))[0]
+    zeros = np.array([page.rows_mm[key] for key in sorted(page.rows_mm, reverse=True)])
+    apart = dict(zip(STANDARD_LEADS, -np.diff(zeros), strict=False))
+    assert min(apart.values()) >= 11, "pulses of neighbours do not meet"
+    depth = dict(zip(STANDARD_LEADS, -record.signal.min(axis=1), strict=True))
+    assert max(apart, key=lambda lead: apart[lead]) in {"V1", "V2", "V3"}
+    assert depth["V2"] > depth["aVL"]
+    for low, high in page.bands.values():
+        assert 23 <= low < high <= 183
+
+
+def test_the_strongest_cell_has_the_full_colour_of_its_sign(record):
+    weights = np.zeros((12, 10), np.float32)
+    weights[6, 3], weights[7, 3], weights[8, 3] = 2.0, -2.0, 0.2
+    overlay = Attribution(
+        "ruler", "164889003", "lime", 0.9, STANDARD_LEADS, np.linspace(0, 10, 11), weights,
+        np.ones((12, 10), bool), Provenance(record.digest, "m", {}, 0, "v"),
+    )  # fmt: skip
+    page = ecg_pages(record, PaperStyle(layout="12x1"), Caption("x"), overlay=overlay)[0]
+    cells = next(c for c in page.figure.axes[0].collections if c.get_gid() == "explanation")
+    strong, against, weak = (tuple(colour[:3]) for colour in cells.get_facecolors())
+    assert strong == pytest.approx(to_rgb(LIGHT.in_favour), abs=1e-6)
+    assert against == pytest.approx(to_rgb(LIGHT.against), abs=1e-6)
+    assert min(weak) > 0.85

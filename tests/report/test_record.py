@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+from ecgxai_core.params import profile_with
 from ecgxai_core.report import Checklist, record_report
 from ecgxai_core.report.checklist import CHECKLIST
 from ecgxai_core.report.record import caption_of
@@ -113,7 +114,7 @@ def test_the_first_warning_on_a_page_is_simulation(facts):
 
 def test_measured_intervals_are_listed_with_their_normal_range(facts):
     text = record_report(facts)
-    rows = text.split("<tr>")
+    rows = text.split("<tr>")[1:]
     rate = next(row for row in rows if "heart rate" in row)
     assert re.search(r"8[01] 1/min", rate)
     assert "50 to 100" in rate
@@ -132,3 +133,25 @@ def test_criteria_of_the_diagnosis_stand_beside_what_was_measured(facts):
     child = record_report(replace(facts, record=replace(facts.record, age=9.0)))
     assert "the patient is 9 years old" in child
     assert "Irregular RR intervals" not in child
+
+
+def test_a_page_says_of_whom_it_is_and_on_what_the_map_rests(facts):
+    record = replace(facts.record, age=63.0, sex="female")
+    chosen = profile_with(facts.profile, ["beta=0.5"]).updated(methods=("timeshap", "occlusion"))
+    known = replace(facts, record=record, profile=chosen, start=1.0)
+    lines = caption_of(known, facts.maps["fused"], "Fused map").lines
+    text = "\n".join(lines)
+    for said in (
+        "p = 0.910, called present (threshold 0.60); 63 years, female",
+        "Measured: heart rate", "QRS", "QTc", "axis",
+        "Fused map: The evidence lies in", "Top leads: " + ", ".join(facts.maps["fused"].top_leads),
+        "profile default, changed: beta 0.5; methods timeshap, occlusion; window from 1 s",
+    ):  # fmt: skip
+        assert said in text
+    page = record_report(known)
+    assert "63 years, female" in page
+    assert "changed: beta 0.5" in page
+    unknown = caption_of(facts, None, "trace").lines
+    assert "age unknown, sex unknown" in unknown[0]
+    assert unknown[2] == "Plain trace, no map"
+    assert unknown[3].endswith("profile default"), "nothing was changed"
