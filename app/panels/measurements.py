@@ -200,6 +200,9 @@ def _median_beat(view: View, record: Record, overlay: Map) -> None:
         column_config={
             "lead": column.TextColumn("Lead", width=50),
             "at_ms": number("Strongest at, ms from R", format="%.0f"),
+            "within_ms": number(
+                "±, ms", format="%.0f", help="half a segment: no time of the map is finer"
+            ),
             "direction": column.TextColumn("Direction"),
             "mean_per_sec": number("Mean, per s", format="%.3f"),
             "low": number("Band from", format="%.3f"),

@@ -32,7 +32,7 @@ class MedianBeat:
     density (weight per second) over the beats in which the bin was explored, NaN where in none;
     ``low``, ``high``: its bootstrap interval over beats at level ``confidence``, NaN with fewer
     than two; ``n`` ``int64[lead, bin]``: beats in which the bin was explored. ``n_beats`` take
-    part.
+    part. ``segment_sec``: median length of the map's segments; no time of the map is finer.
     """
 
     time_sec: FloatArray
@@ -44,6 +44,7 @@ class MedianBeat:
     n: npt.NDArray[np.int64]
     n_beats: int
     confidence: float
+    segment_sec: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("time_sec", "signal", "mean", "low", "high"):
@@ -104,6 +105,7 @@ def median_beat(
         n=count,
         n_beats=len(peaks),
         confidence=confidence,
+        segment_sec=float(np.median(item.durations)),
     )
 
 

@@ -287,7 +287,8 @@ def _draw_overlay(axes: Any, page: Page, overlay: Map, scale: float | None) -> N
     hatch = {"edgecolors": theme.unexplored, "linewidths": 0, "hatch": "////", "alpha": 0.6}
     add(marked(~overlay.explored), "not-explored", 2, facecolors="none", **hatch)
     if isinstance(overlay, FusedMap):
-        corners = [_corner(box) for box in marked(overlay.agreement == -1)]
+        shown = np.nan_to_num(overlay.weights) != 0  # what tau hides has no mark either
+        corners = [_corner(box) for box in marked((overlay.agreement == -1) & shown)]
         add(corners, "disagreement", 3, facecolors=theme.disagreement, linewidths=0)
 
 

@@ -173,9 +173,9 @@ def cell_table(overlay: Map) -> pd.DataFrame:
 def beat_leads(beat: MedianBeat) -> list[dict[str, Any]]:
     """Leads by their largest |mean| of the map over the beats, in descending order.
 
-    ``at_ms`` is its time from the R peak, ``low`` to ``high`` the band there, ``beats`` the number
-    of beats averaged, and ``clear`` whether the band excludes 0. A lead that was not explored in
-    any beat has no numbers.
+    ``at_ms`` is its time from the R peak, known to within half a segment (``within_ms``); ``low``
+    to ``high`` the band there, ``beats`` the number of beats averaged, and ``clear`` whether the
+    band excludes 0. A lead that was not explored in any beat has no numbers.
     """
     rows = []
     for i, lead in enumerate(beat.leads):
@@ -186,6 +186,7 @@ def beat_leads(beat: MedianBeat) -> list[dict[str, Any]]:
         rows.append({
             "lead": lead,
             "at_ms": float(1000 * beat.time_sec[best]) if known else float("nan"),
+            "within_ms": 500.0 * beat.segment_sec,
             "direction": ("for" if beat.mean[i, best] > 0 else "against") if known else "",
             "mean_per_sec": float(beat.mean[i, best]),
             "low": low,
@@ -199,7 +200,8 @@ def beat_leads(beat: MedianBeat) -> list[dict[str, Any]]:
 def beat_in_words(beat: MedianBeat, target: str, what: str) -> str:
     """One sentence with the three leads of strongest mean over the beats."""
     parts = [
-        f"lead {row['lead']} {row['at_ms']:.0f} ms from the R peak ({row['direction']}, "
+        f"lead {row['lead']} {row['at_ms']:.0f} ± {row['within_ms']:.0f} ms from the R peak "
+        f"({row['direction']}, "
         f"{beat.confidence:.0%} band {'excludes' if row['clear'] else 'includes'} 0)"
         for row in beat_leads(beat)[:3]
         if row["mean_per_sec"] and np.isfinite(row["mean_per_sec"])

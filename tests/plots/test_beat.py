@@ -29,6 +29,7 @@ class Beat:
     n: IntArray
     n_beats: int = 9
     confidence: float = 0.95
+    segment_sec: float = 0.5
 
 
 @pytest.fixture
@@ -110,8 +111,8 @@ def test_the_overlay_shows_both_signs_and_unexplored_leads(beat):
 def test_text_and_tables_agree(beat):
     words = beat_in_words(beat, "AF", "R1")
     assert "mean over 9 beats" in words
-    assert "lead V1 205 ms from the R peak (for, 95% band excludes 0)" in words
-    assert "lead II 5 ms from the R peak (against, 95% band includes 0)" in words
+    assert "lead V1 205 ± 250 ms from the R peak (for, 95% band excludes 0)" in words
+    assert "lead II 5 ± 250 ms from the R peak (against, 95% band includes 0)" in words
     rows = beat_leads(beat)
     assert [row["lead"] for row in rows[:2]] == ["V1", "II"]
     assert rows[-1]["lead"] == "aVF"
