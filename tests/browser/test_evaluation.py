@@ -95,7 +95,7 @@ def test_a_record_is_evaluated_and_the_trap_is_shown(server, page):
     visit(page, f"{server}/evaluation{LINK}")
     press(page, "Evaluate this record")
     finished(page)
-    page.get_by_text("Deletion and insertion").wait_for()
+    page.get_by_role("heading", name="Deletion and insertion").wait_for()
     page.get_by_role("tab", name="The priors trap").click()
     page.get_by_text("Blend lead priors into the scores").click()
     settled(page)
