@@ -29,26 +29,31 @@ __all__ = ["explain", "predict"]
 def predict(
     records: Annotated[list[Path], typer.Argument(help="records, or folders of records")],
     model: options.ModelOption,
-    out: Annotated[Path, typer.Option("--out", help="CSV file to write")],
+    out: Annotated[Path, typer.Option("--out", help="CSV file to write; of a shard a folder")],
+    jobs: options.JobsOption = 1,
+    shard: options.ShardOption = None,
     checksum: options.ChecksumOption = "warn",
 ) -> None:
-    """Probabilities of every class for every record, as CSV."""
-    from ecgxai_core.models.loading import LazyClassifier
-    from ecgxai_core.pipeline.predict import predict_paths
-    from ecgxai_core.store.atomic import write_csv_atomic
-    from ecgxai_core.store.cache import open_store
+    """Probabilities of every class for every record, as CSV.
 
-    classifier = LazyClassifier(model)
-    with open_store() as store, progress_bar("predict") as report:
-        result = predict_paths(records, classifier, store, checksum=checksum, progress=report)
-    if not result.records:
-        for failure in result.failures:
+    The same command continues after an interruption.
+    """
+    from ecgxai_core.pipeline.predict_many import predict_table
+    from ecgxai_core.pipeline.shards import Shard
+
+    part = Shard.of(shard) if shard is not None else None
+    with progress_bar("predict") as report:
+        done = predict_table(
+            records, model, out, checksum=checksum, jobs=jobs, shard=part, progress=report
+        )
+    if not done.records and part is None:
+        for failure in done.failures:
             say_error(failure.reason)
         raise typer.Exit(2)
-    write_csv_atomic(out, result.frame())
-    say(f"{len(result.records)} records predicted, {len(result.failures)} refused: {out}")
-    say_warnings((info.name, info.all_warnings) for info in result.records)
-    finish(result.failures)
+    before = f" ({done.reused} files from an earlier attempt)" if done.reused else ""
+    say(f"{done.records} records predicted{before}, {len(done.failures)} refused: {out}")
+    say_warnings(done.warned)
+    finish(done.failures)
 
 
 def explain(

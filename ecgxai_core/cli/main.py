@@ -79,6 +79,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "cohort": comparing.cohort,
     "concepts": concepts.concepts,
     "run": running.run,
+    "merge": running.merge,
     "summary": running.summary,
     "what-if": what_if.what_if,
     "review-queue": study.review_queue,

@@ -25,6 +25,7 @@ __all__ = [
     "ProfileOption",
     "SeedOption",
     "SetOption",
+    "ShardOption",
     "StartOption",
     "TargetsOption",
     "chosen_profile",
@@ -110,6 +111,13 @@ StartOption = Annotated[
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="user seed")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, max=64, help="worker processes")]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="I/N: only part I of N, by the records' digests; 'ecgxai merge' joins the parts",
+    ),
+]
 ArraysOption = Annotated[
     Path | None,
     typer.Option(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ecgxai_core.models.loading import LazyClassifier
 
-__all__ = ["HEADLINE", "run", "select", "summary"]
+__all__ = ["HEADLINE", "merge", "run", "select", "summary"]
 
 
 def select(
@@ -73,6 +73,7 @@ def run(
     profile: options.ProfileOption = "default",
     seed: options.SeedOption = None,
     jobs: options.JobsOption = 1,
+    shard: options.ShardOption = None,
     settings: options.SetOption = None,
     arrays: options.ArraysOption = None,
     checksum: options.ChecksumOption = "warn",
@@ -83,7 +84,9 @@ def run(
     from ecgxai_core.pipeline.given_maps import methods_and_folders
     from ecgxai_core.pipeline.run.request import RunRequest, choose_records
     from ecgxai_core.pipeline.run.run import run_pipeline
+    from ecgxai_core.pipeline.shards import Shard
 
+    part = Shard.of(shard) if shard is not None else None
     limits = _limits(k_per_class, min_prob, max_duration)
     wanted = choose_records(mode, target, limits, seed, selection)
     chosen = options.chosen_profile(profile, settings, seed)
@@ -95,7 +98,7 @@ def run(
     if family_warning(request.profile.methods):
         say(f"note: {family_warning(request.profile.methods)}")
     with progress_bar("run") as report:
-        done = run_pipeline(request, jobs=jobs, progress=report)
+        done = run_pipeline(request, jobs=jobs, progress=report, shard=part)
     say(
         f"{done.done} explained ({done.reused} from an earlier run), {len(done.failures)} failed, "
         f"{done.seconds:.1f} s: {out}"
@@ -117,6 +120,27 @@ def _note_free_names(classifier: LazyClassifier) -> None:
 
     if note := free_names_note(classifier.classes):
         say(f"note: {note}")
+
+
+def merge(
+    out: Annotated[Path, typer.Argument(help="run directory, or CSV file, to write")],
+    shards: Annotated[
+        list[Path], typer.Argument(help="what the shards wrote, all of them", metavar="SHARD...")
+    ],
+) -> None:
+    """Put the shards of a run, or of a prediction, together: the same bytes as without shards."""
+    from ecgxai_core.pipeline.predict_many import is_prediction, merge_predictions
+    from ecgxai_core.pipeline.run.merge import merge_runs
+
+    with progress_bar("merge") as report:
+        if any(is_prediction(folder) for folder in shards):
+            result = merge_predictions(out, shards)
+            said, failures = f"{result.records} records", result.failures
+        else:
+            done, failures = merge_runs(out, shards, progress=report)
+            said = f"{done} explained, {len(failures)} failed"
+    say(f"{len(shards)} shards merged, {said}: {out}")
+    finish(failures)
 
 
 HEADLINE = (

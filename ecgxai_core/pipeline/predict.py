@@ -16,6 +16,7 @@ from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.models.training_range import UNLIKE, range_digest, unlike_training
 from ecgxai_core.pipeline.keys import cache_key
+from ecgxai_core.pipeline.shards import WHOLE, Shard
 from ecgxai_core.progress import Progress, no_progress
 from ecgxai_core.records.read import find_records, read_record
 from ecgxai_core.store.cache import Store
@@ -26,8 +27,10 @@ __all__ = [
     "Predictions",
     "RecordInfo",
     "checksum_policy",
+    "find_files",
     "list_paths",
     "predict_data",
+    "predict_files",
     "predict_paths",
 ]
 
@@ -39,7 +42,7 @@ class RecordInfo:
     """Facts of a record without its samples; ``path`` is never exported.
 
     ``warnings`` are the codes of the record itself, ``input_warnings`` those of what had to be done
-    to it for the model (cropped, padded, gaps filled).
+    to it for the model (cropped, padded, gaps filled). ``place`` is that of its file among all.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class RecordInfo:
     synthetic: bool
     warnings: tuple[str, ...]
     input_warnings: tuple[str, ...] = ()
+    place: int = 0
 
     @property
     def all_warnings(self) -> tuple[str, ...]:
@@ -111,15 +115,44 @@ def predict_paths(
     RecordError
         Nothing that looks like a record was found.
     """
+    files = find_files(paths)
+    return predict_files(files, classifier, store, checksum=checksum, progress=progress)
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The files of :func:`ecgxai_core.records.read.find_records`, of which there must be one.
+
+    Raises
+    ------
+    RecordError
+        Nothing that looks like a record was found.
+    """
     files = find_records(paths)
     if not files:
         problem = "no records found (.hea with .mat or .dat, or DICOM)"
         fix = "give a record or a folder that holds some"
         raise RecordError(", ".join(path.name for path in paths) or "records", "", problem, fix)
+    return files
+
+
+def predict_files(
+    files: Sequence[Path],
+    classifier: Classifier,
+    store: Store,
+    *,
+    checksum: str = "warn",
+    progress: Progress = no_progress,
+    shard: Shard = WHOLE,
+    first: int = 0,
+) -> Predictions:
+    """Predict these files, in this order; of a shard only its records.
+
+    ``first`` is the place of the first file among all of its data set.
+    """
     done: dict[int, tuple[RecordInfo, Prediction]] = {}
     failures: list[Failure] = []
     waiting: list[tuple[int, RecordInfo, ModelInput]] = []
-    for index, info, record in _readable(files, checksum, progress, failures):
+    for index, info, record in _readable(files, checksum, progress, failures, shard, first):
         entry = store.get(_key(info.digest, classifier))
         if entry is not None:
             codes = tuple(entry.meta["warnings"])
@@ -157,6 +190,7 @@ def predict_data(
     arrays: Path | None = None,
     checksum: str = "warn",
     progress: Progress = no_progress,
+    shard: Shard = WHOLE,
 ) -> Predictions:
     """Predict the records of a folder, or take what users of ECG-XAI already have.
 
@@ -167,6 +201,8 @@ def predict_data(
     arrays
         Folder (or ``.npz``) with ``ecg_filenames``, ``ecg_model_probs``, ``ecg_y_true`` and
         ``snomed_classes``: their probabilities and labels then count, for the records named there.
+    shard
+        Only the records of this shard.
 
     Raises
     ------
@@ -175,7 +211,9 @@ def predict_data(
         that several rows or several records could be.
     """
     if arrays is None:
-        return predict_paths([data], classifier, store, checksum=checksum, progress=progress)
+        return predict_files(
+            find_files([data]), classifier, store, checksum=checksum, progress=progress, shard=shard
+        )
     given = read_metadata_arrays(arrays)
     if set(given.classes) != set(classifier.classes):
         raise ModelError(
@@ -192,7 +230,7 @@ def predict_data(
         )
     done: list[tuple[RecordInfo, Prediction]] = []
     failures: list[Failure] = []
-    for index, info, _ in _readable(files, checksum, progress, failures):
+    for index, info, _ in _readable(files, checksum, progress, failures, shard):
         row = row_of[files[index].stem]
         if given.labels is not None:
             positive = given.labels[row]
@@ -221,21 +259,29 @@ def checksum_policy(text: str) -> Literal["warn", "error"]:
 
 
 def _readable(
-    files: Sequence[Path], checksum: str, progress: Progress, failures: list[Failure]
+    files: Sequence[Path],
+    checksum: str,
+    progress: Progress,
+    failures: list[Failure],
+    shard: Shard = WHOLE,
+    first: int = 0,
 ) -> Iterator[tuple[int, RecordInfo, Record]]:
-    """Records with their place among ``files``; those that are refused go to ``failures``."""
+    """Records with their place in ``files``; those that are refused go to ``failures``."""
     policy = checksum_policy(checksum)
     for index, path in enumerate(files):
         progress(index, len(files), path.stem)
         try:
             record = read_record(path, checksum=policy)
         except EcgXaiError as error:
-            failures.append(Failure(path.stem, str(error)))
+            if shard.holds_name(path.stem):
+                failures.append(Failure(path.stem, str(error)))
+            continue
+        if not shard.holds(record.digest):
             continue
         codes = tuple(warning.code for warning in record.warnings)
         info = RecordInfo(
             path, record.name, record.digest, record.duration, record.labels, record.synthetic,
-            codes,
+            codes, place=first + index,
         )  # fmt: skip
         yield index, info, record
 

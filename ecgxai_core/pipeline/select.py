@@ -14,7 +14,7 @@ from ecgxai_core.errors import RunError
 from ecgxai_core.params import SelectionParams
 from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from ecgxai_core.pipeline.run.units import Unit
-from ecgxai_core.pipeline.sel_df import Choice, select, select_again
+from ecgxai_core.pipeline.sel_df import SEL_COLUMNS, Choice, select, select_again
 
 __all__ = ["Selected", "select_chosen", "select_records"]
 
@@ -27,6 +27,11 @@ class Selected:
 
     frame: pd.DataFrame
     units: tuple[Unit, ...]
+
+    @classmethod
+    def nothing(cls) -> Selected:
+        """A shard of which no record is selected."""
+        return cls(pd.DataFrame(columns=list(SEL_COLUMNS)), ())
 
 
 def select_records(

@@ -13,9 +13,9 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_ARRAY_FILE_BYTES",
     "csv_bytes",
+    "open_atomic",
     "read_arrays",
     "remove_temporaries",
     "write_arrays_atomic",
@@ -55,15 +56,27 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
         The file cannot be written (disk full, no permission, no such folder). The old content is
         still there.
     """
+    with open_atomic(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write piece by piece that takes its name when the block ends without an error.
+
+    Raises
+    ------
+    RunError
+        As :func:`write_bytes_atomic`.
+    """
     path = Path(path)
     if not path.name:
         raise RunError(str(path), "", "is not a file name", "name the file to write")
     temporary = path.with_name(f".writing-{secrets.token_hex(8)}")
     try:
-        with open(temporary, "xb", buffering=0) as file:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(file.fileno(), view) :]
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
@@ -148,17 +161,17 @@ def _cell(value: object) -> str:
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
-def csv_bytes(frame: pd.DataFrame) -> bytes:
+def csv_bytes(frame: pd.DataFrame, *, header: bool = True) -> bytes:
     """CSV of a table without its index: UTF-8, ``\\n`` line ends, floats that round-trip.
 
     Missing values are empty; lists and tables inside a cell are canonical JSON. No text is a
     formula to a spreadsheet (see :mod:`ecgxai_core.store.csv_cells`).
     """
-    rows = [",".join(_cell(str(name)) for name in frame.columns)]
+    rows = [",".join(_cell(str(name)) for name in frame.columns)] if header else []
     # Column by column: a row-wise view would turn integers beside floats into floats.
     columns = [[_cell(value) for value in frame.iloc[:, i].array] for i in range(frame.shape[1])]
     rows.extend(",".join(cells) for cells in zip(*columns, strict=True))
-    return ("\n".join(rows) + "\n").encode("utf-8")
+    return "".join(f"{row}\n" for row in rows).encode("utf-8")
 
 
 def write_csv_atomic(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:

@@ -58,7 +58,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    for name in ("write", "fsync", "replace"):
+    for name in ("fsync", "replace"):  # a full disk: the test below
         with monkeypatch.context() as patch:
             patch.setattr(atomic.os, name, fail)
             with pytest.raises(RunError, match="No space left") as caught:

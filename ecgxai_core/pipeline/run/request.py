@@ -16,7 +16,15 @@ from ecgxai_core.pipeline.sel_df import Choice, read_selection
 from ecgxai_core.types import canonical_json
 from ecgxai_core.version import code_version, library_versions
 
-__all__ = ["LIMIT_OPTIONS", "MODES", "SELECTION", "RecordChoice", "RunRequest", "choose_records"]
+__all__ = [
+    "LIMIT_OPTIONS",
+    "MODES",
+    "SELECTION",
+    "RecordChoice",
+    "RunRequest",
+    "choose_records",
+    "request_digest",
+]
 
 MODES: dict[str, int] = {"demo": 3, "eval": 50}
 """Records explained per diagnosis."""
@@ -139,6 +147,7 @@ class RunRequest:
             "maps": {item.name: item.digest for item in self.folders},
         }
 
-    def digest(self, model_digest: str) -> str:
-        """SHA-256 of :meth:`describe`."""
-        return hashlib.sha256(canonical_json(self.describe(model_digest)).encode()).hexdigest()
+
+def request_digest(described: Mapping[str, Any]) -> str:
+    """SHA-256 of :meth:`RunRequest.describe`."""
+    return hashlib.sha256(canonical_json(dict(described)).encode()).hexdigest()

@@ -16,8 +16,6 @@ A run directory holds::
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -27,26 +25,31 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from ecgxai_core.errors import RunError
+from ecgxai_core.errors import ParameterError
 from ecgxai_core.models.loading import LazyClassifier
-from ecgxai_core.pipeline.predict import Failure, predict_data
+from ecgxai_core.pipeline.predict import Failure, Predictions, predict_data
+from ecgxai_core.pipeline.run.folder import (
+    Made,
+    claim,
+    file_digest,
+    finish,
+    refuse_another_run,
+    write_selected,
+    write_shard,
+)
 from ecgxai_core.pipeline.run.ledger import Ledger, RunLock
 from ecgxai_core.pipeline.run.request import RunRequest
-from ecgxai_core.pipeline.run.tables import write_tables
-from ecgxai_core.pipeline.run.units import UNIT_FOLDER, Unit, compute_unit
+from ecgxai_core.pipeline.run.units import Unit, compute_unit
 from ecgxai_core.pipeline.run.workers import map_units
-from ecgxai_core.pipeline.select import select_chosen, select_records
+from ecgxai_core.pipeline.select import Selected, select_chosen, select_records
+from ecgxai_core.pipeline.shards import WHOLE, Shard
 from ecgxai_core.progress import Progress, no_progress
-from ecgxai_core.store.atomic import remove_temporaries, write_csv_atomic, write_json_atomic
+from ecgxai_core.store.atomic import remove_temporaries
 from ecgxai_core.store.cache import open_store
 
 __all__ = ["run_pipeline"]
 
 log = logging.getLogger(__name__)
-
-CLAIM = "request.json"
-"""Says of which request a run directory holds the results."""
-_BEFORE_CLAIM = (".run.lock", "run.log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,11 @@ class RunSummary:
 
 
 def run_pipeline(
-    request: RunRequest, *, jobs: int = 1, progress: Progress = no_progress
+    request: RunRequest,
+    *,
+    jobs: int = 1,
+    progress: Progress = no_progress,
+    shard: Shard | None = None,
 ) -> RunSummary:
     """Run a request, or carry on with it where it stopped.
 
@@ -77,85 +84,69 @@ def run_pipeline(
         Worker processes; results do not depend on it.
     progress
         Called with (done, total, what).
+    shard
+        Only the records of this shard; the directory then holds no tables, but what
+        :func:`ecgxai_core.pipeline.run.merge.merge_runs` makes the tables of all shards from.
 
     Raises
     ------
     RunError
         The directory holds another run, or is in use.
+    ParameterError
+        A shard of records that no selection file fixes.
     RecordError, ModelError, DiagnosisError
         Nothing to run on.
     """
+    if shard is not None and request.records.chosen is None:
+        problem = "needs records that are chosen before (a draw looks at all of them)"
+        fix = "run 'ecgxai select', and give its file with --selection"
+        raise ParameterError("--shard", str(shard), problem, fix)
     begun, clock = datetime.now(UTC), time.perf_counter()
     classifier = LazyClassifier(request.model)
-    digest = request.digest(classifier.digest)
+    described = request.describe(classifier.digest)
     out = request.out
     with RunLock(out):
         remove_temporaries(out)
-        _refuse_another_run(out, digest)
+        refuse_another_run(out, described, shard)
         with _log_to(out / "run.log"):
             with open_store() as store:
                 predictions = predict_data(
-                    request.data, classifier, store, request.arrays, request.checksum, progress
-                )
-            wanted = request.records
-            selected = (
-                select_records(predictions, wanted.selection, wanted.targets)
-                if wanted.chosen is None
-                else select_chosen(predictions, wanted.chosen)
-            )
+                    request.data, classifier, store, request.arrays, request.checksum, progress,
+                    shard or WHOLE,
+                )  # fmt: skip
+            selected = _selected(request, predictions, shard)
             # Only now: a mistyped target or folder must not keep the corrected command out.
-            write_json_atomic(out / CLAIM, {"request_digest": digest})
-            write_csv_atomic(out / "predictions.csv", predictions.frame())
-            write_csv_atomic(out / "sel_df.csv", selected.frame)
+            claim(out, described, shard)
+            if shard is None:
+                write_selected(out, predictions, selected)
             units = selected.units
-            (out / UNIT_FOLDER).mkdir(exist_ok=True)
             ledger = Ledger(out / "ledger.jsonl")
             reused = _finished(ledger, units, out)
             failed = _work(request, units, reused, ledger, jobs, progress)
-            # records that a given selection does not name are no part of the run
-            unread = predictions.failures if wanted.chosen is None else ()
-            failures = (*unread, *failed)
-            tables = write_tables(
-                out,
-                [unit.file(out) for unit in units if unit.file(out).is_file()],
-                [(failure.record, failure.reason) for failure in failures],
-                request.profile.evaluation,
-            )
             seconds = time.perf_counter() - clock
             log.info("%d units, %d from before, %.1f s", len(units), len(reused), seconds)
-        manifest = {
-            "schema": "ecgxai-run/1",
-            "request": request.describe(classifier.digest),
-            "request_digest": digest,
-            "records": len(predictions.records),
-            "units": [unit.id for unit in units],
-            "failures": len(failures),
-            "synthetic": any(info.synthetic for info in predictions.records),
-            "tables": tables,
-            "times": {"begun": begun.isoformat(timespec="seconds"), "seconds": seconds},
-        }
-        write_json_atomic(out / "manifest.json", manifest)
+        if shard is not None:
+            failures = tuple(failed.values())
+            write_shard(request, described, shard, predictions, units, failed)
+        else:
+            # records that a given selection does not name are no part of the run
+            unread = predictions.failures if request.records.chosen is None else ()
+            failures = (*unread, *failed.values())
+            made = Made(described, predictions, units, failures, request.profile.evaluation)
+            finish(out, made, begun, clock)
     warned = tuple((info.name, info.all_warnings) for info in predictions.records)
-    return RunSummary(out, len(units) - len(failed), len(reused), failures, seconds, warned)
+    return RunSummary(
+        out, len(units) - len(failed), len(reused), failures, time.perf_counter() - clock, warned
+    )
 
 
-def _refuse_another_run(out: Path, digest: str) -> None:
-    """Refuse a directory that holds the results of another request, or anything else."""
-    claim = out / CLAIM
-    if claim.is_file():
-        try:
-            known = json.loads(claim.read_bytes())
-        except (ValueError, RecursionError):
-            known = None
-        if known != {"request_digest": digest}:
-            problem = "holds another run (other data, model, parameters or program version)"
-            raise RunError(out.name, "--out", problem, "give another --out, or remove this one")
-        return
-    foreign = sorted(path.name for path in out.iterdir() if path.name not in _BEFORE_CLAIM)
-    if foreign:
-        raise RunError(
-            out.name, "--out", f"is not empty ({foreign[0]})", "give a new or empty folder"
-        )
+def _selected(request: RunRequest, predictions: Predictions, shard: Shard | None) -> Selected:
+    """The records and targets of the request, or those of them that belong to the shard."""
+    wanted = request.records
+    if wanted.chosen is None:
+        return select_records(predictions, wanted.selection, wanted.targets)
+    own = [choice for choice in wanted.chosen if shard is None or shard.holds(choice.digest)]
+    return select_chosen(predictions, own) if own or shard is None else Selected.nothing()
 
 
 def _finished(ledger: Ledger, units: Sequence[Unit], out: Path) -> set[str]:
@@ -164,12 +155,8 @@ def _finished(ledger: Ledger, units: Sequence[Unit], out: Path) -> set[str]:
     return {
         unit.id
         for unit in units
-        if unit.id in done and done[unit.id].get("sha256") == _digest(unit.file(out))
+        if unit.id in done and done[unit.id].get("sha256") == file_digest(unit.file(out))
     }
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _work(
@@ -179,8 +166,8 @@ def _work(
     ledger: Ledger,
     jobs: int,
     progress: Progress,
-) -> tuple[Failure, ...]:
-    """Compute what is missing; returns what failed, in the order of the units."""
+) -> dict[str, Failure]:
+    """Compute what is missing; returns what failed by unit, in the order of the units."""
     waiting = [unit for unit in units if unit.id not in reused]
     done, failed = len(reused), {}
     progress(done, len(units), "explain and evaluate")
@@ -194,8 +181,8 @@ def _work(
             failed[unit.id] = Failure(unit.record, outcome.failed)
             unit.file(request.out).unlink(missing_ok=True)
         else:
-            ledger.append(unit.id, {"sha256": _digest(unit.file(request.out))})
-    return tuple(failed[unit.id] for unit in units if unit.id in failed)
+            ledger.append(unit.id, {"sha256": file_digest(unit.file(request.out))})
+    return {unit.id: failed[unit.id] for unit in units if unit.id in failed}
 
 
 @contextmanager

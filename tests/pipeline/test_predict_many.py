@@ -1,0 +1,85 @@
+"""A table of predictions made in parts: the same bytes by any number of processes, resumable."""
+
+from __future__ import annotations
+
+import pytest
+
+from ecgxai_core.errors import RunError
+from ecgxai_core.models.loading import LazyClassifier
+from ecgxai_core.pipeline import predict_many, prediction_parts
+from ecgxai_core.pipeline.predict import predict_paths
+from ecgxai_core.pipeline.predict_many import predict_table
+from ecgxai_core.pipeline.run.ledger import RunLock
+from ecgxai_core.store.atomic import csv_bytes
+from ecgxai_core.store.cache import Store
+from tests.small import write_data
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    for module in (prediction_parts, predict_many):
+        monkeypatch.setattr(module, "CHUNK", 2)
+
+
+@pytest.fixture
+def whole(tiny_data, tiny_model) -> bytes:
+    """The table as it is when everything is predicted at once and nothing is cached."""
+    found = predict_paths([tiny_data], LazyClassifier(tiny_model), Store.disabled())
+    return csv_bytes(found.frame())
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_parts_make_the_table_of_one_go(tiny_data, tiny_model, tmp_path, whole, jobs):
+    out = tmp_path / "p.csv"
+    done = predict_table([tiny_data], tiny_model, out, jobs=jobs)
+    assert (done.records, done.reused, done.failures) == (4, 0, ())
+    assert out.read_bytes() == whole
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("p.")] == ["p.csv"]
+
+
+def test_a_stopped_prediction_goes_on_with_what_it_lacks(
+    tiny_data, tiny_model, tmp_path, whole, monkeypatch
+):
+    out = tmp_path / "p.csv"
+
+    def stop(done: int, total: int, what: str) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_table([tiny_data], tiny_model, out, progress=stop)
+    assert not out.exists()
+    assert len([*(tmp_path / "p.csv.parts").glob("*.safetensors")]) == 1
+    asked = []
+    real = predict_many.predict_files
+    monkeypatch.setattr(
+        predict_many,
+        "predict_files",
+        lambda files, *a, **k: (asked.append(files), real(files, *a, **k))[1],
+    )
+    done = predict_table([tiny_data], tiny_model, out)
+    assert done.reused == 2
+    assert [[path.stem for path in files] for files in asked] == [["T002", "T003"]]
+    assert out.read_bytes() == whole
+
+
+def test_parts_of_files_that_changed_since_are_made_again(tiny_model, tmp_path):
+    data, out = write_data(tmp_path / "data", 4), tmp_path / "p.csv"
+
+    def stop(done: int, total: int, what: str) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_table([data], tiny_model, out, progress=stop)
+    write_data(data, 1, scale=2.0)  # the signal of the first record
+    done = predict_table([data], tiny_model, out)
+    assert done.reused == 0
+    found = predict_paths([data], LazyClassifier(tiny_model), Store.disabled())
+    assert out.read_bytes() == csv_bytes(found.frame())
+
+
+def test_two_commands_do_not_write_one_table(tiny_data, tiny_model, tmp_path):
+    out = tmp_path / "p.csv"
+    with RunLock(tmp_path / "p.csv.parts"), pytest.raises(RunError, match="is working in this"):
+        predict_table([tiny_data], tiny_model, out)
