@@ -31,13 +31,15 @@ FACE = {"ecgxai_core", "ecgxai_core.api", "ecgxai_core.map_face"}
 """The public face: it draws and writes what was computed, and no computation calls it."""
 NO_NUMBERS = {
     # Storage and formats: what they give is bytes that a digest covers.
-    "diskcache", "h5py", "pydicom", "safetensors", "wfdb",
+    "diskcache", "h5py", "pyarrow", "pydicom", "safetensors", "wfdb",
     # Drawing.
     "matplotlib", "plotly", "tsdownsample",
     # Parameters and console.
     "pydantic", "pydantic_core", "pydantic_settings", "rich", "typer",
     # Other forms of finished results, and what is said of raters.
     "IPython", "krippendorff", "xarray",
+    # Where units run: what they give does not depend on it.
+    "dask", "distributed",
     # It exports a network once; the digest covers the bytes.
     "torch",
 }  # fmt: skip

@@ -29,8 +29,12 @@ __all__ = ["explain", "predict"]
 def predict(
     records: Annotated[list[Path], typer.Argument(help="records, or folders of records")],
     model: options.ModelOption,
-    out: Annotated[Path, typer.Option("--out", help="CSV file to write; of a shard a folder")],
+    out: Annotated[
+        Path, typer.Option("--out", help="CSV or .parquet file to write; of a shard a folder")
+    ],
     jobs: options.JobsOption = 1,
+    executor: options.ExecutorOption = "processes",
+    scheduler: options.SchedulerOption = None,
     shard: options.ShardOption = None,
     checksum: options.ChecksumOption = "warn",
 ) -> None:
@@ -39,13 +43,16 @@ def predict(
     The same command continues after an interruption.
     """
     from ecgxai_core.pipeline.predict_many import predict_table
+    from ecgxai_core.pipeline.run.workers import executor_named
     from ecgxai_core.pipeline.shards import Shard
 
     part = Shard.of(shard) if shard is not None else None
+    each = executor_named(executor, jobs, scheduler)
     with progress_bar("predict") as report:
         done = predict_table(
-            records, model, out, checksum=checksum, jobs=jobs, shard=part, progress=report
-        )
+            records, model, out, checksum=checksum, jobs=jobs, shard=part, progress=report,
+            executor=None if executor == "processes" else each,
+        )  # fmt: skip
     if not done.records and part is None:
         for failure in done.failures:
             say_error(failure.reason)

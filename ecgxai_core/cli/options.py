@@ -12,9 +12,11 @@ from ecgxai_core.params import Profile, SelectionParams, profile, profile_with
 
 __all__ = [
     "METHODS_MARK",
+    "AllOption",
     "ArraysOption",
     "ChecksumOption",
     "DataOption",
+    "ExecutorOption",
     "JobsOption",
     "KPerClassOption",
     "ListingCommand",
@@ -23,6 +25,7 @@ __all__ = [
     "MinProbOption",
     "ModelOption",
     "ProfileOption",
+    "SchedulerOption",
     "SeedOption",
     "SetOption",
     "ShardOption",
@@ -79,6 +82,12 @@ KPerClassOption = Annotated[
         "of run: that of its mode]",
     ),
 ]
+AllOption = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="every record that is labelled or called by the model, not only good examples"
+    ),
+]
 MinProbOption = Annotated[
     float | None,
     typer.Option(
@@ -111,6 +120,18 @@ StartOption = Annotated[
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="user seed")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, max=64, help="worker processes")]
+ExecutorOption = Annotated[
+    str,
+    typer.Option("--executor", help="'processes' of this machine, or 'dask' (extra dask)"),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="with dask: address of a scheduler (tcp://host:8786) on a network that you trust; "
+        "else --jobs workers are started here",
+    ),
+]
 ShardOption = Annotated[
     str | None,
     typer.Option(

@@ -27,6 +27,7 @@ def select(
     k_per_class: options.KPerClassOption = None,
     min_prob: options.MinProbOption = None,
     max_duration: options.MaxDurationOption = None,
+    everything: options.AllOption = False,
     seed: options.SeedOption = None,
     arrays: options.ArraysOption = None,
     checksum: options.ChecksumOption = "warn",
@@ -34,6 +35,7 @@ def select(
     """Select good examples of every diagnosis (sel_df), as CSV."""
     from ecgxai_core.models.loading import LazyClassifier
     from ecgxai_core.pipeline.predict import predict_data
+    from ecgxai_core.pipeline.run.request import choose_records
     from ecgxai_core.pipeline.select import select_records
     from ecgxai_core.store.atomic import write_csv_atomic
     from ecgxai_core.store.cache import open_store
@@ -41,11 +43,14 @@ def select(
     limits = _limits(k_per_class, min_prob, max_duration)
     given = {name: value for name, value in limits.items() if value is not None}
     params = checked(SelectionParams, {**given, "seed": seed or 0})
+    if everything:
+        choose_records(targets=target, limits=limits, every=True)  # refuses what does not fit
     classifier = LazyClassifier(model)
     _note_free_names(classifier)
     with open_store() as store, progress_bar("predict") as report:
         predictions = predict_data(data, classifier, store, arrays, checksum, report)
-    frame = select_records(predictions, params, target).frame
+    called_from = classifier.manifest.thresholds or {} if everything else None
+    frame = select_records(predictions, params, target, called_from).frame
     write_csv_atomic(out, frame)
     say(f"{len(frame)} records of {len(predictions.records)} selected: {out}")
     chosen = [predictions.records[index] for index in sorted(set(frame["record_index"]))]
@@ -69,10 +74,13 @@ def run(
         Path | None,
         typer.Option("--selection", help="CSV of 'ecgxai select': exactly these records, targets"),
     ] = None,
+    everything: options.AllOption = False,
     method: options.MethodsOption = None,
     profile: options.ProfileOption = "default",
     seed: options.SeedOption = None,
     jobs: options.JobsOption = 1,
+    executor: options.ExecutorOption = "processes",
+    scheduler: options.SchedulerOption = None,
     shard: options.ShardOption = None,
     settings: options.SetOption = None,
     arrays: options.ArraysOption = None,
@@ -84,11 +92,13 @@ def run(
     from ecgxai_core.pipeline.given_maps import methods_and_folders
     from ecgxai_core.pipeline.run.request import RunRequest, choose_records
     from ecgxai_core.pipeline.run.run import run_pipeline
+    from ecgxai_core.pipeline.run.workers import executor_named
     from ecgxai_core.pipeline.shards import Shard
 
     part = Shard.of(shard) if shard is not None else None
+    each = executor_named(executor, jobs, scheduler)
     limits = _limits(k_per_class, min_prob, max_duration)
-    wanted = choose_records(mode, target, limits, seed, selection)
+    wanted = choose_records(mode, target, limits, seed, selection, every=everything)
     chosen = options.chosen_profile(profile, settings, seed)
     methods, folders = methods_and_folders(method or ())
     if methods:
@@ -98,7 +108,7 @@ def run(
     if family_warning(request.profile.methods):
         say(f"note: {family_warning(request.profile.methods)}")
     with progress_bar("run") as report:
-        done = run_pipeline(request, jobs=jobs, progress=report, shard=part)
+        done = run_pipeline(request, executor=each, progress=report, shard=part)
     say(
         f"{done.done} explained ({done.reused} from an earlier run), {len(done.failures)} failed, "
         f"{done.seconds:.1f} s: {out}"
@@ -123,7 +133,7 @@ def _note_free_names(classifier: LazyClassifier) -> None:
 
 
 def merge(
-    out: Annotated[Path, typer.Argument(help="run directory, or CSV file, to write")],
+    out: Annotated[Path, typer.Argument(help="run directory, or CSV or .parquet file, to write")],
     shards: Annotated[
         list[Path], typer.Argument(help="what the shards wrote, all of them", metavar="SHARD...")
     ],

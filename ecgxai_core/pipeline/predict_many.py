@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ecgxai_core.errors import RunError
+from ecgxai_core.errors import RecordError, RunError
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.pipeline.predict import Failure, Predictions, find_files, predict_files
 from ecgxai_core.pipeline.prediction_parts import (
@@ -29,11 +29,13 @@ from ecgxai_core.pipeline.prediction_parts import (
     write_part,
 )
 from ecgxai_core.pipeline.run.ledger import RunLock
-from ecgxai_core.pipeline.run.workers import map_units
+from ecgxai_core.pipeline.run.workers import Executor, map_units
 from ecgxai_core.pipeline.shards import WHOLE, Shard, ShardFacts, check_set
 from ecgxai_core.progress import Progress, no_progress
-from ecgxai_core.store.atomic import csv_bytes, open_atomic, remove_temporaries, write_json_atomic
+from ecgxai_core.records.files import open_regular
+from ecgxai_core.store.atomic import remove_temporaries, write_json_atomic
 from ecgxai_core.store.cache import open_store
+from ecgxai_core.store.tables import write_parts
 from ecgxai_core.types import canonical_json
 from ecgxai_core.version import code_version, library_versions
 
@@ -85,8 +87,9 @@ def predict_table(
     jobs: int = 1,
     shard: Shard | None = None,
     progress: Progress = no_progress,
+    executor: Executor | None = None,
 ) -> Done:
-    """Predict records and folders of records into a CSV table, or carry on where it stopped.
+    """Predict records and folders into a CSV or Parquet table, or carry on where it stopped.
 
     Parameters
     ----------
@@ -104,6 +107,8 @@ def predict_table(
         Only the records of this shard.
     progress
         Called with (done, total, what), in records.
+    executor
+        What predicts the parts, instead of ``jobs`` processes.
 
     Raises
     ------
@@ -128,9 +133,9 @@ def predict_table(
         remove_temporaries(folder)
         (folder / PART).unlink(missing_ok=True)
         chunks = _chunks(files, request, shard or WHOLE)
-        job = _Job(model, folder, checksum, shard or WHOLE)
+        job = _Job(model.absolute(), folder.absolute(), checksum, shard or WHOLE)
         waiting = [c for c in chunks if read_part(part_file(folder, c.number), c.key) is None]
-        _work(job, waiting, len(chunks), len(files), jobs, progress)
+        _work(job, waiting, len(files), jobs, executor, progress)
         remove_others(folder, {part_file(folder, chunk.number).name for chunk in chunks})
 
         def parts() -> Iterator[Predictions]:
@@ -153,7 +158,7 @@ def _chunks(files: Sequence[Path], request: Mapping[str, Any], shard: Shard) -> 
     base = hashlib.sha256(canonical_json([dict(request), str(shard)]).encode()).hexdigest()
     found = []
     for number, start in enumerate(range(0, len(files), CHUNK)):
-        own = tuple(files[start : start + CHUNK])
+        own = tuple(file.absolute() for file in files[start : start + CHUNK])
         key = {"request": base, "number": number, "files": _as_they_are(own)}
         found.append(_Chunk(number, start, own, key))
     return found
@@ -166,7 +171,7 @@ def _as_they_are(files: Sequence[Path]) -> str:
         for file in (header, *_named_in(header)):
             try:
                 facts = file.stat()
-            except OSError:
+            except (OSError, ValueError):  # a name that no file can have
                 continue
             sha.update(f"{file.name}\0{facts.st_size} {facts.st_mtime_ns}\n".encode(
                 "utf-8", "surrogateescape"))  # fmt: skip
@@ -178,29 +183,34 @@ def _named_in(header: Path) -> list[Path]:
     if header.suffix.lower() != ".hea":
         return []
     try:
-        with open(header, "rb") as file:
-            text = file.read(1 << 16).decode("utf-8", "replace")
-    except OSError:
+        with open_regular(header, 1 << 20) as (file, size):  # a pipe would be waited for
+            text = file.read(size).decode("utf-8", "replace")
+    except RecordError:
         return []
     words = {line.split()[0] for line in text.splitlines() if line.strip()}
-    return [
-        header.with_name(word) for word in sorted(words) if "/" not in word and "\0" not in word
-    ]
+    plain = sorted(
+        word for word in words if not {"/", "\0"} & set(word) and word not in (".", "..")
+    )
+    return [header.with_name(word) for word in plain]
 
 
 def _work(
-    job: _Job, waiting: Sequence[_Chunk], chunks: int, files: int, jobs: int, progress: Progress
+    job: _Job,
+    waiting: Sequence[_Chunk],
+    files: int,
+    jobs: int,
+    executor: Executor | None,
+    progress: Progress,
 ) -> None:
-    if not waiting:
-        return
-    if jobs <= 1 or len(waiting) <= 1:  # in this process, record by record
+    if executor is None and (jobs <= 1 or len(waiting) <= 1):  # in this process, file by file
         for chunk in waiting:
             _predict(chunk, job, _shifted(progress, chunk.first, files))
         return
+    each = executor or partial(map_units, processes=jobs)
     done = files - sum(len(chunk.files) for chunk in waiting)
-    for chunk, _ in map_units(partial(_predict, job=job), waiting, jobs):
+    for chunk, _ in each(partial(_predict, job=job), waiting):
         done += len(chunk.files)
-        progress(done, files, f"part {chunk.number + 1} of {chunks}")
+        progress(done, files, f"part {chunk.number + 1}")
 
 
 def _shifted(progress: Progress, first: int, files: int) -> Progress:
@@ -250,12 +260,7 @@ def _write_table(out: Path, parts: Callable[[], Iterator[Predictions]], reused: 
     """Write the table part by part; none where there is no record to write."""
     done = _facts(parts(), reused)
     if done.records:
-        with open_atomic(out) as file:
-            begun = False
-            for part in parts():
-                if part.records:
-                    file.write(csv_bytes(part.frame(), header=not begun))
-                    begun = True
+        write_parts(out, (part.frame() for part in parts() if part.records))
     return done
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -20,9 +20,9 @@ import pandas as pd
 from ecgxai_core.diagnoses import aliases, diagnoses, find_diagnosis, is_free_name, term_of
 from ecgxai_core.errors import DiagnosisError, RunError
 from ecgxai_core.params import SelectionParams
-from ecgxai_core.pipeline.predict import Predictions, RecordInfo
+from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.store.csv_cells import original
-from ecgxai_core.types import FloatArray, content_seed, joined_codes
+from ecgxai_core.types import BoolArray, FloatArray, content_seed, joined_codes
 
 __all__ = [
     "SEL_COLUMNS",
@@ -43,8 +43,8 @@ SEL_COLUMNS: dict[str, str] = {
     "record_digest": "digest of the record's content",
     "model_class": "the model's class with the highest probability among the diagnosis's aliases",
     "meta_probability": "that probability (maximum over aliases)",
-    "label": "'positive', or 'unknown' where the record's labels cannot say",
-    "status": "'full' (all criteria), 'relaxed' or 'unlabelled'",
+    "label": "'positive', 'negative', or 'unknown' where the record's labels cannot say",
+    "status": "'full' (all criteria), 'relaxed', 'unlabelled' or 'called' (by the model alone)",
     "relaxed": "label-positive, but less probable than asked for; taken for want of better ones",
     "unlabelled": "taken by probability alone, since the record's labels cannot say",
     "duration_sec": "length of the record, seconds",
@@ -69,9 +69,12 @@ class _Chosen:
 
 
 def select(
-    predictions: Predictions, params: SelectionParams, targets: Sequence[str] | None = None
+    predictions: Predictions,
+    params: SelectionParams,
+    targets: Sequence[str] | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """Select up to ``k_per_class`` records per diagnosis.
+    """Select up to ``k_per_class`` records per diagnosis, or all that are labelled or called.
 
     In this order, until there are enough: label-positive records that the model gives at least
     ``min_prob`` (a seeded draw); label-positive ones of lower probability, most probable first,
@@ -90,6 +93,10 @@ def select(
     targets
         Codes or abbreviations; ``None`` = every diagnosis that the model outputs and the data has
         (has a label for or, in data without any labels, selects a record for).
+    thresholds
+        Given = no draw: every record with the label, however improbable, and every record that a
+        class of the model calls (gives at least the threshold of the class, 0.5 where none stands
+        here), be it labelled otherwise (``called``) or not at all (``unlabelled``).
 
     Returns
     -------
@@ -105,7 +112,7 @@ def select(
     return _frame(
         _row(predictions, code, rank, chosen)
         for code in codes
-        for rank, chosen in enumerate(_selected(predictions, params, code), start=1)
+        for rank, chosen in enumerate(_selected(predictions, params, code, thresholds), start=1)
     )
 
 
@@ -187,16 +194,28 @@ def _canonical(target: str, classes: Sequence[str]) -> str:
     return code
 
 
-def _selected(predictions: Predictions, params: SelectionParams, code: str) -> list[_Chosen]:
+def _selected(
+    predictions: Predictions,
+    params: SelectionParams,
+    code: str,
+    thresholds: Mapping[str, float] | None,
+) -> list[_Chosen]:
     names = aliases(code)
     probabilities, classes = _meta_probability(predictions, names)
+    called = _called(predictions, names, thresholds)
     count = _labels_count(predictions, code)
     order: list[tuple[tuple[int, float, int, str, int], _Chosen]] = []
     for index, info in enumerate(predictions.records):
         p = float(probabilities[index])
-        status = _status(info if count else replace(info, labels=None), p, params, names)
-        if status is not None:
-            stage = ("full", "relaxed", "unlabelled").index(status)
+        status = _status(
+            info.labels if count else None,
+            p,
+            params,
+            names,
+            None if called is None else called[index],
+        )
+        if status is not None and info.duration_sec <= params.max_duration_sec:
+            stage = get_args(Status).index(status)
             drawn = content_seed("selection", params.seed, code, info.digest)
             # among relaxed records the most probable comes first; elsewhere the draw decides
             key = (stage, -p if status == "relaxed" else 0.0, drawn, info.name, index)
@@ -204,7 +223,21 @@ def _selected(predictions: Predictions, params: SelectionParams, code: str) -> l
     best: dict[str, _Chosen] = {}
     for _, chosen in sorted(order, key=lambda item: item[0]):
         best.setdefault(predictions.records[chosen.index].digest, chosen)
-    return list(best.values())[: params.k_per_class]
+    found = list(best.values())
+    return found[: params.k_per_class] if thresholds is None else found
+
+
+def _called(
+    predictions: Predictions, names: Sequence[str], thresholds: Mapping[str, float] | None
+) -> BoolArray | None:
+    """``bool[record]``: whether any class of the diagnosis is at or above its threshold."""
+    if thresholds is None:
+        return None
+    present = [name for name in names if name in predictions.classes]
+    columns = [predictions.classes.index(name) for name in present]
+    least = np.array([thresholds.get(name, 0.5) for name in present])
+    found = predictions.probabilities[:, columns] >= least
+    return np.asarray(found.any(axis=1), np.bool_)
 
 
 def _meta_probability(
@@ -220,15 +253,21 @@ def _meta_probability(
 
 
 def _status(
-    info: RecordInfo, p: float, params: SelectionParams, names: Sequence[str]
+    labels: Sequence[str] | None,
+    p: float,
+    params: SelectionParams,
+    names: Sequence[str],
+    called: bool | None,
 ) -> Status | None:
-    if not (info.duration_sec <= params.max_duration_sec and np.isfinite(p)):
+    """How a record is taken, if it is; ``called`` is ``None`` where a draw decides."""
+    if not np.isfinite(p):
         return None
-    if info.labels is None:
-        return "unlabelled" if p >= params.min_prob else None
-    if not set(names) & set(info.labels):
-        return None
-    return "full" if p >= params.min_prob else "relaxed"
+    likely = p >= params.min_prob
+    if labels is None:
+        return "unlabelled" if (likely if called is None else called) else None
+    if not set(names) & set(labels):
+        return "called" if called else None
+    return "full" if likely else "relaxed"
 
 
 def _row(predictions: Predictions, code: str, rank: int, chosen: _Chosen) -> dict[str, object]:
@@ -243,7 +282,7 @@ def _row(predictions: Predictions, code: str, rank: int, chosen: _Chosen) -> dic
         "record_digest": info.digest,
         "model_class": chosen.model_class,
         "meta_probability": chosen.probability,
-        "label": "unknown" if chosen.status == "unlabelled" else "positive",
+        "label": {"unlabelled": "unknown", "called": "negative"}.get(chosen.status, "positive"),
         "status": chosen.status,
         "relaxed": chosen.status == "relaxed",
         "unlabelled": chosen.status == "unlabelled",
@@ -253,7 +292,7 @@ def _row(predictions: Predictions, code: str, rank: int, chosen: _Chosen) -> dic
     }
 
 
-Status = Literal["full", "relaxed", "unlabelled"]
+Status = Literal["full", "relaxed", "unlabelled", "called"]
 """How a record was taken; see :data:`ecgxai_core.pipeline.sel_df.SEL_COLUMNS`."""
 
 _COLUMNS = ("target", "record", "record_digest", "rank", "status")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -35,7 +35,10 @@ class Selected:
 
 
 def select_records(
-    predictions: Predictions, params: SelectionParams, targets: Sequence[str] | None = None
+    predictions: Predictions,
+    params: SelectionParams,
+    targets: Sequence[str] | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> Selected:
     """Select records (see :func:`ecgxai_core.pipeline.sel_df.select`).
 
@@ -45,7 +48,7 @@ def select_records(
         No record could be read, or none fits; the error says why or what to loosen.
     """
     _refuse_unreadable(predictions)
-    frame = select(predictions, params, targets)
+    frame = select(predictions, params, targets, thresholds)
     if frame.empty:
         raise RunError(
             "selection",

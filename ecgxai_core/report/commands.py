@@ -8,7 +8,7 @@ from typing import Any
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.params import PROFILES, Profile, SelectionParams, profile
-from ecgxai_core.pipeline.run.request import LIMIT_OPTIONS, MODES, SELECTION
+from ecgxai_core.pipeline.run.request import EVERY, LIMIT_OPTIONS, MODES, SELECTION
 
 __all__ = ["card_command", "changed_settings", "record_command", "run_command"]
 
@@ -67,6 +67,8 @@ def _selection_words(mode: str, selection: Mapping[str, Any]) -> list[str]:
         return ["--selection", "SELECTION.csv"]
     usual = {**SelectionParams().as_key(), "k_per_class": MODES.get(mode)}
     words = ["--mode", mode]
+    if mode == EVERY:
+        usual, words = SelectionParams().as_key(), ["--all"]
     for name, option in LIMIT_OPTIONS.items():
         value = selection.get(name, usual[name])
         words += [] if value == usual[name] else [option, _written(value)]

@@ -132,7 +132,7 @@ def asked_cases(protocol: Protocol, base: Path) -> Sequence[AskedCase]:
             AskedCase(
                 record=row.record,
                 target=row.target,
-                reference=None if row.status == "unlabelled" else row.target,
+                reference=None if row.status in ("unlabelled", "called") else row.target,
             )
             for row in rows
         ]

@@ -10,7 +10,7 @@ import pytest
 
 from ecgxai_core.pipeline.run.finished import read_finished_run
 from ecgxai_core.report.commands import run_command
-from tests.small import write_data
+from tests.small import AF, SINUS, write_data
 
 FAST = (
     "--method", "occlusion", "--set", "occlusion_level=lead", "--set", "deletion_steps=4",
@@ -94,6 +94,49 @@ def test_missing_and_changed_records_are_named_together(cli, tiny_model, tmp_pat
     assert "T000 (1 missing or unreadable)" in err
     assert "T003 (1 changed since)" in err
     assert not (tmp_path / "run" / "request.json").exists()
+
+
+def test_all_takes_every_record_that_is_labelled_or_called(cli, tiny_data, tiny_model, tmp_path):
+    manifest = tiny_model.with_suffix(".json")
+    before = json.loads(manifest.read_text("utf-8"))
+    table = tmp_path / "p.csv"
+    assert cli("predict", tiny_data, "--model", tiny_model, "--out", table)[0] == 0
+    p = pd.read_csv(table).set_index("record")
+    least = float(p[AF].sort_values().iloc[2])  # two records are called
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "tiny.keras").write_bytes(tiny_model.read_bytes())
+    thresholds = {AF: least, SINUS: 1.0}
+    (folder / "tiny.json").write_text(json.dumps({**before, "thresholds": thresholds}), "utf-8")
+    args = ("--data", tiny_data, "--model", folder / "tiny.keras", "--all")
+    code, _, err = cli("select", *args, "--out", tmp_path / "sel.csv")
+    assert (code, err) == (0, "")
+    table = pd.read_csv(tmp_path / "sel.csv", dtype={"target": str})
+    labelled = {AF: {"T000", "T002"}, SINUS: {"T001", "T003"}}
+    called = {AF: set(p.index[p[AF] >= least]), SINUS: set()}
+    for target, rows in table.groupby("target"):
+        assert set(rows["record"]) == labelled[target] | called[target]
+        only_called = set(rows.loc[rows["status"] == "called", "record"])
+        assert only_called == called[target] - labelled[target]
+        assert (rows["label"] == "negative").tolist() == (rows["status"] == "called").tolist()
+    assert (table["status"] == "called").any() or called[AF] <= labelled[AF]
+    code, said, err = cli("run", *args, *FAST, "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert f"{len(table)} explained" in said
+    made = (tmp_path / "run" / "sel_df.csv").read_bytes()
+    assert made == (tmp_path / "sel.csv").read_bytes()
+    words = shlex.split(run_command(read_finished_run(tmp_path / "run").request))
+    assert "--all" in words
+    assert not {"--mode", "--k-per-class"} & set(words)
+
+
+@pytest.mark.parametrize(
+    "more", [("--mode", "eval"), ("--k-per-class", 3), ("--selection", "sel.csv")]
+)
+def test_all_leaves_no_choice(cli, tiny_data, tiny_model, tmp_path, more):
+    code, _, err = run(cli, tiny_data, tiny_model, tmp_path / "run", "--all", *more)
+    assert code == 2
+    assert f"that {more[0]} would choose" in err
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from ecgxai_core.pipeline.run.tables import write_tables
 from ecgxai_core.pipeline.run.units import UNIT_FOLDER, Unit
 from ecgxai_core.pipeline.select import Selected
 from ecgxai_core.pipeline.shards import Shard
-from ecgxai_core.store.atomic import write_csv_atomic, write_json_atomic
+from ecgxai_core.store.atomic import write_json_atomic
+from ecgxai_core.store.tables import write_table
 
 __all__ = [
     "PREDICTIONS_FOLDER",
@@ -88,8 +89,8 @@ def file_digest(path: Path) -> str:
 
 def write_selected(out: Path, predictions: Predictions, selected: Selected) -> None:
     """The tables that are known before anything is explained."""
-    write_csv_atomic(out / "predictions.csv", predictions.frame())
-    write_csv_atomic(out / "sel_df.csv", selected.frame)
+    write_table(out / "predictions.csv", predictions.frame())
+    write_table(out / "sel_df.csv", selected.frame)
 
 
 @dataclass(frozen=True, slots=True)

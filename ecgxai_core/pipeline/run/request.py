@@ -17,6 +17,7 @@ from ecgxai_core.types import canonical_json
 from ecgxai_core.version import code_version, library_versions
 
 __all__ = [
+    "EVERY",
     "LIMIT_OPTIONS",
     "MODES",
     "SELECTION",
@@ -34,6 +35,8 @@ LIMIT_OPTIONS: Mapping[str, str] = {
     "max_duration_sec": "--max-duration",
 }
 """Fields of :class:`SelectionParams` that the command line can set, and their options."""
+EVERY = "all"
+"""Mode of a run over every record that is labelled or called; nothing is drawn."""
 SELECTION = "selection"
 """Mode of a run whose records and targets come from a file."""
 
@@ -64,6 +67,8 @@ def choose_records(
     limits: Mapping[str, float | None] = {},
     seed: int | None = None,
     selection: Path | None = None,
+    *,
+    every: bool = False,
 ) -> RecordChoice:
     """Check a choice of records and fill in what the mode decides (records per diagnosis).
 
@@ -79,6 +84,8 @@ def choose_records(
         Seed of the draw.
     selection
         CSV file of ``ecgxai select`` that fixes records and targets.
+    every
+        Every record that is labelled or called (see :func:`ecgxai_core.pipeline.sel_df.select`).
 
     Raises
     ------
@@ -89,19 +96,29 @@ def choose_records(
     """
     given = {name: value for name, value in limits.items() if value is not None}
     draw = {"seed": seed or 0, **given}
+    if every:
+        _refuse_beside("--all", {"--mode": mode, "--k-per-class": given.get("k_per_class"),
+                                 "--selection": selection})  # fmt: skip
+        return RecordChoice(
+            EVERY, tuple(targets) if targets else None, checked(SelectionParams, draw)
+        )
     if selection is None:
         mode = mode or "demo"
         if mode not in MODES:
             raise ParameterError("--mode", mode, "no such mode", f"use one of {', '.join(MODES)}")
         params = checked(SelectionParams, {"k_per_class": MODES[mode], **draw})
         return RecordChoice(mode, tuple(targets) if targets else None, params)
-    beside = {"--mode": mode, "--target": targets}
-    beside |= {LIMIT_OPTIONS[name]: str(value) for name, value in given.items()}
-    named = next((name for name, value in beside.items() if value), None)
+    limits_given = {LIMIT_OPTIONS[name]: str(value) for name, value in given.items()}
+    _refuse_beside("--selection", {"--mode": mode, "--target": targets, **limits_given})
+    return RecordChoice(SELECTION, None, checked(SelectionParams, draw), read_selection(selection))
+
+
+def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
+    """Refuse options beside one that decides what they would."""
+    named = next((name for name, value in others.items() if value), None)
     if named is not None:
         problem = f"fixes the records and targets that {named} would choose"
-        raise ParameterError("--selection", selection.name, problem, "give one or the other")
-    return RecordChoice(SELECTION, None, checked(SelectionParams, draw), read_selection(selection))
+        raise ParameterError(option, named, problem, "give one or the other")
 
 
 @dataclass(frozen=True, slots=True)

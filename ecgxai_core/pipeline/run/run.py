@@ -10,6 +10,7 @@ A run directory holds::
     summary_per_class.csv             means with confidence intervals, by class, method and metric
     failures.csv                      what was refused or failed, and why
     ledger.jsonl                      finished units, so that a killed run carries on
+    *.parquet                         each of these tables, in groups of rows
     manifest.json                     request, digests and versions; written last
     run.log                           times; the only file besides one field of the manifest
 """
@@ -38,9 +39,9 @@ from ecgxai_core.pipeline.run.folder import (
     write_shard,
 )
 from ecgxai_core.pipeline.run.ledger import Ledger, RunLock
-from ecgxai_core.pipeline.run.request import RunRequest
+from ecgxai_core.pipeline.run.request import EVERY, RunRequest
 from ecgxai_core.pipeline.run.units import Unit, compute_unit
-from ecgxai_core.pipeline.run.workers import map_units
+from ecgxai_core.pipeline.run.workers import Executor, map_units
 from ecgxai_core.pipeline.select import Selected, select_chosen, select_records
 from ecgxai_core.pipeline.shards import WHOLE, Shard
 from ecgxai_core.progress import Progress, no_progress
@@ -73,6 +74,7 @@ def run_pipeline(
     jobs: int = 1,
     progress: Progress = no_progress,
     shard: Shard | None = None,
+    executor: Executor | None = None,
 ) -> RunSummary:
     """Run a request, or carry on with it where it stopped.
 
@@ -87,6 +89,8 @@ def run_pipeline(
     shard
         Only the records of this shard; the directory then holds no tables, but what
         :func:`ecgxai_core.pipeline.run.merge.merge_runs` makes the tables of all shards from.
+    executor
+        What runs the units, instead of ``jobs`` processes.
 
     Raises
     ------
@@ -114,15 +118,16 @@ def run_pipeline(
                     request.data, classifier, store, request.arrays, request.checksum, progress,
                     shard or WHOLE,
                 )  # fmt: skip
-            selected = _selected(request, predictions, shard)
+            selected = _selected(request, predictions, classifier, shard)
             # Only now: a mistyped target or folder must not keep the corrected command out.
             claim(out, described, shard)
             if shard is None:
                 write_selected(out, predictions, selected)
             units = selected.units
+            each = executor or partial(map_units, processes=jobs)
             ledger = Ledger(out / "ledger.jsonl")
             reused = _finished(ledger, units, out)
-            failed = _work(request, units, reused, ledger, jobs, progress)
+            failed = _work(request, units, reused, ledger, each, progress)
             seconds = time.perf_counter() - clock
             log.info("%d units, %d from before, %.1f s", len(units), len(reused), seconds)
         if shard is not None:
@@ -140,11 +145,17 @@ def run_pipeline(
     )
 
 
-def _selected(request: RunRequest, predictions: Predictions, shard: Shard | None) -> Selected:
+def _selected(
+    request: RunRequest,
+    predictions: Predictions,
+    classifier: LazyClassifier,
+    shard: Shard | None,
+) -> Selected:
     """The records and targets of the request, or those of them that belong to the shard."""
     wanted = request.records
     if wanted.chosen is None:
-        return select_records(predictions, wanted.selection, wanted.targets)
+        called_from = classifier.manifest.thresholds or {} if wanted.mode == EVERY else None
+        return select_records(predictions, wanted.selection, wanted.targets, called_from)
     own = [choice for choice in wanted.chosen if shard is None or shard.holds(choice.digest)]
     return select_chosen(predictions, own) if own or shard is None else Selected.nothing()
 
@@ -164,16 +175,17 @@ def _work(
     units: Sequence[Unit],
     reused: set[str],
     ledger: Ledger,
-    jobs: int,
+    each: Executor,
     progress: Progress,
 ) -> dict[str, Failure]:
     """Compute what is missing; returns what failed by unit, in the order of the units."""
-    waiting = [unit for unit in units if unit.id not in reused]
+    # a worker on another machine has another working directory
+    waiting = [replace(unit, path=unit.path.absolute()) for unit in units if unit.id not in reused]
     done, failed = len(reused), {}
     progress(done, len(units), "explain and evaluate")
-    slim = replace(request, records=replace(request.records, chosen=None))  # sent with every unit
+    slim = _for_workers(request)
     one = partial(compute_unit, request=slim)
-    for unit, outcome in map_units(one, waiting, jobs):
+    for unit, outcome in each(one, waiting):
         done += 1
         progress(done, len(units), f"{unit.record}, {unit.target}")
         log.info("%s: %s", unit.id, outcome.failed or "done")
@@ -183,6 +195,17 @@ def _work(
         else:
             ledger.append(unit.id, {"sha256": file_digest(unit.file(request.out))})
     return {unit.id: failed[unit.id] for unit in units if unit.id in failed}
+
+
+def _for_workers(request: RunRequest) -> RunRequest:
+    """What is sent with every unit: whole paths, and no list of all records."""
+    return replace(
+        request,
+        model=request.model.absolute(),
+        out=request.out.absolute(),
+        folders=tuple(replace(item, folder=item.folder.absolute()) for item in request.folders),
+        records=replace(request.records, chosen=None),
+    )
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import pandas as pd
 from ecgxai_core.errors import ParameterError, RunError
 from ecgxai_core.metrics import METRICS, SIDE_TITLES, summarise
 from ecgxai_core.params import EvaluationParams
-from ecgxai_core.store.atomic import read_arrays, write_csv_atomic
+from ecgxai_core.store.atomic import read_arrays
 from ecgxai_core.store.csv_cells import read_csv
+from ecgxai_core.store.tables import write_table
 from ecgxai_core.types import ROUTINE_WARNINGS, joined_codes
 
 __all__ = [
@@ -44,21 +45,21 @@ def write_tables(
     failures: Sequence[tuple[str, str]],
     params: EvaluationParams,
 ) -> dict[str, str]:
-    """Write every table of a run into its directory; returns SHA-256 by file name.
+    """Write every table of a run into its directory, as CSV with Parquet beside it; returns the
+    SHA-256 of the CSV files by name.
 
     ``unit_files`` are those of the finished units, in the order of ``sel_df``; ``failures``
     (record, reason) of everything that was refused or failed; ``params`` give level and size of
     the bootstrap.
     """
-    evaluation: list[dict[str, Any]] = []
-    stability: list[dict[str, Any]] = []
+    rows = _Rows()
     for file in unit_files:
         meta = read_arrays(file).meta
-        evaluation += meta["evaluation"]
-        stability += meta["stability"]
+        rows.add(meta["evaluation"], meta["stability"])
+    evaluation, stability = rows.frames()
     frames = {
-        EVALUATION: _frame(evaluation),
-        STABILITY: _frame(stability),
+        EVALUATION: evaluation,
+        STABILITY: stability,
         FAILURES: pd.DataFrame(failures, columns=["record", "reason"]),
     }
     frames[SUMMARY] = pd.concat(
@@ -66,16 +67,42 @@ def write_tables(
         ignore_index=True,
     )
     for name, frame in frames.items():
-        write_csv_atomic(out / name, frame)
+        write_table(out / name, frame)
     return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in sorted(frames)}
 
 
-def _frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Rows as a table: keys, facts of the record, then each metric and its references.
+class _Rows:
+    """Rows of the two tables, kept as columns as soon as there are enough: Python's own numbers
+    would take ten times the memory."""
+
+    _MOST = 1 << 16
+
+    def __init__(self) -> None:
+        self._waiting: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+        self._kept: tuple[list[pd.DataFrame], list[pd.DataFrame]] = ([], [])
+
+    def add(self, *rows: Sequence[dict[str, Any]]) -> None:
+        for waiting, more, kept in zip(self._waiting, rows, self._kept, strict=True):
+            waiting += more
+            if len(waiting) >= self._MOST:
+                kept.append(pd.DataFrame(waiting))
+                waiting.clear()
+
+    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        whole = [
+            pd.concat([*kept, pd.DataFrame(waiting)], ignore_index=True)
+            if kept
+            else pd.DataFrame(waiting)
+            for kept, waiting in zip(self._kept, self._waiting, strict=True)
+        ]
+        return _ordered(whole[0]), _ordered(whole[1])
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table's columns in order: keys, facts of the record, then each metric and its references.
 
     Rows come back from their files without an order of names, so the columns get one here.
     """
-    frame = pd.DataFrame(list(rows))
     if frame.empty:
         return pd.DataFrame(columns=list(_KEYS))
     metrics = [f"{name}{side}" for name in METRICS for side in ("", *_SIDES)]

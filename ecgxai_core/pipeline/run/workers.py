@@ -1,4 +1,5 @@
-"""Units of work, one after the other or over processes, in an order that changes no result."""
+"""Units of work, one after the other or over processes or a cluster, in an order that changes no
+result."""
 
 from __future__ import annotations
 
@@ -10,16 +11,57 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import active_children, connection, get_context, parent_process
 from types import ModuleType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from ecgxai_core.errors import RunError
+from ecgxai_core.errors import ParameterError, RunError
 
-__all__ = ["map_units"]
+__all__ = ["EXECUTORS", "Executor", "executor_named", "map_units", "own_main"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+EXECUTORS = ("processes", "dask")
+"""What runs units: processes of this machine, or the workers of a Dask cluster."""
+
+
+class Executor(Protocol):
+    """Whatever yields ``(job, work(job))`` for every job, in any order; see :func:`map_units`."""
+
+    def __call__(
+        self, work: Callable[[Job], Result], jobs: Sequence[Job]
+    ) -> Iterator[tuple[Job, Result]]: ...
+
+
+def executor_named(name: str, processes: int, scheduler: str | None = None) -> Executor:
+    """The executor of a name, with this many processes or workers.
+
+    Parameters
+    ----------
+    name
+        One of :data:`EXECUTORS`.
+    processes
+        Processes, or workers of a Dask cluster that is started for the work.
+    scheduler
+        Address of a Dask scheduler that runs already, whose workers are used instead.
+
+    Raises
+    ------
+    ParameterError
+        There is no such executor, Dask is not installed, or an address without Dask.
+    """
+    if name not in EXECUTORS:
+        fix = f"use {' or '.join(EXECUTORS)}"
+        raise ParameterError("--executor", name, "is no executor", fix)
+    if name == "dask":
+        from ecgxai_core.pipeline.run.dask_executor import DaskExecutor
+
+        return DaskExecutor(processes, scheduler)
+    if scheduler is not None:
+        raise ParameterError("--scheduler", scheduler, "is for Dask", "add --executor dask")
+    return partial(map_units, processes=processes)
 
 
 def map_units(
@@ -47,7 +89,7 @@ def map_units(
         initializer=_end_with_parent,
     )
     try:
-        with _own_main():
+        with own_main():
             futures = {pool.submit(work, job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -65,7 +107,7 @@ def map_units(
 
 
 @contextmanager
-def _own_main() -> Iterator[None]:
+def own_main() -> Iterator[None]:
     """Start workers without the caller's main script, which a spawned process would run again.
 
     Workers import what they need by module name; the caller may be a notebook, a dashboard page or
