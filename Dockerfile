@@ -5,7 +5,7 @@ WORKDIR /src
 COPY requirements.lock requirements.txt ./
 # Names from the project, versions and hashes from the lock: what only developers need stays out.
 RUN /opt/venv/bin/uv pip install --no-cache --python /opt/venv/bin/python \
-        --constraint requirements.lock --requirement requirements.txt onnx onnxruntime
+        --constraint requirements.lock --requirement requirements.txt onnx onnxruntime authlib httpx
 COPY . .
 RUN /opt/venv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-deps . \
     && /opt/venv/bin/uv pip uninstall --python /opt/venv/bin/python uv

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # `streamlit run` alone puts only this folder there
     sys.path.insert(0, str(ROOT))
 
+from app.shell import users  # noqa: E402
 from app.shell.frame import FULL_WIDTH, PAGES, START  # noqa: E402
 from ecgxai_core.settings import assets_dir  # noqa: E402
 
@@ -26,6 +27,7 @@ def main() -> None:
     st.set_page_config(
         page_title="ECG-XAI", page_icon=str(icon) if icon.is_file() else None, layout="wide"
     )
+    users.gate()
     pages = {
         name: st.Page(
             ROOT / "pages" / f"{name}.py",

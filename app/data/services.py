@@ -17,7 +17,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.data import uploads, work
-from app.shell import jobs
+from app.shell import jobs, users
 from app.shell.server_settings import most_passes, needs_operator
 from app.shell.state import View
 from ecgxai_core.case import Case, find_target
@@ -372,12 +372,18 @@ def record(view: View) -> Record:
     ------
     RecordError
         It is not in the data set, or is refused.
+    RunError
+        That it is opened cannot be noted in the audit log.
     """
     known = info(view)
     path = known.path if known is not None else _path_of(view)
     if known is not None and _own(view) is not None:
-        return read_record(path)  # never in a cache that other sessions share
-    return _record(str(path), *stamps(path, path.with_suffix(".mat")))
+        read = read_record(path)  # never in a cache that other sessions share
+        users.record_opened(view.data, "", read.digest)  # a name of theirs may be a patient's
+        return read
+    read = _record(str(path), *stamps(path, path.with_suffix(".mat")))
+    users.record_opened(view.data, read.name, read.digest)
+    return read
 
 
 def _path_of(view: View) -> Path:

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import streamlit as st
 
-from app.shell import sessions
+from app.shell import sessions, users
 from ecgxai_core.case import find_target
 from ecgxai_core.errors import ParameterError, RecordError
 from ecgxai_core.foreign_maps import read_map
@@ -75,6 +75,7 @@ class OwnRecords:
         self.cache, self.cache_limit = Path(self._folder.name) / "cache", int(2e8)
         self.store = Store(self.cache, self.cache_limit)
         self.version = 0
+        self.owner = users.owner()
 
     @property
     def files(self) -> list[Path]:
@@ -98,8 +99,11 @@ _lock = threading.Lock()
 
 
 def own_records() -> OwnRecords | None:
-    """Those of this session, or ``None`` where it has none."""
+    """Those of this session, or ``None`` where it has none, or another user has signed in."""
     own: OwnRecords | None = st.session_state.get(_STATE)
+    if own is not None and own.owner != users.owner():
+        forget_own()
+        return None
     return own
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app.data import services
-from app.shell import frame
+from app.shell import frame, users
 from app.shell.frame import escaped, target_name
 from app.shell.server_settings import is_operator
 from app.shell.state import View, changed_settings
@@ -122,7 +122,10 @@ def _store() -> FeedbackStore:
 
 
 def _session() -> str:
-    """A secret of this browser session; who has it may see and take back what it gave."""
+    """Who may see and take back what is given here: the user who is signed in, else whoever has the
+    secret of this browser session."""
+    if owner := users.owner():
+        return owner
     return str(st.session_state.setdefault(_SESSION, secrets.token_hex(16)))
 
 
@@ -132,7 +135,7 @@ def _keep(item: Feedback) -> None:
 
 def _given(record: Record, digest: str) -> dict[str, Any] | None:
     """What this session said of this map and did not take back."""
-    if _SESSION not in st.session_state:
+    if _SESSION not in st.session_state and not users.owner():
         return None
     rows = [
         row for row in _store().rows(_session())

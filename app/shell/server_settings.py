@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated
 
 import streamlit as st
@@ -28,6 +29,22 @@ class ServerSettings(BaseSettings):
         description="names, beside those of this machine, by which browsers may ask for pages,"
         " separated by commas",
     )
+    readers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="who may come in where sign-in is configured: e-mail addresses, @domains or *,"
+        " separated by commas",
+    )
+    operators: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="who may do there what concerns all users, as readers"
+    )
+    trusted: bool = Field(
+        False, description="whether something before the server asks who comes, so that it need not"
+    )
+    audit_file: Path | None = Field(
+        None,
+        description="file of one line per opened record; empty = standard output, where sign-in is"
+        " configured",
+    )
     page_passes: int | None = Field(
         None,
         gt=0,
@@ -41,7 +58,7 @@ class ServerSettings(BaseSettings):
         3.0, gt=0, description="a worker process larger than this is replaced after its job"
     )
 
-    @field_validator("hosts", mode="before")
+    @field_validator("hosts", "readers", "operators", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -59,9 +76,17 @@ def server_settings() -> ServerSettings:
 
 
 def is_operator() -> bool:
-    """Whether the user of a page may do what concerns all users of this server."""
+    """Whether the user of a page may do what concerns all users of this server.
+
+    Where sign-in is configured, the list of operators decides.
+    """
+    from app.shell import users  # which reads these settings
+
+    if users.sign_in_configured():
+        user = users.current()
+        return user is not None and user.operator
     chosen = server_settings().operator
-    return _bound_to_this_machine() if chosen is None else chosen
+    return bound_to_this_machine() if chosen is None else chosen
 
 
 def needs_operator() -> None:
@@ -84,7 +109,8 @@ def most_passes() -> float | None:
     return chosen
 
 
-def _bound_to_this_machine() -> bool:
+def bound_to_this_machine() -> bool:
+    """Whether the server answers this machine only."""
     address = str(st.get_option("server.address") or "")
     try:
         return ipaddress.ip_address(address).is_loopback

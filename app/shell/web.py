@@ -26,7 +26,7 @@ from streamlit import net_util
 from streamlit.runtime import Runtime
 
 from app.data import uploads
-from app.shell import workers
+from app.shell import users, workers
 from app.shell.server_settings import server_settings
 
 log = logging.getLogger(__name__)
@@ -187,6 +187,8 @@ async def serving(_app: Any) -> AsyncIterator[None]:
     address, port = st.get_option("server.address"), st.get_option("server.port")
     shown = "localhost" if address in (*_WILDCARDS, None) else address
     print(f"ECG-XAI: http://{shown}:{port}", flush=True)  # noqa: T201
+    if users.is_open():
+        print(f"WARNING: {users.OPEN} Fix: {users.HOW}", flush=True)  # noqa: T201
     try:
         yield
     finally:
