@@ -18,6 +18,7 @@ from typing import Any
 
 from ecgxai_core.errors import RecordError, RunError
 from ecgxai_core.models.loading import LazyClassifier
+from ecgxai_core.models.training_range import range_digest
 from ecgxai_core.pipeline.predict import Failure, Predictions, find_files, predict_files
 from ecgxai_core.pipeline.prediction_parts import (
     CHUNK,
@@ -121,6 +122,7 @@ def predict_table(
     classifier = LazyClassifier(model)
     request = {
         "model_digest": classifier.digest,
+        "training_range": range_digest(classifier),
         "checksum": checksum,
         "code": code_version(),
         "libraries": library_versions(),

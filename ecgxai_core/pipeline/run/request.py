@@ -10,6 +10,8 @@ from typing import Any
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.explainers import find_method
+from ecgxai_core.models.protocol import Classifier
+from ecgxai_core.models.training_range import range_digest
 from ecgxai_core.params import Profile, SelectionParams, checked
 from ecgxai_core.pipeline.given_maps import MapFolder
 from ecgxai_core.pipeline.sel_df import Choice, read_selection
@@ -146,7 +148,7 @@ class RunRequest:
         for name in self.profile.methods:
             find_method(name)
 
-    def describe(self, model_digest: str) -> dict[str, Any]:
+    def describe(self, classifier: Classifier) -> dict[str, Any]:
         """Plain values of everything that decides the results; no path of a machine."""
         targets = self.records.targets
         return {
@@ -156,7 +158,8 @@ class RunRequest:
             "selection": self.records.as_key(),
             "checksum": self.checksum,
             "model": self.model.name,
-            "model_digest": model_digest,
+            "model_digest": classifier.digest,
+            "training_range": range_digest(classifier),
             "data": self.data.name,
             "predictions": "arrays" if self.arrays is not None else "computed",
             "code": code_version(),

@@ -107,7 +107,7 @@ def run_pipeline(
         raise ParameterError("--shard", str(shard), problem, fix)
     begun, clock = datetime.now(UTC), time.perf_counter()
     classifier = LazyClassifier(request.model)
-    described = request.describe(classifier.digest)
+    described = request.describe(classifier)
     out = request.out
     with RunLock(out):
         remove_temporaries(out)
