@@ -42,7 +42,7 @@ log = logging.getLogger("bench_dashboard")
 
 AF, LBBB = "164889003", "164909002"
 RECORDS, SEED, REPEATS = 6, 1, 40
-SHOWN = "[data-testid=stHeading]"
+SHOWN = ".st-key-door-explain button"
 READY = "[data-testid=ecg-viewer][data-ready=true]"
 MAP = f"{READY}[data-map=fused]"
 
