@@ -72,5 +72,10 @@ def map_part(view: View, record: Record, found: dict[str, Attribution], fused: F
 
 view = frame.page("Fusion lab", PARTS, compact=True)
 record = fusion_lab.needed_record(view, explain.view_bar)
-live(record, fusion_lab.needed_attributions(view, record))
+found = fusion_lab.needed_attributions(view, record)
+lab = st.container()  # above the form for maps from elsewhere, which are fused in it
+with frame.refusals():
+    given = fusion_lab.given_attributions(view, record)
+with lab:
+    live(record, found | given)
 fusion_lab.ask_methods(view)

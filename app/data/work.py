@@ -31,6 +31,7 @@ from ecgxai_core.pipeline.cost import check_cost, explain_cost, field_of, unit_c
 from ecgxai_core.pipeline.explain import explain_case, explained
 from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, extra_beat_test
 from ecgxai_core.pipeline.fitting_edit import quoted
+from ecgxai_core.pipeline.given_maps import bound
 from ecgxai_core.pipeline.predict import Predictions, list_paths, predict_paths
 from ecgxai_core.pipeline.run.units import unit_entry
 from ecgxai_core.pipeline.select import Selected, select_records
@@ -189,6 +190,14 @@ def explanation(file: CaseFile, params: Mapping[str, ExplainParams], *, progress
     with file.place.store() as store:
         explain_case(case, params, store, progress)
         quoted(case, store)
+
+
+def bound_maps(
+    file: CaseFile, given: Mapping[str, Attribution], *, progress: Progress
+) -> dict[str, Attribution]:
+    """Maps from elsewhere as maps of this case."""
+    progress(0, 1, "")
+    return bound(file.read(), given)
 
 
 def evaluation(

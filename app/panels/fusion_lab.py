@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app.data import services
+from app.data import services, work
 from app.panels import ecg, explain
-from app.shell import controls, frame, state
+from app.panels.given_maps import given_maps
+from app.shell import controls, frame, jobs, state
 from app.shell.frame import escaped
 from app.shell.state import View
 from ecgxai_core.diagnoses import find_diagnosis
@@ -22,6 +23,7 @@ from ecgxai_core.params import FusionParams, profile
 from ecgxai_core.pipeline.compare import SideBySide, side_by_side
 from ecgxai_core.pipeline.evaluation import Beats
 from ecgxai_core.pipeline.explain import fused_map
+from ecgxai_core.pipeline.given_maps import content_key
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.plots.layout import Panel
 from ecgxai_core.plots.maps import MapPanel, Trace
@@ -106,8 +108,37 @@ def needed_attributions(view: View, record: Record) -> dict[str, Attribution]:
     return found
 
 
+def given_attributions(view: View, record: Record) -> dict[str, Attribution]:
+    """Maps from elsewhere that the reader added and wants to be fused too, by name.
+
+    Nothing while the model has not yet been asked about them, which takes a moment.
+    """
+    given = given_maps(view, record)
+    if not given:
+        return {}
+    named = st.multiselect(
+        "Maps from elsewhere that are fused too", list(given), list(given), key="lab-given"
+    )
+    chosen = {name: given[name] for name in named}
+    if not chosen:
+        return {}
+    job = jobs.start(
+        services.job_key("given", view, record, sorted(content_key(chosen).items())),
+        "Reading the maps from elsewhere", work.bound_maps, services.case_file(view, record),
+        chosen, short=True, again=False,
+    )  # fmt: skip
+    jobs.show(job)
+    found: dict[str, Attribution] = job.result if job.state == "done" else {}
+    return found
+
+
 def fused_with(found: Mapping[str, Attribution], view: View, params: FusionParams) -> FusedMap:
-    """The fused map under other fusion settings than the view's."""
+    """The fused map under other fusion settings than the view's. Weights are those of the methods;
+    a map from elsewhere has their mean."""
+    weights = params.method_weights
+    if weights and len(found) > len(weights):
+        mean = sum(weights) / len(weights)
+        params = params.updated(method_weights=(*weights, *[mean] * (len(found) - len(weights))))
     return fused_map(found, profile(view.profile).updated(fusion=params))
 
 

@@ -136,3 +136,24 @@ def test_the_dashboard_shows_it_beside_ours(maps, monkeypatch):
         assert "is a name of ours" in texts(at)
         next(b for b in at.button if b.label == "Forget these maps").click().run()
         assert "has not been evaluated yet" in texts(at), "it was evaluated with the map only"
+
+
+def test_the_fusion_lab_fuses_it_where_the_reader_wants(maps, monkeypatch):
+    with environment(monkeypatch):
+        at = opened("fusion_lab", record="T000", target=AF)
+        without = [card.value for card in at.metric]
+        at.file_uploader(key="given-files").set_value(
+            [(f"{NAME}.npz", (maps / "T000.npz").read_bytes(), "")]
+        )
+        next(b for b in at.button if b.label == "Add these maps").click().run()
+        settled(at)
+        assert not at.exception
+        assert at.multiselect(key="lab-given").value == [NAME]
+        assert [card.value for card in at.metric] != without
+        at.slider(key="lab-weight").set_value(1.0).run()  # weights of our two methods only
+        assert not at.exception
+        assert len(at.metric) == 3
+        at.slider(key="lab-weight").set_value(0.5).run()
+        at.multiselect(key="lab-given").set_value([]).run()
+        settled(at)
+        assert [card.value for card in at.metric] == without

@@ -21,6 +21,7 @@ import numpy as np
 from ecgxai_core.bootstrap import mean_interval
 from ecgxai_core.types import FloatArray
 
+AF = "164889003"
 SIZES = (10, 15, 20, 50)
 Draw = Callable[[np.random.Generator, int], FloatArray]
 
@@ -61,6 +62,37 @@ def of_table(path: Path, columns: Sequence[str]) -> dict[str, tuple[Draw, float]
     return found
 
 
+def of_sample(folder: Path) -> dict[str, tuple[Draw, float]]:
+    """Real scores of real records as populations."""
+    import tempfile
+
+    import pandas as pd
+
+    from ecgxai_core.case import Case
+    from ecgxai_core.explainers import explain
+    from ecgxai_core.metrics.plausibility import plausibility
+    from ecgxai_core.models.loading import LazyClassifier
+    from ecgxai_core.params import profile
+    from ecgxai_core.pipeline.evaluation import beats_of
+    from ecgxai_core.records.read import find_records, read_record
+    from ecgxai_core.settings import default_model
+
+    model, chosen, rows = LazyClassifier(default_model()), profile("default"), []
+    for path in find_records([folder]):
+        record = read_record(path)
+        if AF not in (record.labels or ()):
+            continue
+        case = Case(record, model, AF)
+        item = explain(case, "input_x_gradient", chosen.for_method("input_x_gradient"))
+        known = beats_of(record)
+        scores = plausibility(item, case.diagnosis, known.seconds, known.rate, chosen.evaluation)
+        rows.append({score.metric: score.value for score in scores})
+    with tempfile.TemporaryDirectory() as place:
+        table = Path(place) / "scores.csv"
+        pd.DataFrame(rows).to_csv(table, index=False)
+        return of_table(table, ["attauc_strict", "attauc_lenient", "precision_strict"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=2000)
@@ -68,8 +100,12 @@ def main() -> None:
     parser.add_argument(
         "--columns", nargs="*", default=["attauc_strict", "deletion_gain", "insertion_gain"]
     )
+    parser.add_argument("--sample", type=Path)
+    parser.add_argument("--real", action="store_true")
     chosen = parser.parse_args()
-    known = dict(KNOWN)
+    known = {} if chosen.real else dict(KNOWN)
+    if chosen.sample:
+        known |= of_sample(chosen.sample)
     if chosen.scores:
         known |= of_table(chosen.scores, chosen.columns)
     print(f"| distribution | {' | '.join(f'n = {n}' for n in SIZES)} | mean below the interval |")
