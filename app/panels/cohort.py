@@ -31,7 +31,12 @@ from ecgxai_core.explainers.cost import Cost
 from ecgxai_core.params import profile_with
 from ecgxai_core.pipeline.cost import explain_cost, total
 from ecgxai_core.plots.cohort import cohort_chart
-from ecgxai_core.report.cohort import cohort_panels, cohort_report, difference_words
+from ecgxai_core.report.cohort import (
+    cohort_panels,
+    cohort_report,
+    difference_words,
+    short_names,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +74,7 @@ def cohort_page(view: View) -> None:
 
 def _asked(view: View, plain: CohortRequest) -> tuple[CohortRequest, ...]:
     """One or two cohorts."""
-    first, second, third, fourth = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    first, second, third, fourth = st.columns([3, 3, 3, 2], vertical_alignment="top")
     who = first.selectbox("Records", WHO, key="cohort-who", format_func=_WHO.__getitem__, **KEPT)
     methods = list(METHODS)
     usual = methods.index("integrated_gradients")
@@ -131,12 +136,15 @@ def _start(view: View, requests: Sequence[CohortRequest], key: str) -> None:
 
 def _shown(view: View, requests: Sequence[CohortRequest], made: tuple[Cohort, ...]) -> None:
     found = compare_cohorts(made[0], made[1]) if len(made) == 2 else None
-    st.markdown(" · ".join(_counted(one) for one in made))
+    names = short_names(made)
+    counted = (_counted(name, one) for name, one in zip(names, made, strict=True))
+    st.markdown(" · ".join(counted))
     if found is not None:
         st.markdown(f"**{escaped(difference_words(made[0], made[1], found))}**")
     _chart(view, made, found)
     _files(view, made, found)
-    for place, (request, one) in enumerate(zip(requests, made, strict=True)):
+    for place, (request, name, one) in enumerate(zip(requests, names, made, strict=True)):
+        st.subheader(escaped(name))
         _records(request, one, f"cohort-records-{place}")
     for one in made:
         if one.failures:
@@ -145,9 +153,9 @@ def _shown(view: View, requests: Sequence[CohortRequest], made: tuple[Cohort, ..
                     st.caption(escaped(f"{failure.record}: {failure.reason}"))
 
 
-def _counted(one: Cohort) -> str:
+def _counted(name: str, one: Cohort) -> str:
     badge = " :orange-badge[simulated, not patients]" if one.synthetic else ""
-    return f"{escaped(one.name)}: **{len(one.records)}** of {one.found} records{badge}"
+    return f"{escaped(name)}: **{len(one.records)}** of {one.found} records{badge}"
 
 
 def _chart(view: View, made: tuple[Cohort, ...], found: Difference | None) -> None:
@@ -185,7 +193,6 @@ def _records(request: CohortRequest, one: Cohort, key: str) -> None:
     said = f"too few records to call one outlying (fewer than {LEAST_RECORDS})" if few else (
         f"{len(far)} far from the others" if far else "none is far from the others"
     )  # fmt: skip
-    st.subheader(escaped(one.name))
     st.caption(escaped(f"{said[:1].upper()}{said[1:]}. Select a row to open the record."))
     picked = frame.picked_row(
         rows, key, f"{key}.csv",

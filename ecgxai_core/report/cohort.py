@@ -15,7 +15,14 @@ from ecgxai_core.report import html
 from ecgxai_core.report.record import class_name, method_title
 from ecgxai_core.types import BoolArray, FloatArray
 
-__all__ = ["LEVEL", "cohort_panels", "cohort_report", "difference_words", "differing"]
+__all__ = [
+    "LEVEL",
+    "cohort_panels",
+    "cohort_report",
+    "difference_words",
+    "differing",
+    "short_names",
+]
 
 LEVEL = 0.05
 """Corrected p value from which on a cell is called different."""
@@ -33,27 +40,41 @@ def differing(found: Difference) -> list[tuple[str, int, float, float]]:
     return sorted(rows, key=lambda item: -abs(item[2]))
 
 
+def short_names(cohorts: Sequence[Cohort]) -> tuple[str, ...]:
+    """Names of cohorts that stand together, without the model or data that they share."""
+    parts = [one.name.rsplit(", ", 2) for one in cohorts]
+    differ = [len(set(column)) > 1 for column in zip(*parts, strict=False)]
+    kept = differ if any(differ) else [True]
+    return tuple(
+        ", ".join(part for part, yes in zip(own, kept, strict=False) if yes) for own in parts
+    )
+
+
 def difference_words(one: Cohort, other: Cohort, found: Difference) -> str:
     """Where two cohorts differ, in a sentence."""
     if not np.isfinite(found.p).any():
         return f"No test: one of the cohorts has fewer than {LEAST_RECORDS} records."
     cells = differing(found)
+    names = short_names((one, other))
     if not cells:
         return (
-            f"No wave and lead differs between {one.name} and {other.name} (all corrected p of "
+            f"No wave and lead differs between {names[0]} and {names[1]} (all corrected p of "
             f"{LEVEL:g} or more)."
         )
     named = ", ".join(f"{wave} in {one.leads[column]} ({100 * gap:+.1f} points)"
                       for wave, column, gap, _ in cells[:8])  # fmt: skip
     more = f" and {len(cells) - 8} more" if len(cells) > 8 else ""
-    return f"{one.name} minus {other.name} differs in: {named}{more} (corrected p < {LEVEL:g})."
+    return f"{names[0]} minus {names[1]} differs in: {named}{more} (corrected p < {LEVEL:g})."
 
 
 def cohort_panels(
     cohorts: Sequence[Cohort], found: Difference | None
 ) -> tuple[dict[str, FloatArray], dict[str, BoolArray]]:
     """What is drawn: mean maps and their difference by title, and the cells that differ."""
-    panels = {f"{c.name} (n = {len(c.records)}), % of the map": c.mean for c in cohorts}
+    panels = {
+        f"{name} (n = {len(one.records)}), % of the map": one.mean
+        for name, one in zip(short_names(cohorts), cohorts, strict=True)
+    }
     if found is None:
         return panels, {}
     title = f"difference, % points; framed: corrected p < {LEVEL:g}"

@@ -23,7 +23,7 @@ from ecgxai_core.audit.cohort import (
 from ecgxai_core.cli.main import run_cli
 from ecgxai_core.errors import RunError
 from ecgxai_core.params import profile, profile_with
-from ecgxai_core.report.cohort import difference_words
+from ecgxai_core.report.cohort import difference_words, short_names
 from ecgxai_core.settings import settings
 from ecgxai_core.store.cache import open_store
 from ecgxai_core.types import Attribution, Provenance
@@ -114,6 +114,14 @@ def test_few_records_are_not_tested_and_have_no_outliers():
     assert np.isnan(found.p).all()
     assert "fewer than 10" in difference_words(made(noise(9, 0)), made(noise(30, 1), "b"), found)
     assert outliers(made(noise(9, 0))) == ()
+
+
+def test_what_cohorts_share_is_not_repeated():
+    one, other = made(noise(2, 0), "labelled A, M, D"), made(noise(2, 1), "labelled B, M, D")
+    assert short_names((one, other)) == ("labelled A", "labelled B")
+    assert short_names((one, made(noise(2, 1), "labelled A, N, D"))) == ("M", "N")
+    assert short_names((one,)) == ("labelled A",)
+    assert short_names((made(noise(2, 0), "a"), made(noise(2, 0), "b"))) == ("a", "b")
 
 
 def test_an_outlying_record_is_named():
