@@ -451,12 +451,15 @@ def _verdict(
     if moved and with_it:
         return "cannot tell", "over records and on the record, it acts in opposite directions"
     if still and without:
-        return "not used", "the output neither follows it nor moves with it"
+        return "not used", "the output does not follow it, and moves with it by less than counts"
     if still and with_it:
         why = "the output follows it but does not move with it alone: perhaps what goes with it"
         return "cannot tell", why
     if moved:
-        return "cannot tell", "the output moves with it alone, but does not follow it over records"
+        return (
+            "cannot tell",
+            "the output moves with it alone, but is not shown to follow it over records",
+        )
     return "cannot tell", "too few records, or too uneven an answer"
 
 
