@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from ecgxai_core.models.metadata_arrays import read_metadata_arrays
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.models.training_range import UNLIKE, range_digest, unlike_training
+from ecgxai_core.pipeline.file_index import NO_INDEX, FileIndex, open_index
 from ecgxai_core.pipeline.keys import cache_key
 from ecgxai_core.pipeline.shards import WHOLE, Shard
 from ecgxai_core.progress import Progress, no_progress
@@ -35,6 +37,10 @@ __all__ = [
 ]
 
 _CHUNK = 64
+_LOOK_UP = 1000
+"""Files that are looked up in the index at once."""
+_KEPT = ("name", "digest", "duration_sec", "labels", "synthetic", "warnings")
+"""Facts of a record that the index of files keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +158,23 @@ def predict_files(
     done: dict[int, tuple[RecordInfo, Prediction]] = {}
     failures: list[Failure] = []
     waiting: list[tuple[int, RecordInfo, ModelInput]] = []
-    for index, info, record in _readable(files, checksum, progress, failures, shard, first):
-        entry = store.get(_key(info.digest, classifier))
-        if entry is not None:
-            codes = tuple(entry.meta["warnings"])
-            done[index] = _predicted(info, classifier, entry.arrays["probabilities"], codes)
-            continue
-        try:
-            waiting.append((index, info, prepare(record, classifier.manifest)))
-        except EcgXaiError as error:
-            failures.append(Failure(files[index].stem, str(error)))
-        if len(waiting) == _CHUNK:
-            done.update(_batch(waiting, classifier, store))
-            waiting.clear()
+    with open_index(store.folder, checksum) as known:
+        found = _readable(files, checksum, progress, failures, shard, first, known)
+        for index, info, read in found:
+            entry = store.get(_key(info.digest, classifier))
+            if entry is not None:
+                codes = tuple(entry.meta["warnings"])
+                done[index] = _predicted(info, classifier, entry.arrays["probabilities"], codes)
+                continue
+            try:
+                record = read()
+                info = _info(record, files[index], first + index)  # as it is now
+                waiting.append((index, info, prepare(record, classifier.manifest)))
+            except EcgXaiError as error:
+                failures.append(Failure(files[index].stem, str(error)))
+            if len(waiting) == _CHUNK:
+                done.update(_batch(waiting, classifier, store))
+                waiting.clear()
     done.update(_batch(waiting, classifier, store))
     progress(len(files), len(files), "")
     return _predictions([done[index] for index in sorted(done)], classifier.classes, failures)
@@ -230,13 +240,14 @@ def predict_data(
         )
     done: list[tuple[RecordInfo, Prediction]] = []
     failures: list[Failure] = []
-    for index, info, _ in _readable(files, checksum, progress, failures, shard):
-        row = row_of[files[index].stem]
-        if given.labels is not None:
-            positive = given.labels[row]
-            labels = tuple(c for c, yes in zip(given.classes, positive, strict=True) if yes)
-            info = replace(info, labels=labels)
-        done.append(_predicted(info, classifier, given.probabilities[row, order]))
+    with open_index(store.folder, checksum) as known:
+        for index, info, _ in _readable(files, checksum, progress, failures, shard, known=known):
+            row = row_of[files[index].stem]
+            if given.labels is not None:
+                positive = given.labels[row]
+                labels = tuple(c for c, yes in zip(given.classes, positive, strict=True) if yes)
+                info = replace(info, labels=labels)
+            done.append(_predicted(info, classifier, given.probabilities[row, order]))
     found = _predictions(done, classifier.classes, failures)
     return replace(found, labels_complete=given.labels is not None)
 
@@ -265,25 +276,52 @@ def _readable(
     failures: list[Failure],
     shard: Shard = WHOLE,
     first: int = 0,
-) -> Iterator[tuple[int, RecordInfo, Record]]:
-    """Records with their place in ``files``; those that are refused go to ``failures``."""
+    known: FileIndex = NO_INDEX,
+) -> Iterator[tuple[int, RecordInfo, Callable[[], Record]]]:
+    """Records with their place in ``files``, and how to get them: those that the index knows are
+    not read before. Those that are refused go to ``failures``."""
     policy = checksum_policy(checksum)
+    bodies: Mapping[Path, Mapping[str, Any]] = {}
     for index, path in enumerate(files):
+        if index % _LOOK_UP == 0:
+            bodies = known.known(files[index : index + _LOOK_UP])
         progress(index, len(files), path.stem)
-        try:
-            record = read_record(path, checksum=policy)
-        except EcgXaiError as error:
-            if shard.holds_name(path.stem):
-                failures.append(Failure(path.stem, str(error)))
-            continue
-        if not shard.holds(record.digest):
-            continue
-        codes = tuple(warning.code for warning in record.warnings)
-        info = RecordInfo(
-            path, record.name, record.digest, record.duration, record.labels, record.synthetic,
-            codes, place=first + index,
-        )  # fmt: skip
-        yield index, info, record
+        info = _known_info(bodies.get(path), path, first + index)
+        read: Callable[[], Record] = partial(read_record, path, checksum=policy)
+        if info is None:
+            facts = known.facts(path)
+            try:
+                record = read()
+            except EcgXaiError as error:
+                if shard.holds_name(path.stem):
+                    failures.append(Failure(path.stem, str(error)))
+                continue
+            info = _info(record, path, first + index)
+            known.add(path, facts, {name: getattr(info, name) for name in _KEPT})
+            read = partial(_itself, record)
+        if shard.holds(info.digest):
+            yield index, info, read
+
+
+def _itself(record: Record) -> Record:
+    return record
+
+
+def _info(record: Record, path: Path, place: int) -> RecordInfo:
+    codes = tuple(warning.code for warning in record.warnings)
+    return RecordInfo(
+        path, record.name, record.digest, record.duration, record.labels, record.synthetic, codes,
+        place=place,
+    )  # fmt: skip
+
+
+def _known_info(body: Mapping[str, Any] | None, path: Path, place: int) -> RecordInfo | None:
+    """Facts of a record as the index of files keeps them."""
+    if body is None:
+        return None
+    name, digest, duration, labels, synthetic, warnings = (body[key] for key in _KEPT)
+    kept = None if labels is None else tuple(labels)
+    return RecordInfo(path, name, digest, duration, kept, synthetic, tuple(warnings), place=place)
 
 
 def _predictions(

@@ -16,9 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ecgxai_core.errors import RecordError, RunError
+from ecgxai_core.errors import RunError
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.models.training_range import range_digest
+from ecgxai_core.pipeline.file_index import file_facts
 from ecgxai_core.pipeline.predict import Failure, Predictions, find_files, predict_files
 from ecgxai_core.pipeline.prediction_parts import (
     CHUNK,
@@ -33,7 +34,6 @@ from ecgxai_core.pipeline.run.ledger import RunLock
 from ecgxai_core.pipeline.run.workers import Executor, map_units
 from ecgxai_core.pipeline.shards import WHOLE, Shard, ShardFacts, check_set
 from ecgxai_core.progress import Progress, no_progress
-from ecgxai_core.records.files import open_regular
 from ecgxai_core.store.atomic import remove_temporaries, write_json_atomic
 from ecgxai_core.store.cache import open_store
 from ecgxai_core.store.tables import write_parts
@@ -167,33 +167,9 @@ def _chunks(files: Sequence[Path], request: Mapping[str, Any], shard: Shard) -> 
 
 
 def _as_they_are(files: Sequence[Path]) -> str:
-    """SHA-256 over size and time of change of records' files: whether a part is of these."""
-    sha = hashlib.sha256()
-    for header in files:
-        for file in (header, *_named_in(header)):
-            try:
-                facts = file.stat()
-            except (OSError, ValueError):  # a name that no file can have
-                continue
-            sha.update(f"{file.name}\0{facts.st_size} {facts.st_mtime_ns}\n".encode(
-                "utf-8", "surrogateescape"))  # fmt: skip
-    return sha.hexdigest()
-
-
-def _named_in(header: Path) -> list[Path]:
-    """Files that stand beside a WFDB header under the names that begin its lines."""
-    if header.suffix.lower() != ".hea":
-        return []
-    try:
-        with open_regular(header, 1 << 20) as (file, size):  # a pipe would be waited for
-            text = file.read(size).decode("utf-8", "replace")
-    except RecordError:
-        return []
-    words = {line.split()[0] for line in text.splitlines() if line.strip()}
-    plain = sorted(
-        word for word in words if not {"/", "\0"} & set(word) and word not in (".", "..")
-    )
-    return [header.with_name(word) for word in plain]
+    """SHA-256 over size and times of change of records' files: whether a part is of these."""
+    facts = canonical_json([file_facts(file) for file in files])
+    return hashlib.sha256(facts.encode()).hexdigest()
 
 
 def _work(

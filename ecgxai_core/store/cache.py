@@ -155,6 +155,11 @@ class Store:
         self._count("hits")
         return entry
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the cache; ``None`` where nothing is kept."""
+        return self._folder
+
     def stats(self) -> dict[str, int]:
         """Counts of this object (hits, misses, rejected, faults) and size of the whole cache."""
         entries = self._guarded(len, 0)
@@ -163,9 +168,12 @@ class Store:
         return {**counts, "entries": entries, "bytes": size, "limit_bytes": self._limit}
 
     def clear(self) -> int:
-        """Drop every entry; how many there were."""
+        """Drop every entry, and the index of files beside them; how many entries there were."""
         entries = self._guarded(len, 0)
         with _LOCK:
+            if self._folder is not None:
+                with contextlib.suppress(OSError):
+                    (self._folder / INDEX_NAME).unlink(missing_ok=True)
             return entries if self._discard() else 0
 
     def close(self) -> None:
@@ -283,6 +291,10 @@ class Store:
     def _count(self, name: str) -> None:
         with _LOCK:
             self._counts[name] += 1
+
+
+INDEX_NAME = "files.sqlite"
+"""Beside the cache: the index of files (:mod:`ecgxai_core.pipeline.file_index`)."""
 
 
 @contextlib.contextmanager
