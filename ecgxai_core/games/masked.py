@@ -14,7 +14,7 @@ from ecgxai_core.games.baselines import baseline_signal
 from ecgxai_core.games.designs import SHIPPED_ROWS
 from ecgxai_core.games.leads import check_limbs, follow_limbs
 from ecgxai_core.games.links import beyond_logit
-from ecgxai_core.games.local.engine import Engine, engine_of
+from ecgxai_core.games.local.engine import Engine, engine_of, windows_of
 from ecgxai_core.games.local.game import LocalGame
 from ecgxai_core.games.local.hierarchy import CORNERS, LocalMap, LocalQuads, Report, local_map
 from ecgxai_core.games.local.pieces import MAX_SPAN, Unit, layout_of
@@ -82,7 +82,7 @@ class LinearGame:
 
     quads: LocalQuads
     combination: FloatArray
-    count: Callable[[int], None]
+    count: Callable[[float], None]
 
     def map(
         self, rows: int, groups: IntArray | None = None, report: Report | None = None
@@ -91,7 +91,7 @@ class LinearGame:
         beyond those of all leads together (:func:`~ecgxai_core.games.local.hierarchy.local_map`).
         """
         rows += self.quads.columns
-        self.count(self.quads.passes(rows))
+        self.count(self.quads.work(rows))
         return local_map(self.quads, self.combination, rows, groups, report)
 
     @property
@@ -179,7 +179,7 @@ class MaskedModel:
         self._asked: set[bytes] = set()
         self._asked_units: dict[tuple[bytes, Unit], float] = {}
         self._asked_tables: dict[bytes, int] = {}
-        self._asked_quads: dict[bytes, int] = {}
+        self._asked_quads: dict[bytes, float] = {}
         self._valued = self._cut = 0
         self._clipped_in_closed_form = 0.0
 
@@ -207,11 +207,11 @@ class MaskedModel:
     def forward_passes(self) -> float:
         """What was asked for through this object, in passes of a whole record.
 
-        Different masked records (the intact one included), and crops by their length.
+        Different masked records (the intact one included), crops by their length, and what is
+        recomputed layer by layer by its floating-point operations.
         """
-        crops = sum(sorted(self._asked_units.values()))
-        whole = len(self._asked) + sum(self._asked_tables.values())
-        return whole + sum(self._asked_quads.values()) + round(crops, 6)
+        parts = sum(sorted(self._asked_units.values())) + sum(sorted(self._asked_quads.values()))
+        return len(self._asked) + sum(self._asked_tables.values()) + round(parts, 6)
 
     @property
     def clipped_fraction(self) -> float:
@@ -307,9 +307,10 @@ class MaskedModel:
         prefix = _prefix(segmentation)
         if prefix not in self._memo.quads:
             rows = [self.model_input.leads.index(self.leads[row]) for row in self.player_rows]
-            self._memo.quads[prefix] = LocalQuads(game, np.array(rows, dtype=np.int64))
+            windows = windows_of(self.classifier, game)
+            self._memo.quads[prefix] = LocalQuads(game, np.array(rows, dtype=np.int64), windows)
 
-        def count(passes: int) -> None:
+        def count(passes: float) -> None:
             self._asked_tables[prefix] = game.table_passes
             self._asked_quads[prefix] = max(passes, self._asked_quads.get(prefix, 0))
 

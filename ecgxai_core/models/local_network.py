@@ -13,12 +13,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
+from ecgxai_core.models.increments import Increments, increments
 from ecgxai_core.models.locality import Locality, axes_of_one
 from ecgxai_core.stopping import check_stop
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
@@ -109,6 +111,13 @@ class LocalNetwork:
     def channels(self) -> int:
         """Features of one position: channels, or classes where there is a linear :attr:`head`."""
         return len(self.is_max)
+
+    @cached_property
+    def increments(self) -> Increments | str:
+        """The network for recomputation in windows, or why it cannot be had."""
+        if self.head is None:
+            return "the head is not one dense layer after a mean"
+        return increments(self._model, self.local, self.head.kernel)
 
     def features(self, values: Float32Array) -> Float32Array:
         """Features of whole records.

@@ -10,7 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-__all__ = ["Locality", "NotLocal", "Pool", "axes_of_one", "locality", "receptive_field"]
+__all__ = [
+    "CHANNEL_NORMS",
+    "POINTWISE",
+    "Locality",
+    "NotLocal",
+    "Pool",
+    "axes_of_one",
+    "locality",
+    "over_channels",
+    "padded_left",
+    "receptive_field",
+]
 
 POINTWISE = frozenset(
     """
@@ -194,7 +205,7 @@ def _after(layer: Any, kind: str, inner: list[_View]) -> _View:
     view = _joined(layer, kind, inner)
     if kind in GLOBAL:
         return replace(view, pooled=True)
-    if kind in POINTWISE or (kind in CHANNEL_NORMS and _over_channels(layer)):
+    if kind in POINTWISE or (kind in CHANNEL_NORMS and over_channels(layer)):
         return view
     if view.pooled and (kind in HEAD_ONLY or kind in CHANNEL_NORMS):
         return view
@@ -229,20 +240,25 @@ def _windowed(layer: Any, kind: str, view: _View) -> _View:
     size = _one(layer.pool_size if "Pooling" in kind else layer.kernel_size)
     stride, dilation = _one(layer.strides), _one(getattr(layer, "dilation_rate", 1))
     reach = (size - 1) * dilation
-    if layer.padding == "same":
-        length = -(-view.length // stride)
-        left = max((length - 1) * stride + reach + 1 - view.length, 0) // 2
-    elif layer.padding == "causal":
-        left = reach
-        length = (view.length - 1) // stride + 1
-    else:
-        left = 0
-        length = (view.length - reach - 1) // stride + 1
+    left, length = padded_left(layer.padding, view.length, stride, reach)
     if length < 1 or (layer.padding == "same" and stride > 1 and dilation > 1):
         raise _SeesEverythingError(f"layer {layer.name} ({kind}) cannot be followed")
     first = view.first - left * view.step
     last = view.last + (reach - left) * view.step
     return _View(view.step * stride, first, last, length)
+
+
+def padded_left(padding: str, length: int, stride: int, reach: int) -> tuple[int, int]:
+    """Positions that a layer's padding puts before its input of so many, and its result's length.
+
+    ``reach`` is the kernel's, dilation included, less one.
+    """
+    if padding == "same":
+        after = -(-length // stride)
+        return max((after - 1) * stride + reach + 1 - length, 0) // 2, after
+    if padding == "causal":
+        return reach, (length - 1) // stride + 1
+    return 0, (length - reach - 1) // stride + 1
 
 
 def axes_of_one(before: Any, after: Any) -> tuple[list[int], list[int]] | None:
@@ -260,7 +276,7 @@ def axes_of_one(before: Any, after: Any) -> tuple[list[int], list[int]] | None:
     return (gone, new) if same else None
 
 
-def _over_channels(layer: Any) -> bool:
+def over_channels(layer: Any) -> bool:
     """Whether a layer treats every time alike (a normalisation over an axis behind time)."""
     if type(layer).__name__ == "PReLU":
         return layer.shared_axes is not None and 1 in layer.shared_axes

@@ -2,7 +2,8 @@
 
 The geometry of a network is read from its graph and then tested: a changed sample may affect only
 the positions whose receptive field has it, and random coalitions must get the probabilities of the
-whole model. Otherwise the local engine is off, with the reason.
+whole model. Otherwise the local engine is off, with the reason. Recomputation layer by layer is
+tried against whole passes in the same way, when it is first wanted.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from ecgxai_core.games.local.game import LocalGame, LocalPart
+from ecgxai_core.games.local.hierarchy import LocalQuads
+from ecgxai_core.games.local.windows import Windows
 from ecgxai_core.models.locality import NotLocal
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.types import BoolArray, Float32Array, content_seed
 
-__all__ = ["TOLERANCE", "Engine", "engine_of", "receptive_field"]
+__all__ = ["TOLERANCE", "Engine", "engine_of", "receptive_field", "windows_of"]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class Engine:
 
 
 _engines: weakref.WeakKeyDictionary[Any, Engine] = weakref.WeakKeyDictionary()
+_recomputes: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _lock = threading.RLock()
 
 
@@ -68,6 +72,24 @@ def engine_of(classifier: Classifier) -> Engine:
         if known is None:
             known = _engines[classifier] = _checked(classifier)
         return known
+
+
+def windows_of(classifier: Classifier, game: LocalGame) -> Windows | None:
+    """Windows in which the leads of a game's segments are recomputed layer by layer.
+
+    ``None`` where whole passes are less work, where the graph holds what is not known there, and
+    where windows differ from whole passes. That is tried at first use.
+    """
+    increments = game.network.increments
+    if isinstance(increments, str):
+        return None
+    windows = Windows(increments, game.layout, game.edges, game.network.local.samples)
+    if not windows.is_worth_it:
+        return None
+    with _lock:
+        if classifier not in _recomputes:
+            _recomputes[classifier] = _same_in_windows(classifier, game.network)
+        return windows if _recomputes[classifier] else None
 
 
 def receptive_field(part: LocalPart, fs: float) -> str:
@@ -121,6 +143,31 @@ def _self_check(classifier: Classifier, part: LocalPart) -> tuple[str, float | N
     if not error <= TOLERANCE:
         return f"its probabilities differ from the whole model's by up to {error:.2g}", error
     return "", error
+
+
+def _same_in_windows(classifier: Classifier, part: LocalPart) -> bool:
+    """Whether quads by windows are those by whole passes: short segments and long ones, in the
+    middle and at both ends of the record."""
+    manifest, local = classifier.manifest, part.local
+    rng = np.random.default_rng(content_seed("window check", classifier.digest))
+    values, baseline = (_noise(manifest, rng) for _ in range(2))
+    short, middle, end = max(2, local.field // 3), manifest.samples // 2, manifest.samples
+    edges = np.unique([0, short, 2 * short, middle, middle + short, end - short, end])
+    game, players = LocalGame(part, values, baseline, edges), np.arange(values.shape[1])
+    increments = part.increments
+    assert not isinstance(increments, str)
+    windows = Windows(increments, game.layout, edges, local.samples)
+    try:
+        passes, recomputed = (LocalQuads(game, players, how) for how in (None, windows))
+        rows = passes.columns + 1
+        error = np.abs(passes.quads(rows)[-1] - recomputed.quads(rows)[-1]).sum(axis=0).max()
+    except Exception as fault:  # whatever TensorFlow raises
+        log.warning("no recomputation by layers: %s: %s", type(fault).__name__, fault)
+        return False
+    if not error <= TOLERANCE:
+        log.warning("no recomputation by layers: it differs by up to %.2g on the logit", error)
+        return False
+    return True
 
 
 def _noise(manifest: Manifest, rng: np.random.Generator) -> Float32Array:

@@ -21,6 +21,7 @@ import numpy as np
 
 from ecgxai_core.games.local.pieces import Crop, Pieces, Plan, Unit, layout_of, wholly_on_and_mixed
 from ecgxai_core.games.local.sums import SumGame
+from ecgxai_core.models.increments import Increments
 from ecgxai_core.models.local_network import PATTERN_ROWS, LinearHead
 from ecgxai_core.models.locality import Locality
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
@@ -37,6 +38,10 @@ class LocalPart(Protocol):
     local: Locality
     is_max: BoolArray
     head: LinearHead | None
+
+    @property
+    def increments(self) -> Increments | str:
+        """For recomputation in windows, or why there is none."""
 
     def features(self, values: Float32Array) -> Float32Array:
         """``float32[n, position, channel]`` of whole records."""
@@ -81,6 +86,7 @@ class LocalGame:
     ) -> None:
         self.network = network
         self.layout = layout_of(network.local, edges)
+        self.edges = edges
         self._values, self._baseline, self._follow = values, baseline, follow
         segment = np.searchsorted(edges, np.arange(len(values)), side="right") - 1
         inside = (segment >= 0) & (segment < len(edges) - 1)
@@ -153,6 +159,14 @@ class LocalGame:
         ``keep`` is ``bool[n, lead, segment]`` in the model's lead order.
         """
         return self._block_sums(keep) / self.network.local.positions
+
+    def signals(self, keep: BoolArray) -> Float32Array:
+        """Masked records ``float32[n, sample, lead]`` of coalitions ``bool[n, lead, segment]``."""
+        outside = np.ones((len(keep), keep.shape[1], 1), dtype=np.bool_)
+        kept = np.concatenate([keep, outside], axis=2)
+        by_sample = kept[:, :, self._segment].transpose(0, 2, 1)
+        made = np.where(by_sample, self._values, self._baseline)
+        return made if self._follow is None else self._follow(made, self._values)
 
     # ---- computing ---------------------------------------------------------------------------
 
@@ -236,15 +250,8 @@ class LocalGame:
     def _block_sums(self, keep: BoolArray) -> FloatArray:
         """``float64[n, block, channel]`` of coalitions ``bool[n, lead, segment]``, whole passes."""
         found = np.empty((len(keep), len(self.layout.start), len(self.network.is_max)))
-        outside = np.ones((len(keep), keep.shape[1], 1), dtype=np.bool_)
-        kept = np.concatenate([keep, outside], axis=2)
         for begin in range(0, len(keep), PATTERN_ROWS):  # features are large
-            rows = slice(begin, begin + PATTERN_ROWS)
-            by_sample = kept[rows][:, :, self._segment].transpose(0, 2, 1)
-            signals = np.where(by_sample, self._values, self._baseline)
-            if self._follow is not None:
-                signals = self._follow(signals, self._values)
-            features = self.network.features(signals)
+            features = self.network.features(self.signals(keep[begin : begin + PATTERN_ROWS]))
             for place, one in enumerate(features, start=begin):
                 found[place] = self._over_blocks(one, self.layout.start)
         return found

@@ -28,7 +28,8 @@ from ecgxai_core.games.gaussian import (
     solver,
 )
 from ecgxai_core.games.local.game import LocalGame
-from ecgxai_core.types import BoolArray, FloatArray, IntArray
+from ecgxai_core.games.local.windows import Windows
+from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
 
 __all__ = ["CORNERS", "LocalMap", "LocalQuads", "local_map"]
 
@@ -54,6 +55,8 @@ class LocalQuads:
         Coalitions of a network with a linear head.
     players
         ``int64[player]``: rows of the model's lead axis that are masked by themselves.
+    windows
+        For recomputation where the leads of a segment change; ``None`` = whole passes.
 
     Attributes
     ----------
@@ -65,8 +68,8 @@ class LocalQuads:
         Segments of the record, leads that are masked by themselves, bits of a context.
     """
 
-    def __init__(self, game: LocalGame, players: IntArray) -> None:
-        self._game, self._players = game, players
+    def __init__(self, game: LocalGame, players: IntArray, windows: Windows | None = None) -> None:
+        self._game, self._players, self._windows = game, players, windows
         layout = game.layout
         self.period = max(1, layout.span)
         self.n_segments, self.n_players, self.bits = game.n_segments, len(players), self.period - 1
@@ -102,8 +105,18 @@ class LocalQuads:
 
     def passes(self, rows: int) -> int:
         """Passes of a whole record for so many rows of the design, the table's not counted."""
-        corners = CORNERS if self.bits else 2
-        return max(0, min(rows, self.complete) - self.columns) * corners * self.period
+        return max(0, min(rows, self.complete) - self.columns) * self._corners * self.period
+
+    def work(self, rows: int) -> float:
+        """Floating-point operations of so many rows, in those of a pass of a whole record."""
+        passes, windows = self.passes(rows), self._windows
+        if windows is None or not passes:
+            return float(passes)
+        return windows.bank_passes + windows.share * passes
+
+    @property
+    def _corners(self) -> int:
+        return CORNERS if self.bits else 2
 
     @cached_property
     def worth(self) -> FloatArray:
@@ -147,8 +160,7 @@ class LocalQuads:
         if not self._chunks:
             self._chunks.append(self._column_quads())
         while self.known < rows:
-            row = self.known
-            self._chunks.append(self._evaluated(row)[None])
+            self._chunks.append(self._next(self.known))
             if report is not None:
                 report(self.known, rows)
         if len(self._chunks) > 1:
@@ -177,6 +189,14 @@ class LocalQuads:
             found[row] = total / 4.0
         return found
 
+    def _next(self, row: int) -> FloatArray:
+        """``float64[row, pair, class]`` of the next rows: by windows several at once, always the
+        same, so that what is known already has no say."""
+        if self._windows is None:
+            return self._evaluated(row)[None]
+        together = self._windows.rows_together(self._corners, self._game.n_leads)
+        return self._recomputed(self._windows, range(row, min(row + together, self.complete)))
+
     def _evaluated(self, row: int) -> FloatArray:
         """``float64[pair, class]``: one row of the design, by whole passes."""
         corners = [(c[row], m[row]) for c, m in self.design(row + 1).corners()]
@@ -187,6 +207,35 @@ class LocalQuads:
             one = self._game.block_terms(keep)[:, self.block[mine]]
             found[mine] = (one[::2] - one[1::2]).mean(axis=0) / 2.0
         return found
+
+    def _recomputed(self, windows: Windows, rows: range) -> FloatArray:
+        """``float64[row, pair, class]``: rows of the design, by windows."""
+        game = self._game
+        corners = [
+            (context, mask)
+            for contexts, masks in self.design(rows.stop).corners()
+            for context, mask in zip(contexts[rows.start :], masks[rows.start :], strict=True)
+        ]
+        keep = [
+            np.stack([self._keep(residue, *corner) for corner in corners])
+            for residue in range(self.period)
+        ]
+        signals = np.stack([game.signals(own) for own in keep])
+        contexts = np.stack([context for context, _ in corners])
+        found: FloatArray = np.empty((len(rows), len(self.segment), game.n_classes))
+        place = self.block - game.layout.touching[self.segment, 0]
+        for segments, terms in windows.terms(self._whole_segments, contexts, signals):
+            one = terms.astype(np.float64) / game.network.local.positions
+            one = one.reshape(-1, len(rows), *one.shape[1:])
+            quads = (one[::2] - one[1::2]).mean(axis=0) / 2.0
+            mine = np.flatnonzero(np.isin(self.segment, segments))
+            at = np.searchsorted(segments, self.segment[mine])
+            found[:, mine] = quads[:, at, place[mine]]
+        return found
+
+    def _whole_segments(self, on: BoolArray) -> Float32Array:
+        """Masked records of segments that are on, ``bool[n, segment]``."""
+        return self._game.signals(np.repeat(on[:, None], self._game.n_leads, axis=1))
 
     def _keep(self, residue: int, context: BoolArray, mask: BoolArray) -> BoolArray:
         """``bool[lead, segment]``: leads of one residue class, the others as the context says."""

@@ -32,6 +32,13 @@ def network(shape):
             padding = _fitting(hidden, size, 1, padding)
             made = layers.MaxPooling1D if kind == "max" else layers.AveragePooling1D
             hidden = made(size, strides=stride, padding=padding)(hidden)
+        elif kind == "block":
+            size, dilation, stride, padding = options
+            padding = _fitting(hidden, size, dilation, padding)
+            side = layers.Conv1D(
+                5, size, strides=stride, dilation_rate=dilation, padding=padding, use_bias=False
+            )(hidden)
+            hidden = layers.ReLU()(layers.BatchNormalization()(side))
         elif kind == "norm":
             hidden = layers.BatchNormalization()(hidden)
         elif kind == "pad":
