@@ -175,8 +175,8 @@ def _fitter(task: Task) -> Fitter:
 
 def _cost(params: ExplainParams, size: Size) -> Cost:
     """As LIME's games; cells are played with whole passes. Hierarchies of a local network take the
-    table and whole passes for every ``span``-th segment, until the design ends; all others the
-    games of the strongest segments.
+    table and at most whole passes for every ``span``-th segment, until the design ends; all others
+    the games of the strongest segments.
     """
     if params.level == "lead_in_event":
         return games_cost(params, size)

@@ -10,6 +10,8 @@ import pytest
 from ecgxai_core.case import Case
 from ecgxai_core.explainers import explain
 from ecgxai_core.explainers.hierarchical import converged, relative_error
+from ecgxai_core.explainers.prepared import segmentation_of
+from ecgxai_core.games import MaskedModel
 from ecgxai_core.games.links import to_link
 from ecgxai_core.games.unions import beats_of
 from ecgxai_core.models.loading import load_classifier
@@ -184,10 +186,18 @@ def test_a_contrast_is_the_difference_of_two_maps(classifier, ecg):
 
 
 def test_passes_are_those_of_the_quads(classifier, ecg):
-    found = explain(Case(ecg, classifier, AF), "timeshap", LOCAL)
+    """What is recomputed layer by layer counts by its operations, its bank included."""
+    case = Case(ecg, classifier, AF)
+    found = explain(case, "timeshap", LOCAL)
     facts = found.diagnostics
     rows = facts["coalitions"]["lead"] / (4 * len(found.event_values))
-    assert facts["forward_passes"] == 4 + 4 * 2 * rows + 1, "table, quads, the intact record"
+    model_input = case.model_input()
+    game = MaskedModel(classifier, model_input, AF, "zero", lead_group="independent")
+    quads = game.linear_game(segmentation_of(case, model_input, LOCAL), "logit").quads
+    used = quads.columns + int(rows)
+    assert quads.passes(used) == 4 * 2 * rows
+    assert facts["forward_passes"] == pytest.approx(4 + quads.work(used) + 1), "table, intact"
+    assert quads.work(used) < quads.passes(used)
 
 
 def test_relative_error_and_what_is_small_enough():

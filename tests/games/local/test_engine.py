@@ -11,7 +11,15 @@ import pytest
 from ecgxai_core.case import Case
 from ecgxai_core.explainers import explain
 from ecgxai_core.games import MaskedModel
-from ecgxai_core.games.local.engine import TOLERANCE, Engine, engine_of, receptive_field
+from ecgxai_core.games.local.engine import (
+    TOLERANCE,
+    Engine,
+    engine_of,
+    receptive_field,
+    windows_of,
+)
+from ecgxai_core.games.local.game import LocalGame
+from ecgxai_core.models.increments import Increments
 from ecgxai_core.models.keras_runtime import import_keras
 from ecgxai_core.models.loading import LazyClassifier, load_classifier
 from ecgxai_core.models.locality import NotLocal, locality
@@ -218,3 +226,37 @@ def test_independent_leads_are_eight_players_and_the_others_follow(classifier, r
     assert game.probabilities(keep, cut)[0] == pytest.approx(right, abs=1e-6)
     occluded = explain(Case(record, classifier, AF), "occlusion", params)
     assert not occluded.explored[derived].any()
+
+
+def short_segments(classifier, record, part=None):
+    model_input = prepare(record, classifier.manifest)
+    values = model_input.values
+    edges = np.append(np.arange(0, len(values), 6), len(values))
+    return LocalGame(part or classifier.local_part(), values, np.zeros_like(values), edges)
+
+
+def test_short_segments_are_recomputed_layer_by_layer(classifier, record):
+    game = short_segments(classifier, record)
+    windows = windows_of(classifier, game)
+    assert windows is not None
+    assert windows.share < 0.8
+    whole = LocalGame(game.network, game._values, game._baseline, np.array([0, 600]))
+    assert windows_of(classifier, whole) is None, "whole passes are less work"
+
+
+def test_recomputation_that_differs_from_whole_passes_is_found_out(classifier, record, caplog):
+    part = classifier.local_part()
+    off = Increments(part.increments._nodes, part.head.kernel * 1.01)
+
+    class Part:
+        increments = off
+
+        def __getattr__(self, name):
+            return getattr(part, name)
+
+    class Other:
+        manifest, digest = classifier.manifest, classifier.digest
+
+    other = Other()
+    assert windows_of(other, short_segments(classifier, record, Part())) is None
+    assert "no recomputation by layers" in caplog.text

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ecgxai_core.games.local.game import LocalGame
 from ecgxai_core.games.local.hierarchy import LocalQuads, local_map
+from ecgxai_core.games.local.windows import Windows
 from ecgxai_core.models.keras_runtime import import_keras
 from tests.games.local.networks import LEADS, local_parts, masked, network
 from tests.games.orders import hierarchical_values
@@ -69,13 +70,23 @@ def setting(shape, seed, n_segments, shortest):
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(shape=NETWORKS, seed=st.integers(0, 2**16), shortest=st.sampled_from([2, 8]))
-@example(shape=([("conv", 5, 1, 1, "same")], "mean", "sigmoid", 48), seed=1, shortest=8)
-@example(shape=([("conv", 7, 2, 1, "same")], "mean", "sigmoid", 40), seed=2, shortest=2)
-def test_complete_quads_give_owen_values(shape, seed, shortest):
-    """Segments longer and shorter than the receptive field, strides, padding and borders."""
+@given(
+    shape=NETWORKS,
+    seed=st.integers(0, 2**16),
+    shortest=st.sampled_from([2, 8]),
+    recomputed=st.booleans(),
+)
+@example(([("conv", 5, 1, 1, "same")], "mean", "sigmoid", 48), 1, 8, False)
+@example(([("conv", 7, 2, 1, "same")], "mean", "sigmoid", 40), 2, 2, False)
+@example(([("conv", 7, 2, 1, "same"), ("skip",)], "mean", "sigmoid", 44), 3, 2, True)
+def test_complete_quads_give_owen_values(shape, seed, shortest, recomputed):
+    """Segments longer and shorter than the receptive field, strides, padding and borders; by whole
+    passes, or layer by layer."""
     model, game, given_ = setting(shape, seed, 4, shortest)
-    quads = LocalQuads(game, np.arange(LEADS))
+    increments, windows = game.network.increments, None
+    if recomputed:
+        windows = Windows(increments, game.layout, game.edges, shape[3])
+    quads = LocalQuads(game, np.arange(LEADS), windows)
     found = local_map(quads, np.eye(3)[1], quads.complete)
     assert found.exact
     assert not found.errors.any()
