@@ -162,7 +162,7 @@ class LocalQuads:
         while self.known < rows:
             self._chunks.append(self._next(self.known))
             if report is not None:
-                report(self.known, rows)
+                report(min(self.known, rows), rows)
         if len(self._chunks) > 1:
             self._chunks = [np.concatenate(self._chunks)]
         return self._chunks[0][:rows]
