@@ -40,7 +40,7 @@ def beats(rate: float, seed: int, seconds: float = SECONDS + 1.0) -> Float32Arra
     return (np.stack([*limbs, *chest]) + noise).astype(np.float32)
 
 
-def write_data(folder: Path, n: int = 6, scale: float = 1.0) -> Path:
+def write_data(folder: Path, n: int = 6, scale: float = 1.0, stem: str = "T") -> Path:
     """``n`` records at 100 Hz, 7 s, in turn labelled atrial fibrillation and sinus rhythm.
 
     With ``scale`` 2 their voltages are large enough for no warning of low ones.
@@ -49,7 +49,7 @@ def write_data(folder: Path, n: int = 6, scale: float = 1.0) -> Path:
     for i in range(n):
         write_record(
             folder,
-            f"T{i:03d}",
+            f"{stem}{i:03d}",
             scale * beats(70 + 7 * i, seed=i),
             FS,
             STANDARD_LEADS,

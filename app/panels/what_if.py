@@ -15,7 +15,7 @@ from app.viewer import ecg_viewer
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.pipeline.what_if import DoseResponse
 from ecgxai_core.plots.dose import Dose, dose_chart
-from ecgxai_core.signal.delineation import delineate
+from ecgxai_core.signal.delineation import Delineation, delineate
 from ecgxai_core.simulation.edits import EDITS, SWAPS, Place, edited
 from ecgxai_core.types import Record
 from ecgxai_core.viewer import Start, Words, payload
@@ -185,12 +185,22 @@ def curve(view: View, found: DoseResponse, size: float) -> None:
     )  # fmt: skip
 
 
+def _waves(record: Record) -> Delineation:
+    """The record's waves, found once while it is looked at."""
+    kept = st.session_state.get("what-if-waves")
+    if kept is None or kept[0] != record.digest:
+        waves = delineate(record.signal, record.fs, record.leads)
+        kept = st.session_state["what-if-waves"] = (record.digest, waves)
+    found: Delineation = kept[1]
+    return found
+
+
 def changed_record(record: Record, found: DoseResponse, size: float, place: Place) -> None:
     """The ECG as recorded or with the change, in one viewer."""
     picked = controls.pick("ECG", ("Changed", "As recorded"), "Changed", "what-if-ecg")
-    waves = delineate(record.signal, record.fs, record.leads)
     try:
-        shown = edited(record, found.edit, size, place, waves) if picked == "Changed" else record
+        changed = picked == "Changed"
+        shown = edited(record, found.edit, size, place, _waves(record)) if changed else record
     except EcgXaiError as error:
         frame.refused(error)
         return

@@ -18,6 +18,7 @@ Six simulated records of 10 s at 500 Hz, the shipped model, two records explaine
   Server times are of the script, from its first line to its last message to the browser;
   processor time stands beside wall time, for machines that do other work meanwhile. The browser's
   time is from the key or click to the end of the run, drawing included.
+- Another size on the What-if page, of a curve that is there: probabilities, chart and changed ECG.
 - Size of what the viewer is sent: 12 leads x 5000 samples with a map over it.
 """
 
@@ -67,6 +68,7 @@ def main() -> None:
             _switch(browser, f"{address}/explain?record={names[0]}&target={AF}", times)
             _second_diagnosis(browser, f"{address}/explain?record={names[0]}&target={AF}")
             _fresh_records(browser, f"{address}/explain?target={AF}", names[2:])
+            _what_if(browser, f"{address}/what_if?record={names[0]}&target={AF}", times)
         browser.close()
     log.info("ECG of 12 x 5000 samples with a map: %.0f kB, goal 250 kB", payload_kb())
     bench_viewer.main()
@@ -166,6 +168,15 @@ def _fresh_records(browser: Any, address: str, names: Sequence[str]) -> None:
         seen.append(1e3 * (time.perf_counter() - begun))
         tab.context.close()
     _say("fresh record, first map", "browser", seen[1:], 2000)
+
+
+def _what_if(browser: Any, address: str, times: Path) -> None:
+    tab = _opened(browser, address, "as recorded,")
+    slider = tab.get_by_role("slider")
+    slider.focus()
+    keys = ["ArrowLeft" if number % 6 < 3 else "ArrowRight" for number in range(REPEATS)]
+    _measure("another size of a what-if", 300, tab, times,
+             [lambda key=key: slider.press(key) for key in keys])  # fmt: skip
 
 
 def _opened(browser: Any, address: str, text: str) -> Any:

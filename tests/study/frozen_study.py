@@ -1,4 +1,4 @@
-"""A small study, frozen once: six records, three arms, two raters, two repeated cases."""
+"""A small study, frozen once: as a rule six records, three arms, two raters, two repeated cases."""
 
 from __future__ import annotations
 
@@ -14,46 +14,47 @@ from tests.small import AF, SINUS, write_data, write_model
 ARMS = ("none", "fused", "lead_shuffled")
 RATERS = ("one", "two")
 
-PROTOCOL = f"""
+PROTOCOL = """
 title = "Maps of rhythm"
 data = "data"
 model = "models/tiny.keras"
-arms = {list(ARMS)}
-raters = {list(RATERS)}
+arms = {arms}
+raters = {raters}
 methods = ["occlusion", "input_x_gradient"]
-repeated = 2
+repeated = {repeated}
 apart = 2
 seed = 3
 instructions = "Read as you would at work."
 """
 
 
-def protocol_text(n: int) -> str:
+def protocol_text(n: int, repeated: int = 2, stem: str = "T") -> str:
     """Protocol of ``n`` cases, half of them with fibrillation, of which the last is not known."""
+    said = PROTOCOL.format(arms=list(ARMS), raters=list(RATERS), repeated=repeated)
     cases = [
-        f'[[case]]\nrecord = "T{i:03d}"\ntarget = "AF"\n'
+        f'[[case]]\nrecord = "{stem}{i:03d}"\ntarget = "AF"\n'
         + (f'reference = "{"AF" if i % 2 == 0 else SINUS}"\n' if i < n - 1 else "")
         for i in range(n)
     ]
-    return PROTOCOL.replace("'", '"') + "\n".join(cases)
+    return said.replace("'", '"') + "\n".join(cases)
 
 
-@lru_cache(maxsize=1)
-def folder() -> Path:
+@lru_cache(maxsize=2)
+def folder(n: int = 6, repeated: int = 2, stem: str = "T") -> Path:
     """Made once a process: ``data``, ``models``, ``protocol.toml`` and the frozen ``study``."""
     root = Path(tempfile.mkdtemp(prefix="ecgxai-study-"))
-    write_data(root / "data")
+    write_data(root / "data", n, stem=stem)
     write_model(root / "models")
-    (root / "protocol.toml").write_text(protocol_text(6), "utf-8")
+    (root / "protocol.toml").write_text(protocol_text(n, repeated, stem), "utf-8")
     store = Store(root / "cache", int(1e9))
     freeze(root / "protocol.toml", root / "study", store)
     store.close()
     return root
 
 
-def copied(to: Path) -> Path:
+def copied(to: Path, n: int = 6, repeated: int = 2, stem: str = "T") -> Path:
     """A copy of the frozen study, whose answers are a test's own."""
-    return shutil.copytree(folder() / "study", to)
+    return shutil.copytree(folder(n, repeated, stem) / "study", to)
 
 
 __all__ = ["AF", "ARMS", "RATERS", "SINUS", "copied", "folder", "protocol_text"]
