@@ -16,10 +16,13 @@ from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import aliases
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.pipeline.keys import cache_key
-from ecgxai_core.pipeline.what_if import dose_response
-from ecgxai_core.signal.intervals import FEW_P_PERCENT, Measured, measure_signal
-from ecgxai_core.simulation.edits import EDITS
+from ecgxai_core.pipeline.what_if import natural_range
+from ecgxai_core.signal.beats import find_beats
+from ecgxai_core.signal.delineation import delineate
+from ecgxai_core.signal.intervals import FEW_P_PERCENT, Measured, measure, measure_signal
+from ecgxai_core.simulation.edits import EDITS, edited
 from ecgxai_core.store.cache import Store
+from ecgxai_core.types import Record
 
 __all__ = ["FITTING", "Fitting", "Quote", "cached_quote", "quote", "quoted"]
 
@@ -160,24 +163,33 @@ def quote(case: Case) -> Quote | None:
     if fitting is None:
         return None
     record = case.record
-    measured = measure_signal(record.signal, record.fs, record.leads)
+    signal = record.signal, record.fs, record.leads
+    beats = find_beats(*signal)
+    waves = delineate(*signal, beats.peaks)
+    measured = measure(waves, *signal, beats)
     size = fitting.size(measured)
     if size is None:
         return None
     edit = EDITS[fitting.edit]
     size = float(np.clip(size, edit.low, edit.high))
     try:
-        found = dose_response(case, fitting.edit, [size])
+        changed = edited(record, fitting.edit, size, waves=waves)
     except ExplanationError:
-        return None  # no waves to change
-    at = int(np.flatnonzero(found.sizes == size)[0])
-    if found.refused[at]:
-        return None
-    curve = found.column(case.target)
-    before = float(curve[found.sizes == edit.neutral][0])
-    return Quote(
-        fitting.edit, size, fitting.words(measured), before, float(curve[at]), found.unusual[at]
-    )
+        return None  # no waves to change, or no room
+    inputs = [case.changed(record=one).model_input().values for one in (record, changed)]
+    column = case.classifier.classes.index(case.target)
+    before, after = (float(row[column]) for row in case.classifier.predict(np.stack(inputs)))
+    words, unusual = fitting.words(measured), _unusual(changed, edit.measures)
+    return Quote(fitting.edit, size, words, before, after, unusual)
+
+
+def _unusual(changed: Record, name: str) -> bool:
+    """Whether what the edit moves lies outside its natural range; that of leads has none here."""
+    natural = natural_range(name)
+    if natural is None:
+        return False
+    found = measure_signal(changed.signal, changed.fs, changed.leads).named()[name].value
+    return bool(found < natural[0] or found > natural[1])
 
 
 def quoted(case: Case, store: Store) -> Quote | None:

@@ -97,7 +97,7 @@ def test_nothing_is_said_where_no_edit_fits(kind, target, monkeypatch):
     def never(*args):
         raise AssertionError("the model was asked")
 
-    monkeypatch.setattr(fitting_edit, "dose_response", never)
+    monkeypatch.setattr(Analytic, "predict", never)
     assert quote(case_of(kind, lambda v: v[:, 0, 0], target)) is None
 
 
