@@ -39,9 +39,13 @@ def protocol_text(n: int, repeated: int = 2, stem: str = "T") -> str:
     return said.replace("'", '"') + "\n".join(cases)
 
 
-@lru_cache(maxsize=2)
 def folder(n: int = 6, repeated: int = 2, stem: str = "T") -> Path:
     """Made once a process: ``data``, ``models``, ``protocol.toml`` and the frozen ``study``."""
+    return _made(n, repeated, stem)
+
+
+@lru_cache(maxsize=2)
+def _made(n: int, repeated: int, stem: str) -> Path:
     root = Path(tempfile.mkdtemp(prefix="ecgxai-study-"))
     write_data(root / "data", n, stem=stem)
     write_model(root / "models")
