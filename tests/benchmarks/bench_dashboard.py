@@ -172,7 +172,7 @@ def _fresh_records(browser: Any, address: str, names: Sequence[str]) -> None:
 
 def _what_if(browser: Any, address: str, times: Path) -> None:
     tab = _opened(browser, address, "as recorded,")
-    slider = tab.get_by_role("slider")
+    slider = tab.locator("[data-testid=stSlider]").get_by_role("slider")
     slider.focus()
     keys = ["ArrowLeft" if number % 6 < 3 else "ArrowRight" for number in range(REPEATS)]
     _measure("another size of a what-if", 300, tab, times,
