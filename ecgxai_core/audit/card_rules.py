@@ -139,7 +139,8 @@ TESTS: Mapping[str, CardTest] = {
         ),
         CardTest(
             GATE, _TITLES[GATE], "sanity",
-            "Model weights randomised: is the map different (|Spearman|)? A map of equal weights "
+            "Model weights randomised: is the map different (|Spearman|)? Where a model of "
+            "shuffled labels is given, the more alike of both counts. A map of equal weights "
             "counts as 1. A method that fails this passes nothing: it shows the record, not the "
             "model.", "below", MOST_ALIKE, "repeats",
             "the map of the randomised model has equal weights, so it cannot be compared",

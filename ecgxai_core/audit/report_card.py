@@ -71,7 +71,8 @@ _AUDIT_SEC = 0.5  # segments of the ``linear`` baseline; the others do not know 
 class CardRequest:
     """Request for a card: records, model, parameters and methods (those of the profile).
 
-    ``folders`` hold maps that another program made.
+    ``folders`` hold maps that another program made; ``shuffled`` is the file of a model trained on
+    shuffled labels.
     """
 
     data: Path
@@ -82,9 +83,11 @@ class CardRequest:
     depth: Depth = field(default_factory=lambda: DEPTH)
     checksum: str = "warn"
     folders: tuple[MapFolder, ...] = ()
+    shuffled: Path | None = None
 
     def describe(self, model_digest: str) -> dict[str, Any]:
         """Plain values of everything that determines the card, without paths."""
+        blind = None if self.shuffled is None else LazyClassifier(self.shuffled).digest
         return {
             "data": self.data.name,
             "model": self.model.name,
@@ -94,6 +97,7 @@ class CardRequest:
             "selection": self.selection.as_key(),
             "depth": asdict(self.depth),
             "checksum": self.checksum,
+            "shuffled_digest": blind,
             "maps": {item.name: item.digest for item in self.folders},
             "code": code_version(),
             "libraries": library_versions(),
@@ -203,13 +207,14 @@ def build_card(
     methods = tuple(find_method(name).name for name in request.profile.methods)
     classifier = classifier or LazyClassifier(request.model)
     predictions = predict_data(request.data, classifier, store, None, request.checksum, progress)
+    blind = None if request.shuffled is None else LazyClassifier(request.shuffled)
     units = select_records(predictions, request.selection, request.targets).units
     measured: list[tuple[Unit, Mapping[str, Any]]] = []
     failures = list(predictions.failures)
     for done, unit in enumerate(units):
         progress(done, len(units), f"{unit.record}, {unit.target}")
         try:
-            measured.append((unit, _measured(unit, classifier, request, store)))
+            measured.append((unit, _measured(unit, classifier, blind, request, store)))
         except EcgXaiError as error:
             failures.append(Failure(unit.record, str(error)))
     progress(len(units), len(units), "verdicts")
@@ -287,7 +292,11 @@ def _number(value: float | None) -> float:
 
 
 def _measured(
-    unit: Unit, classifier: LazyClassifier, request: CardRequest, store: Store
+    unit: Unit,
+    classifier: LazyClassifier,
+    blind: LazyClassifier | None,
+    request: CardRequest,
+    store: Store,
 ) -> Mapping[str, Any]:
     """Results of one unit, cached: ``rows`` of tests, ``evidence`` by map, ``baselines``."""
     record = same_record(unit, request.checksum, "make the card again")
@@ -299,19 +308,24 @@ def _measured(
         profile=request.profile.as_key(),
         depth=asdict(request.depth),
         **({"given": content_key(given)} if given else {}),
+        **({"shuffled": blind.digest} if blind is not None else {}),
     )
 
     def computed() -> tuple[dict[str, Any], dict[str, Any]]:
-        return {}, json_safe(_computed(case, request, store, given))
+        return {}, json_safe(_computed(case, request, store, given, blind))
 
     return store.get_or_compute(key, computed).meta
 
 
 def _computed(
-    case: Case, request: CardRequest, store: Store, given: Mapping[str, Attribution]
+    case: Case,
+    request: CardRequest,
+    store: Store,
+    given: Mapping[str, Attribution],
+    blind: LazyClassifier | None,
 ) -> dict[str, Any]:
     profile = request.profile
-    frame = evaluate_all(case, profile, store, given=given, depth=request.depth)
+    frame = evaluate_all(case, profile, store, given=given, shuffled=blind, depth=request.depth)
     maps = {**explained(case, profile, store, profile.methods).maps, **bound(case, given)}
     rows = []
     for scores in frame.to_dict("records"):
@@ -346,6 +360,9 @@ def _tested(scores: Mapping[Any, Any]) -> dict[str, tuple[float, float]]:
     for test, column in (("sanity", "randomisation_similarity"), ("repeats", "self_similarity")):
         if column in scores:
             found[test] = (float(scores[column]), np.nan)
+    blind = float(scores.get("shuffled_similarity", np.nan))
+    if "sanity" in found and np.isfinite(blind):  # the more alike of the models without knowledge
+        found["sanity"] = (float(np.fmax(found["sanity"][0], blind)), np.nan)
     if "spearman" in scores and not scores["reference"]:
         kept = stayed(float(scores["probability"]), float(scores["probability_extra_beat"]))
         pair = float(scores["spearman"]), float(scores["spearman_random"])

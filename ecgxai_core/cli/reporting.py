@@ -96,6 +96,10 @@ def report_card(
     method: options.MethodsOption = None,
     n: Annotated[int, typer.Option("--n", min=1, max=1000, help="records per diagnosis")] = 20,
     target: options.TargetsOption = None,
+    shuffled: Annotated[
+        Path | None,
+        typer.Option("--shuffled", help="model trained with data.shuffle_labels = true"),
+    ] = None,
     profile: options.ProfileOption = "default",
     settings: options.SetOption = None,
     seed: options.SeedOption = None,
@@ -122,7 +126,7 @@ def report_card(
     selection = SelectionParams(k_per_class=n, seed=seed or 0)
     request = CardRequest(
         data, model, chosen, selection, tuple(target) if target else None,
-        checksum=checksum, folders=folders,
+        checksum=checksum, folders=folders, shuffled=shuffled,
     )  # fmt: skip
     with open_store() as store, progress_bar("report card") as progress:
         card = build_card(request, store, progress=progress)

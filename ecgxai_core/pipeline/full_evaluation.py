@@ -68,6 +68,7 @@ def evaluate_all(
     *,
     truth: Mapping[str, npt.ArrayLike] | None = None,
     given: Mapping[str, Attribution] = {},
+    shuffled: Classifier | None = None,
     depth: Depth | None = None,
     progress: Progress = no_progress,
 ) -> pd.DataFrame:
@@ -83,6 +84,8 @@ def evaluate_all(
         oracle map.
     given
         Maps that another program made, by name; they take the tests that need no explanation.
+    shuffled
+        A model that was trained on shuffled labels, whose maps the sanity test compares too.
     depth
         Which costly tests are made; all by default.
 
@@ -95,7 +98,7 @@ def evaluate_all(
     :attr:`~ecgxai_core.metrics.base.Metric.columns`; a reference map stands beside those of the
     fused map. Scores that do not apply to reference maps, such as robustness, are NaN there.
     """
-    work = _Work(case, profile, store, truth, given, depth or Depth(), progress)
+    work = _Work(case, profile, store, truth, given, shuffled, depth or Depth(), progress)
     key = cache_key(
         "evaluation",
         **case.key(),
@@ -104,6 +107,7 @@ def evaluate_all(
         truth=truth and {lead: np.asarray(spans).tolist() for lead, spans in truth.items()},
         depth=asdict(work.depth),
         **({"given": content_key(given)} if given else {}),
+        **({"shuffled": shuffled.digest} if shuffled is not None else {}),
     )
 
     def computed() -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
@@ -129,6 +133,7 @@ class _Work:
     store: Store
     truth: Mapping[str, npt.ArrayLike] | None
     given: Mapping[str, Attribution]
+    shuffled: Classifier | None
     depth: Depth
     progress: Progress
 
@@ -214,7 +219,7 @@ class _Work:
         return trials
 
     def _randomised(self, subject: Subject) -> Subject:
-        """Maps of randomised models, and of the model itself with another seed."""
+        """Maps of models without knowledge, and of the model itself with another seed."""
         inner = _loaded(self.case.classifier)
         if not self.depth.sanity_stages or not isinstance(inner, KerasClassifier):
             return subject
@@ -226,7 +231,10 @@ class _Work:
             ).items():
                 cascade.setdefault(name, []).append((layer, item))
         repeats = self._again(self.case.changed(classifier=inner), _reseeded(self.profile))
-        return replace(subject, cascade=cascade, repeats=repeats)
+        shuffled: Mapping[str, Map] = {}
+        if self.shuffled is not None:
+            shuffled = self._again(self.case.changed(classifier=self.shuffled), self.profile)
+        return replace(subject, cascade=cascade, repeats=repeats, shuffled=shuffled)
 
 
 def weights_reachable(classifier: Classifier) -> bool:

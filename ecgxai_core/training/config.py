@@ -39,6 +39,11 @@ class DataParams(Params):
         (),
         description="(samples, epochs) of random windows in the first epochs; then whole records",
     )
+    shuffle_labels: bool = Field(
+        False,
+        description="deal the labels to other training records: a model that learns nothing true, "
+        "for the report card",
+    )
     limit: int = Field(0, ge=0, description="use only the first records, for trials; 0 = all")
 
 

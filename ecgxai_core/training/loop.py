@@ -23,9 +23,17 @@ from ecgxai_core.training.runs import git_revision, load_bundle, read_json, save
 from ecgxai_core.training.scores import auroc, f1, macro, sensitivity, specificity
 from ecgxai_core.training.trainer import Trainer, class_weights
 from ecgxai_core.training.zoo import Shape
-from ecgxai_core.types import BoolArray, Float32Array, IntArray
+from ecgxai_core.types import BoolArray, Float32Array, IntArray, content_seed
 
-__all__ = ["Progress", "choose_classes", "learning_rate", "predict_rows", "stalled_epochs", "train"]
+__all__ = [
+    "Progress",
+    "choose_classes",
+    "learning_rate",
+    "predict_rows",
+    "stalled_epochs",
+    "train",
+    "training_truth",
+]
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +87,7 @@ def train(
     classes = start.classes if start is not None else choose_classes(params, arrays)
     rows, tune = _rows(params, arrays, reviews)
     _claim(run, params, arrays, classes, start)
-    truth = arrays.truth(classes, rows)
+    truth = training_truth(params, arrays, classes, rows)
     samples, leads = int(arrays.signals.shape[1]), int(arrays.signals.shape[2])
     shape = Shape(samples, leads, len(classes))
     trainer = Trainer(params, shape, class_weights(truth, params.loss.class_weights))
@@ -99,6 +107,23 @@ def train(
         if progress is not None:
             progress(row)
     return run
+
+
+def training_truth(
+    params: TrainParams, arrays: EcgArrays, classes: tuple[str, ...], rows: IntArray
+) -> BoolArray:
+    """Labels to learn, ``bool[record, class]``: those of the records, or, shuffled, each record's
+    those of another, so that how often labels occur and occur together stays as it is.
+
+    Notes
+    -----
+    Data randomisation test: Adebayo et al. 2018, arXiv 1810.03292.
+    """
+    truth = arrays.truth(classes, rows)
+    if not params.data.shuffle_labels:
+        return truth
+    rng = np.random.default_rng(content_seed("shuffled labels", params.seed))
+    return truth[rng.permutation(len(truth))]
 
 
 def _rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -338,6 +339,19 @@ def test_the_card_of_a_model_is_resumed_from_the_cache(request_of, tiny_model, m
     zero = {row.code: row for row in card.baselines if row.baseline == "zero"}
     assert [zero[code].mean for code in (AF, SINUS)] == pytest.approx(flat.tolist(), abs=1e-6)
     assert card.model.seconds == SAMPLES / FS
+
+
+def test_a_method_that_maps_shuffled_labels_alike_passes_nothing(request_of, tiny_model):
+    request = request_of("occlusion")
+    with open_store() as store:
+        before = build_card(request, store)
+        # the model itself in place of one of shuffled labels: its maps are the same
+        card = build_card(replace(request, shuffled=tiny_model), store)
+    assert card.digest != before.digest
+    values = {v.method: v.mean for v in card.verdicts if v.test == "sanity" and not v.target}
+    assert values["occlusion"] == pytest.approx(1.0)
+    known = {v.method: v.mean for v in before.verdicts if v.test == "sanity" and not v.target}
+    assert known["occlusion"] < values["occlusion"]
 
 
 def test_unknown_methods_and_failing_records_are_reported(request_of, monkeypatch):

@@ -15,7 +15,7 @@ import pytest
 
 from ecgxai_core.errors import RunError
 from ecgxai_core.training.arrays import EcgArrays, open_arrays, write_arrays
-from ecgxai_core.training.loop import choose_classes, train
+from ecgxai_core.training.loop import choose_classes, train, training_truth
 from ecgxai_core.training.runs import load_bundle, read_json
 from tests.training.small_data import CLASSES, FS, SAMPLES, records, small_params
 
@@ -43,6 +43,19 @@ def in_process(data: Path, run: Path, steps: int) -> int:
     env = {**os.environ, "PYTHONPATH": str(REPO), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "tests.training.kill_me", str(data), str(run), str(steps)]
     return subprocess.run(command, cwd=REPO, env=env, capture_output=True, check=False).returncode
+
+
+def test_shuffled_labels_are_those_of_other_records(arrays: EcgArrays) -> None:
+    params, rows = small_params(), arrays.in_folds((1, 2, 3))
+    true = arrays.truth(CLASSES, rows)
+    assert np.array_equal(training_truth(params, arrays, CLASSES, rows), true)
+    blind = params.updated(data=params.data.updated(shuffle_labels=True))
+    dealt = training_truth(blind, arrays, CLASSES, rows)
+    assert sorted(map(tuple, dealt)) == sorted(map(tuple, true))
+    assert np.mean(np.any(dealt != true, axis=1)) > 0.2
+    assert np.array_equal(dealt, training_truth(blind, arrays, CLASSES, rows))
+    other = training_truth(blind.updated(seed=params.seed + 1), arrays, CLASSES, rows)
+    assert not np.array_equal(dealt, other)
 
 
 def test_training_learns_and_writes_a_complete_history(finished: Path) -> None:
