@@ -128,6 +128,8 @@ def predict_table(
         "libraries": library_versions(),
         "files": listing(files),
     }
+    if shard is None and not out.name:
+        raise RunError(str(out), "--out", "is not a file name", "name the file to write")
     folder = out if shard is not None else out.with_name(f"{out.name}.parts")
     if shard is not None and folder.is_file():
         raise RunError(out.name, "--out", "is a file; a shard is a folder", "name a new folder")
