@@ -25,11 +25,12 @@ loads TensorFlow, takes minutes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a browser waits for in vain, it waits for once more; the report counts it as a rerun.
-    Wrong texts, figures and console errors are never tried twice."""
+    """What a browser waits for in vain, or finds twice because streamlit was just drawing the page
+    anew, it waits for once more; the report counts it as a rerun. Wrong texts, figures and console
+    errors are never tried twice."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["TimeoutError"]))
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["TimeoutError", "strict mode"]))
 
 
 @pytest.fixture(scope="session")

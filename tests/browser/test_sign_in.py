@@ -92,7 +92,7 @@ def test_readers_come_in_and_what_they_open_is_noted(ward, browser):
     )  # fmt: skip
     assert len(line["digest"]) == 64
     tab.goto(f"{address}/settings")
-    tab.get_by_text("Only the operator of this server sets folders").wait_for()
+    tab.get_by_text("Only the operator of this server sets folders").first.wait_for()
     context.close()
 
     # an operator, in a browser of their own
