@@ -21,7 +21,7 @@ from ecgxai_core.models.manifest import Manifest, model_digest
 from ecgxai_core.models.protocol import Masking
 from ecgxai_core.models.safe.structure import Structure
 from ecgxai_core.models.training_range import TrainingRange
-from ecgxai_core.types import BoolArray, Float32Array, FloatArray, content_seed
+from ecgxai_core.types import BoolArray, Float32Array, FloatArray, array_digest, content_seed
 
 __all__ = ["KerasClassifier", "calibrated", "probe_rows"]
 
@@ -32,6 +32,9 @@ ROUNDING = 1e-5
 BATCH = 4
 """Records of one forward pass: one record alone does not cost many, and many hardly cost more each
 than in larger batches. Another number may choose other kernels, and change last digits."""
+
+KEPT_ANSWERS = 256
+"""Records of which it is remembered whether they are unlike the training data."""
 
 PROBES = 8
 """Different rows with which a model is tried when it is loaded."""
@@ -74,6 +77,7 @@ class KerasClassifier:
         self.batch_size = BATCH if fixed is None else fixed
         self._forward = self._compiled((output_index,))
         self.training_range: TrainingRange | None = None
+        self._unlike: dict[str, bool] = {}
         self._attention: Any = None
         self._features: Any = None
         self._masked: dict[int, Any] = {}
@@ -191,7 +195,16 @@ class KerasClassifier:
         found = self.training_range
         if found is None:
             return np.zeros(len(values), np.bool_)
-        return found.distance(self.features(values)) > found.limit
+        # Every method and target of a record asks the same again.
+        keys = [array_digest(row) for row in values]
+        known = self._unlike
+        new = [place for place, key in enumerate(keys) if key not in known]
+        if new:
+            far = found.distance(self.features(values[new])) > found.limit
+            fresh = {keys[place]: bool(odd) for place, odd in zip(new, far, strict=True)}
+            known = {**known, **fresh}
+            self._unlike = known if len(known) <= KEPT_ANSWERS else fresh
+        return np.array([known[key] for key in keys], np.bool_)
 
     def local_part(self) -> LocalNetwork | NotLocal:
         """The network cut at its pooling over time, or why it cannot be cut; made at first use."""

@@ -162,6 +162,23 @@ def test_a_range_beside_a_model_makes_other_keys(ranged: Path, tmp_path: Path) -
     assert Case(record, plain, AF).key() != Case(record, known, AF).key()
 
 
+def test_the_features_of_a_record_are_computed_once(
+    ranged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier: Any = load_classifier(ranged)
+    values = np.random.default_rng(0).normal(0, 1, (3, 600, 12)).astype(np.float32)
+    values[1] *= 10
+    expected = classifier.training_range.distance(classifier.features(values))
+    expected = expected > classifier.training_range.limit
+    asked: list[int] = []
+    features = classifier.features
+    monkeypatch.setattr(classifier, "features", lambda v: asked.append(len(v)) or features(v))
+    for rows in ([0, 1], [1, 2, 0], [2]):
+        assert np.array_equal(classifier.unlike_training(values[rows]), expected[rows])
+    assert asked == [2, 1]
+    assert expected[1]
+
+
 def test_a_classifier_without_a_range_calls_nothing_unlike(tmp_path: Path) -> None:
     classifier = LazyClassifier(write_model(tmp_path))
     values = np.full((2, 600, 12), 1e3, np.float32)
