@@ -29,7 +29,7 @@ LIBRARIES: tuple[str, ...] = (
 )
 """Distributions whose code may change a number; a test follows the imports of the package."""
 
-APART: tuple[str, ...] = ("cli", "plots", "report", "study", "training")
+APART: tuple[str, ...] = ("cli", "plots", "report", "study", "training", "viewer")
 """Parts of the package that change no cached number: no module that makes a cache key imports one
 of theirs, directly or through others (a test follows the imports). All else counts, simulation and
 storage too: the noise baseline is simulated, and storage says what the bytes of an entry mean."""

@@ -44,7 +44,8 @@ def map_part(view: View, record: Record, found: dict[str, Attribution], fused: F
     old = None if before is None else fusion_lab.scores(before, view, known.beats)
     st.markdown(f"{escaped(words)} {fusion_lab.scores_in_words(scores, old)}")
     maps = {FUSED: fused, **({} if before is None else {fusion_lab.PINNED_MAP: before}), **found}
-    ecg.show(view, record, maps, words, key="lab-ecg")
+    lab = fusion_lab.preview(view, found)
+    ecg.show(view, record, maps, words, key="lab-ecg", lab=lab)
     fusion_lab.pin_bar(view)
     fusion_lab.score_cards(scores, old)
     if before is not None:

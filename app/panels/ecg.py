@@ -21,7 +21,7 @@ from ecgxai_core.pipeline.evaluation import Beats, beats_of
 from ecgxai_core.pipeline.measurements import waves_of
 from ecgxai_core.plots.display import DISPLAY_FILTERS, displayed
 from ecgxai_core.types import DERIVED_LEADS, FusedMap, Map, Record, Segmentation
-from ecgxai_core.viewer import Context, Start, Words, payload
+from ecgxai_core.viewer import Context, Lab, Start, Words, payload
 
 _FILTER = "display-filter"
 
@@ -65,9 +65,10 @@ def show(
     key: str,
     among: Sequence[str] = (),
     height_px: int | None = None,
+    lab: Lab | None = None,
 ) -> Reader:
     """The viewer. A step to a neighbour among ``among`` (record names) changes the view."""
-    data = data_of(view, record, maps, sentence, among=among)
+    data = data_of(view, record, maps, sentence, among=among, lab=lab)
     data |= {"key": key, "height_px": height_px}
 
     def stepped() -> None:
@@ -85,7 +86,13 @@ def show(
 
 
 def data_of(
-    view: View, record: Record, maps: Mapping[str, Map], sentence: str, *, among: Sequence[str] = ()
+    view: View,
+    record: Record,
+    maps: Mapping[str, Map],
+    sentence: str,
+    *,
+    among: Sequence[str] = (),
+    lab: Lab | None = None,
 ) -> dict[str, Any]:
     """The viewer's data: record, maps and what is known of both."""
     found, chosen = known(record), st.session_state.get(_FILTER) or "unfiltered"
@@ -118,7 +125,8 @@ def data_of(
         defaults={"tau": tau, "topk": view.fusion.topk},
         address=state.PICTURE,
     )
-    return payload(displayed(record, chosen), shown, context=context, words=words, start=start)
+    drawn = displayed(record, chosen)
+    return payload(drawn, shown, context=context, words=words, start=start, lab=lab)
 
 
 def _view_of(view: View, maps: Mapping[str, Map]) -> tuple[float, dict[str, Map]]:

@@ -13,7 +13,7 @@ from app.panels import ecg, explain
 from app.panels.given_maps import given_maps
 from app.shell import controls, frame, jobs, state
 from app.shell.frame import escaped
-from app.shell.state import View
+from app.shell.state import FUSED, View
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.explainers import METHODS
 from ecgxai_core.fusion import family_warning
@@ -29,6 +29,7 @@ from ecgxai_core.plots.layout import Panel
 from ecgxai_core.plots.maps import MapPanel, Trace
 from ecgxai_core.plots.paper import thinned
 from ecgxai_core.types import Attribution, FusedMap, Record, Score
+from ecgxai_core.viewer import Lab
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,6 +169,35 @@ def ask_settings(view: View, fused: FusedMap) -> None:
               disabled=view.fusion == usual)  # fmt: skip
 
 
+def preview(view: View, found: Mapping[str, Attribution]) -> Lab | None:
+    """What the viewer needs to answer the sliders itself, before the page does; the published
+    fusion is left to the page."""
+    if view.profile == "reference":
+        return None
+    methods = view.parameters.methods
+    sliders = {name: f".st-key-lab-{name}" for name in ("beta", "found", "tau", "topk")}
+    if len(methods) == 2:
+        sliders["share"] = f".st-key-{_WEIGHT}"
+    else:
+        sliders |= {f"weight {at}": f".st-key-{_WEIGHT}-{m}" for at, m in enumerate(methods)}
+    names = ("agg", "beta", "found", "tau", "tau_mode", "topk", "sign_policy", "scale")
+    settings = {name: getattr(view.fusion, name) for name in names}
+    bare = tuple(name for name in found if name in METHODS and not METHODS[name].signed)
+    return Lab(FUSED, tuple(found), bare, settings, _weights(view), sliders)
+
+
+def _weights(view: View) -> tuple[float, ...]:
+    """Weights of the methods: the reader's, else the diagnosis's own; a method that it does not
+    name has the mean of the others."""
+    if view.fusion.method_weights is not None:
+        return view.fusion.method_weights
+    row = find_diagnosis(services.target(view))
+    own = dict(row.method_weights) if row is not None and row.method_weights else {}
+    known = [own[name] for name in view.parameters.methods if name in own]
+    usual = sum(known) / len(known) if known else 1.0
+    return tuple(own.get(name, usual) for name in view.parameters.methods)
+
+
 def _idle(view: View, fused: FusedMap) -> dict[str, str]:
     """Settings that change nothing on this map, each with the reason."""
     idle = {}
@@ -186,11 +216,9 @@ def _idle(view: View, fused: FusedMap) -> dict[str, str]:
 
 def _ask_weights(view: View) -> None:
     """Weights of the methods, as one share if there are two; first those of the diagnosis."""
-    given, methods = view.fusion.method_weights, view.parameters.methods
-    row = find_diagnosis(services.target(view))
-    own = dict(row.method_weights) if row is not None and row.method_weights else {}
-    weights = given or tuple(own.get(name, 1.0) for name in methods)
-    said = "the diagnosis's own weights until you move it" if given is None else "your weights"
+    methods, weights = view.parameters.methods, _weights(view)
+    own = view.fusion.method_weights is None
+    said = "the diagnosis's own weights until you move it" if own else "your weights"
     titles = [explain.method_title(name) for name in methods]
 
     def ask(label: str, key: str, value: float, weights_of: Callable[[float], Any]) -> None:

@@ -6,11 +6,12 @@
 """
 
 from ecgxai_core.viewer.page import html, javascript, stylesheet
-from ecgxai_core.viewer.payload import Context, Expected, Map, Start, Words, payload
+from ecgxai_core.viewer.payload import Context, Expected, Lab, Map, Start, Words, payload
 
 __all__ = [
     "Context",
     "Expected",
+    "Lab",
     "Map",
     "Start",
     "Words",

@@ -18,7 +18,7 @@ from typing import Any
 
 __all__ = ["html", "javascript", "stylesheet"]
 
-_PARTS = ("state", "paper", "trace", "map", "strip", "calipers", "keys", "bar", "main")
+_PARTS = ("state", "lab", "paper", "trace", "map", "strip", "calipers", "keys", "bar", "main")
 _BANNER = "For research use only. Not a medical device; not for diagnosis or treatment."
 
 

@@ -24,6 +24,7 @@ base64.
 ``sentence``         the answer in words: the text alternative of the picture
 ``filter_text``      what the display filter did, and what the model saw
 ``settings, notes``  what differs from the profile, and what else is shown under the paper
+``lab``              how one map is fused from others, for previews: :class:`Lab`, or null
 ``position``         ``{index, count}`` among the records, or null where there is no other
 ``defaults``         fields of the view that start otherwise (``FIELDS`` in ``js/state.js``)
 ``view, address``    the view as text, and under which name the page's address keeps it
@@ -36,7 +37,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ import numpy.typing as npt
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.types import Map, Record, Segmentation
 
-__all__ = ["SCHEMA", "VERSION", "Context", "Expected", "Map", "Start", "Words", "payload"]
+__all__ = ["SCHEMA", "VERSION", "Context", "Expected", "Lab", "Map", "Start", "Words", "payload"]
 
 SCHEMA, VERSION = "ecgxai-viewer", 1
 GAP = -32768
@@ -90,6 +91,34 @@ class Context:
     waves: Segmentation | None = None
     expected: Expected | None = None
     derived_leads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """How one map is fused from others by :func:`ecgxai_core.fusion.fuse`, so that the viewer can
+    show at once what a slider of the page would give (``js/lab.js``).
+
+    Attributes
+    ----------
+    fused, methods
+        Ids of the fused map and of the maps that it is made of.
+    unsigned
+        Those of them whose weights are magnitudes.
+    settings
+        Fields of :class:`~ecgxai_core.params.FusionParams` as the fused map was made with.
+    weights
+        One weight per map, in the order of ``methods``; maps beyond them have the mean.
+    controls
+        CSS selector, in the page, of what holds the slider of a field; ``weight 0``, ``weight 1``,
+        ... are sliders of one weight, ``share`` that of the first against the second.
+    """
+
+    fused: str
+    methods: tuple[str, ...]
+    unsigned: tuple[str, ...]
+    settings: Mapping[str, Any]
+    weights: tuple[float, ...]
+    controls: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +189,7 @@ def payload(
     context: Context | None = None,
     words: Words | None = None,
     start: Start | None = None,
+    lab: Lab | None = None,
 ) -> dict[str, Any]:
     """The viewer's data as a JSON-able dict; the schema is at the top of this module.
 
@@ -171,6 +201,8 @@ def payload(
         Maps by id, in the order in which they are offered; may be empty.
     context, words, start
         What is known of the record, what is said of it, and how the viewer begins.
+    lab
+        How a map among them is fused; ``None`` where no slider of the page changes that.
 
     Raises
     ------
@@ -209,6 +241,7 @@ def payload(
         "filter_text": said.filter_text,
         "settings": list(said.settings),
         "notes": list(said.notes),
+        "lab": None if lab is None else asdict(lab),
         "position": position,
         "defaults": dict(begin.defaults),
         "view": begin.view,

@@ -10,6 +10,14 @@ from tests.browser.conftest import LONG, settled
 from tests.small import AF
 
 LINK = f"?record=T000&target={AF}"
+_PREVIEWS = """() => { window.previews = [];
+const look = (root) => root.querySelectorAll("*").forEach(
+  (e) => e.shadowRoot && watch(e.shadowRoot));
+const watch = (root) => new MutationObserver((all) => all.forEach(({ target }) =>
+  window.previews.push(target.dataset.preview || ""))).observe(root, { subtree: true,
+  attributeFilter: ["data-preview"] });
+look(document); watch(document); }"""
+"""Note what the viewer shows by itself, however short the time until the page has answered."""
 
 
 def visit(tab: Any, address: str) -> None:
@@ -49,6 +57,7 @@ def explained(tab: Any, server: str) -> None:
 def test_every_slider_moves_and_a_and_b_are_compared(server, page):
     explained(page, server)
     entries = page.evaluate("history.length")
+    page.evaluate(_PREVIEWS)
     for label in ("beta", "tau", "topk", "Weight of LIME"):
         slider = page.locator("[data-testid=stSlider]", has_text=label).get_by_role("slider")
         before = page.url
@@ -57,6 +66,10 @@ def test_every_slider_moves_and_a_and_b_are_compared(server, page):
         page.wait_for_url(lambda address, before=before: address != before)
         settled(page)
     assert "beta=0.95" in page.url
+    shown = page.evaluate("window.previews")
+    for text in ("beta 0.95", "tau 0.01", "topk 4", "share 0.45"):
+        assert any(text in said for said in shown), "the viewer answers before the page does"
+    page.locator("[data-testid=ecg-viewer][data-preview='']").wait_for()
     assert page.evaluate("history.length") == entries, (
         "steps of sliders are no places to go back to"
     )

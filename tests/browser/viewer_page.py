@@ -1,6 +1,6 @@
 """A page that plays the host of the viewer: ``show(payload)`` gives it data, ``said`` is a list of
-what it told, as (name, value). Served over HTTP, because a page from a file has no address that a
-script may change."""
+what it told, as (name, value), ``viewerParts`` are functions that tests call. Served over HTTP,
+because a page from a file has no address that a script may change."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _HOST = """
 window.said = [];
 const parentElement = document.getElementById("viewer");
 const setTriggerValue = (name, value) => window.said.push([name, value]);
+window.viewerParts = { decode, fuseMaps, labData };
 window.show = (data) => { window.unmount = ecgViewer({ data, parentElement, setTriggerValue }); };
 """
 

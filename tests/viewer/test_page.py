@@ -101,7 +101,18 @@ def test_the_script_writes_no_markup_and_loads_nothing():
 
 def test_every_file_says_what_it_is_for():
     heads = re.findall(r"^/\* (\w+)\.js: ", javascript(), flags=re.MULTILINE)
-    assert heads == ["state", "paper", "trace", "map", "strip", "calipers", "keys", "bar", "main"]
+    assert heads == [
+        "state",
+        "lab",
+        "paper",
+        "trace",
+        "map",
+        "strip",
+        "calipers",
+        "keys",
+        "bar",
+        "main",
+    ]
 
 
 def test_the_component_text_is_no_path():

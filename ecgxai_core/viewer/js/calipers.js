@@ -17,7 +17,7 @@ function measured({ t1, t2, v1, v2 }) {
 
 /* Everything that lies over the picture: regions, calipers, the chosen cell, the pointer's line. */
 function drawOver(v) {
-  const ctx = fit(v, v.els.over, v.width, v.geo.sheet + AXIS_PX, v.dpr);
+  const ctx = fit(v, v.els.over, v.width, v.geo.sheet + AXIS_PX, densityOf(v));
   const { geo, colours } = v;
   ctx.save();
   ctx.beginPath();

@@ -80,7 +80,8 @@ function changed(v) {
   v.geo = geometry(v);
   clampView(v);
   const map = shownMap(v);
-  Object.assign(v.root.dataset, { map: map?.id || "", segments: map ? map.n : 0 });
+  const preview = Object.entries(v.pending).map((pair) => pair.join(" ")).join(", ");
+  Object.assign(v.root.dataset, { map: map?.id || "", segments: map ? map.n : 0, preview });
   Object.assign(v.kept, { zoom: v.zoom, t0: v.t0, y0: v.y0 });
   v.memory.view = v.view;
   syncBar(v);
@@ -150,7 +151,7 @@ function stepRecord(v, step) {
 function build(parent) {
   const v = { host: {}, els: {}, data: null, view: null, mode: "", zoom: 1, t0: null, y0: 0, page: 0,
               drag: null, hover: null, cell: null, chosen: null, moving: false, frame: 0, dirty: "",
-              asked: null, width: 0, most: 600, dpr: 1, pointed: false };
+              asked: null, width: 0, most: 600, dpr: 1, pointed: false, given: null, pending: {}, touched: null };
   const { els } = v;
   els.strip = h("canvas", { className: "strip", tabindex: "0", role: "application",
                             "aria-label": "All cells of the map: arrows go from cell to cell, Enter chooses" });
@@ -174,6 +175,11 @@ function build(parent) {
 function listen(v) {
   const onkey = (event) => onKey(v, event);
   const close = (event) => { if (!event.composedPath().includes(v.els.more)) v.els.more.open = false; };
+  const touch = (event) => touchLab(v, event);
+  const sliders = new MutationObserver(() => answerLab(v));
+  sliders.observe(document.body, { subtree: true, attributeFilter: ["value"] });
+  window.addEventListener("keydown", touch, true);
+  window.addEventListener("pointerdown", touch, true);
   window.addEventListener("keydown", onkey, true);
   window.addEventListener("pointerdown", close, true);
   v.root.addEventListener("pointerenter", () => { v.pointed = true; });
@@ -185,6 +191,9 @@ function listen(v) {
   const onresize = () => measure(v, true);
   window.addEventListener("resize", onresize);
   v.stop = () => {
+    sliders.disconnect();
+    window.removeEventListener("keydown", touch, true);
+    window.removeEventListener("pointerdown", touch, true);
     window.removeEventListener("keydown", onkey, true);
     window.removeEventListener("pointerdown", close, true);
     window.removeEventListener("resize", onresize);
@@ -225,7 +234,8 @@ function readTheme(v) {
 
 /* Take a payload: decode it, and go on with the view that was there. */
 function show(v, payload) {
-  const data = decode(payload);
+  v.given = decode(payload);
+  const data = labShown(v);
   const other = v.data?.record.id !== data.record.id || v.data?.start !== data.start;
   v.memory = remembered(payload.key || "viewer");
   const linked = v.memory.view ? { view: {}, zoom: null } : viewFrom(payload.view);

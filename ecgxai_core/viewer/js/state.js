@@ -150,12 +150,17 @@ function reachOf(lead, fs) {
            high: middle + Math.max(0.25, within("up")) + spare };
 }
 
-/* One map: `share` is signed density over the largest, by lead of the map and segment; NaN where
-not explored. `leads[i]` holds what lead i of the record has of the map, or null. */
 function decodeMap(given, data) {
   const edges = Float64Array.from(given.edges_sec);
-  const n = edges.length - 1;
+  const agreement = given.agreement ? new Int8Array(bytes(given.agreement).buffer) : null;
   const weights = new Float32Array(bytes(given.weights).buffer);
+  return mapOf({ ...given, edges, n: edges.length - 1, weights, agreement }, data);
+}
+
+/* One map: `share` is signed density over the largest, by lead of the map and segment; NaN where
+not explored. `leads[i]` holds what lead i of the record has of the map, or null. */
+function mapOf(given, data) {
+  const { edges, n, weights } = given;
   const share = new Float64Array(weights.length);
   let full = 0, total = 0;
   for (let i = 0; i < weights.length; i++) {
@@ -179,8 +184,7 @@ function decodeMap(given, data) {
   const ranked = data.leads.map((_, i) => i).filter((i) => leads[i]?.share > 0);
   const place = (i) => (given.ranking ? given.ranking.indexOf(data.leads[i].name) + 1 || 99 : 0);
   ranked.sort((a, b) => place(a) - place(b) || leads[b].share - leads[a].share || a - b);
-  const agreement = given.agreement ? new Int8Array(bytes(given.agreement).buffer) : null;
-  return { ...given, edges, n, weights, share, total, leads, ranked, agreement };
+  return { ...given, share, total, leads, ranked };
 }
 
 /* The map that is shown, or null. */
