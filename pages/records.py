@@ -36,10 +36,16 @@ with every:
                 frame.go_to("explain", record=secrets.choice(list(shown["record"])))
             st.caption(f"{len(shown)} of {len(rows)} records. Select a row to open it.")
         shown = records.in_order(view, found, shown)
+        listed = shown.head(records.MOST_ROWS)
+        if len(listed) < len(shown):
+            st.caption(
+                f"The first {len(listed)} in this order are listed; the CSV has all {len(shown)}. "
+                "Filter by name, label, outcome or probability to see others."
+            )
         if drawing.state == "done":
-            shown = shown.assign(trace=[drawing.result.get(name) for name in shown["record"]])
+            listed = listed.assign(trace=[drawing.result.get(name) for name in listed["record"]])
         picked = frame.picked_row(
-            shown, "records", "records.csv", column_config=records.columns(),
+            listed, "records", "records.csv", whole=shown, column_config=records.columns(),
             column_order=records.ORDER,
         )  # fmt: skip
         if picked is not None:

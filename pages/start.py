@@ -19,7 +19,7 @@ if not found.records:
     frame.empty("No record of this data set can be read.", "Look at the Records page for why.")
     st.stop()
 shown = view
-if view.record not in {info.name for info in found.records}:
+if view.record not in found.places:
     chosen = example(view, found)
     shown = chosen.view(view) if chosen else replace(view, record=found.records[0].name)
 with frame.refusals():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import streamlit as st
 
 from app.data import services
@@ -12,6 +12,7 @@ from app.shell.state import FUSED, View
 from ecgxai_core.diagnoses import aliases, find_diagnosis
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.pipeline.predict import Predictions
+from ecgxai_core.types import BoolArray
 
 _KEY = "example"
 _TELLING = {
@@ -48,36 +49,39 @@ def example(view: View, found: Predictions) -> Example | None:
     key = (services.predictions_key(view), view.profile)
     kept = st.session_state.get(_KEY)
     if kept is None or kept[0] != key:
-        best = ranked(view, found)[:_MOST_LOOKED_AT]
+        best = ranked(view, found)
         chosen = next((item for item in best if _explained(item.view(view))), None)
         kept = st.session_state[_KEY] = (key, chosen or next(iter(best), None))
     chosen = kept[1]
     return chosen if isinstance(chosen, Example) else None
 
 
-def ranked(view: View, found: Predictions) -> list[Example]:
-    """All examples, the best first."""
-    return sorted(_candidates(view, found), key=_rank)
+def ranked(view: View, found: Predictions, most: int = _MOST_LOOKED_AT) -> list[Example]:
+    """The best examples, the best first: correct predictions of diagnoses whose evidence is
+    tabulated; else any prediction. Diagnoses that are seen at a glance and called go first."""
+    if not found.classes or not found.records:
+        return []
+    p = found.probabilities
+    fits = np.stack([_correct(found, code) for code in found.classes], axis=1)
+    if not fits.any():
+        fits = np.arange(p.shape[1]) == p.argmax(axis=1)[:, None]
+    rows, columns = np.nonzero(fits)
+    values = p[rows, columns].astype(np.float64)
+    plain = np.array([code not in _TELLING for code in found.classes])
+    best = np.lexsort((-values, plain[columns] | (values < 0.5)))[:most]
+    return [
+        Example(view.data, found.records[rows[i]].name, found.classes[columns[i]], float(values[i]))
+        for i in best
+    ]
 
 
-def _candidates(view: View, found: Predictions) -> Iterator[Example]:
-    """Correct predictions of diagnoses whose evidence is tabulated; else any prediction."""
-    correct = False
-    for info, value in zip(found.records, found.values, strict=True):
-        for code in found.classes:
-            row, labels = find_diagnosis(code), set(info.labels or ())
-            if row is not None and row.strict_leads and not labels.isdisjoint(aliases(code)):
-                correct = True
-                yield Example(view.data, info.name, code, value.probability(code))
-    if correct or not found.classes:
-        return
-    for info, value in zip(found.records, found.values, strict=True):
-        code = max(found.classes, key=value.probability)
-        yield Example(view.data, info.name, code, value.probability(code))
-
-
-def _rank(item: Example) -> tuple[bool, float]:
-    return item.target not in _TELLING or item.probability < 0.5, -item.probability
+def _correct(found: Predictions, code: str) -> BoolArray:
+    """``bool[record]``: which are labelled with a diagnosis whose evidence is tabulated."""
+    row, has = find_diagnosis(code), np.zeros(len(found.records), np.bool_)
+    if row is not None and row.strict_leads:
+        for name in aliases(code):
+            has |= found.labelled.get(name, False)
+    return has
 
 
 def _explained(view: View) -> bool:

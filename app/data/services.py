@@ -262,8 +262,7 @@ def first_target(view: View) -> str:
     class. Empty while the record's probabilities are not known; they are never asked for here.
     """
     found: Predictions | None = jobs.result(predictions_key(view)) if view.record else None
-    every = found.values if found is not None and found.classes else ()
-    value = next((item for item in every if item.record == view.record), None)
+    value = _value(found, view.record)
     if value is None:
         return ""
     plain = {name for code in _PLAIN for name in (code, *aliases(code))}
@@ -354,15 +353,18 @@ def forget_predictions(view: View) -> None:
 def info(view: View) -> RecordInfo | None:
     """File, labels and warnings of the view's record, or ``None`` while it is not known."""
     found = predictions(view)
-    every = found.records if found is not None else ()
-    return next((item for item in every if item.name == view.record), None)
+    at = found.places.get(view.record) if found is not None else None
+    return found.records[at] if found is not None and at is not None else None
 
 
 def prediction(view: View) -> Prediction | None:
     """All probabilities of the view's record, or ``None`` while they are not known."""
-    found = predictions(view)
-    every = found.values if found is not None and found.classes else ()
-    return next((item for item in every if item.record == view.record), None)
+    return _value(predictions(view), view.record)
+
+
+def _value(found: Predictions | None, name: str) -> Prediction | None:
+    at = found.places.get(name) if found is not None and found.classes else None
+    return found.values[at] if found is not None and at is not None else None
 
 
 def record(view: View) -> Record:
@@ -414,8 +416,8 @@ def case_file(view: View, read: Record) -> work.CaseFile:
         There is no such record or model.
     """
     found: Predictions | None = jobs.result(predictions_key(view))  # never started for this
-    paths = [item.path for item in (found.records if found else ()) if item.name == view.record]
-    path = paths[0] if paths else _path_of(view)
+    at = found.places.get(view.record) if found is not None else None
+    path = found.records[at].path if found is not None and at is not None else _path_of(view)
     return work.CaseFile(
         path, read.digest, _usable_model(view).path, target(view), view.start, place(view),
         most_passes(),

@@ -140,9 +140,9 @@ def predictions(
     """
     if demonstration:
         write_demonstration(progress)
-    if model is None:
-        return list_paths([data], progress=progress)
     with place.store() as store:
+        if model is None:
+            return list_paths([data], store, progress=progress)
         return predict_paths([data], _classifier(model), store, progress=progress)
 
 

@@ -230,7 +230,7 @@ def _open(view: View, row: pd.Series, folder: str) -> None:
     if own is not None:
         frame.go_to("explain", data=own, record=name, target=code)
     found = services.predictions(view)
-    if found is not None and name in {info.name for info in found.records}:
+    if found is not None and name in found.places:
         frame.go_to("explain", record=name, target=code)
     st.warning(
         escaped(f"{name} is not here: the run's data, {folder}, is not among the data sets.")

@@ -107,7 +107,7 @@ def verdict(view: View) -> str:
     labels = set(known.labels or ())
     label = "labelled" if labels & {code, *aliases(code)} else "not labelled"
     found = services.predictions(view)
-    every = [info.labels for info in found.records] if found is not None else [known.labels]
+    every = [tuple(found.labelled)] if found is not None else [known.labels]
     if known.labels is None or not labels_can_name(code, every):
         label = "no labels"
     called = "present" if p >= limit else "absent"
@@ -286,15 +286,22 @@ def _records(view: View, found: Predictions) -> tuple[list[str], int | None]:
     return names, names.index(view.record) if view.record in names else None
 
 
+_MOST_NAMES = 1000
+"""Names that are offered, those around the open record; where there are more, any is typed."""
+
+
 def _ask_record(view: View, names: list[str], at: int | None, **more: Any) -> None:
     def picked() -> None:
         if (name := st.session_state.get("record-choice")) is not None:
             state.update(record=name)
 
     st.session_state["record-choice"] = view.record if at is not None else None
+    first = max(0, (at or 0) - _MOST_NAMES // 2)
+    near = names[first : first + _MOST_NAMES]
     st.selectbox(
-        "Record", names, key="record-choice", index=None, on_change=picked,
-        placeholder="choose a record", **{"width": 200, **more},
+        "Record", near, key="record-choice", index=None, on_change=picked,
+        placeholder="choose a record", accept_new_options=len(near) < len(names),
+        **{"width": 200, **more},
     )  # fmt: skip
 
 

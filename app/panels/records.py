@@ -22,7 +22,7 @@ from ecgxai_core.pipeline.cost import explain_cost
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.pipeline.sel_df import labels_can_name
 from ecgxai_core.study.review_queue import CRITERIA, MAP_CRITERIA, Doubts, review_queue
-from ecgxai_core.types import ROUTINE_WARNINGS, joined_codes
+from ecgxai_core.types import ROUTINE_WARNINGS, FloatArray, joined_codes
 
 OUTCOMES: dict[str, str] = {
     "TP": "true positive: labelled, and found",
@@ -47,7 +47,11 @@ ORDER = (
 )
 """Columns of the list, the most important first, as a phone shows only some."""
 
+MOST_ROWS = 1000
+"""Rows that a browser is sent; filters, orders and downloads are about all of them."""
 _MOST_THUMBNAILS = 300
+_PROBABLE = "probability"
+_ORDERS = {"": "As listed", _PROBABLE: "Most probable first"}
 
 
 def catalogue(view: View, found: Predictions) -> pd.DataFrame:
@@ -56,42 +60,57 @@ def catalogue(view: View, found: Predictions) -> pd.DataFrame:
     ``found`` without classes (no model) leaves probability and outcome empty.
     """
     code = services.target(view)
-    threshold = services.threshold(view, code)
-    names = set(aliases(code)) | {code} if code else set()
-    can_name = labels_can_name(code, (info.labels for info in found.records))
-    rows = []
-    for info, value in zip(found.records, found.values, strict=True):
-        p = value.probability(code) if code and found.classes else float("nan")
-        labels = info.labels if can_name else None
-        rows.append({
-            "record": info.name,
-            "probability": p,
-            "outcome": _outcome(labels, names, p, threshold),
-            "labels": ", ".join(target_name(label) for label in info.labels or ()),
-            "codes": info.labels or (),
-            "warnings": joined_codes(set(info.all_warnings) - ROUTINE_WARNINGS),
-            "duration_sec": round(info.duration_sec, 2),
-            "source": "simulated" if info.synthetic else "recorded",
-        })  # fmt: skip
-    columns_ = ["record", "probability", "outcome", "labels", "codes", "warnings"]
-    return pd.DataFrame(rows, columns=[*columns_, "duration_sec", "source"])
+    known = bool(code and found.classes)
+    number = len(found.records)
+    p = np.full(number, np.nan)
+    if known:
+        p = found.probabilities[:, found.classes.index(code)].astype(np.float64)
+    labels, warnings, given = [], [], found.records
+    label_text: dict[tuple[str, ...], str] = {}
+    warning_text: dict[tuple[str, ...], str] = {}
+    for info in given:  # most records have the labels and warnings of many others
+        own, odd = info.labels or (), info.all_warnings
+        if own not in label_text:
+            label_text[own] = ", ".join(map(target_name, own))
+        if odd not in warning_text:
+            warning_text[odd] = joined_codes(set(odd) - ROUTINE_WARNINGS)
+        labels.append(label_text[own])
+        warnings.append(warning_text[odd])
+    return pd.DataFrame({
+        "record": [info.name for info in given],
+        "probability": p,
+        "outcome": _outcomes(found, code, p, services.threshold(view, code)),
+        "labels": labels,
+        "codes": pd.Series([info.labels or () for info in given], dtype=object),
+        "warnings": warnings,
+        "duration_sec": np.array([info.duration_sec for info in given]).round(2),
+        "source": ["simulated" if info.synthetic else "recorded" for info in given],
+    })  # fmt: skip
 
 
-def _outcome(
-    labels: tuple[str, ...] | None, names: set[str], probability: float, threshold: float
-) -> str:
-    if not np.isfinite(probability):
-        return ""
-    if labels is None:
-        return "no label"
-    positive = probability >= threshold
-    return ("T" if bool(names & set(labels)) == positive else "F") + ("P" if positive else "N")
+def _outcomes(
+    found: Predictions, code: str, probabilities: FloatArray, threshold: float
+) -> list[str]:
+    """By record, a key of :data:`OUTCOMES`; empty where the model said nothing."""
+    silent = np.array([info.labels is None for info in found.records], np.bool_)
+    if not labels_can_name(code, [tuple(found.labelled)]):
+        silent[:] = True
+    names = {*aliases(code), code} if code else set()
+    columns = [own for name, own in found.labelled.items() if name in names]
+    has = np.any(columns, axis=0) if columns else np.zeros_like(silent)
+    called = probabilities >= threshold
+    said = [~np.isfinite(probabilities), silent, has & called, has, called]
+    return list(np.select(said, ["", "no label", "TP", "FN", "FP"], "TN"))
 
 
 def filtered(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that pass the filters; only filters that can make a difference are offered."""
     keep = pd.Series(True, index=rows.index)
     counts = Counter(code for codes in rows["codes"] for code in codes)
+    if len(rows) > MOST_ROWS:
+        part = st.text_input("Name contains", key="filter-name", **KEPT).strip()
+        if part:
+            keep &= rows["record"].str.contains(part, case=False, regex=False)
     left, right = st.columns(2)
     with left:
         labels = [code for code, _ in counts.most_common()]
@@ -143,11 +162,13 @@ def in_order(view: View, found: Predictions, rows: pd.DataFrame) -> pd.DataFrame
         return rows
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = st.selectbox(
-            "Order", ["", *CRITERIA], key="records-order", width=300, **KEPT,
-            format_func=lambda one: f"For review: {CRITERIA[one]}" if one else "As listed",
+            "Order", [*_ORDERS, *CRITERIA], key="records-order", width=300, **KEPT,
+            format_func=lambda one: _ORDERS.get(one) or f"For review: {CRITERIA[one]}",
             help="for the target; the first ten of a review queue are unlike each other",
         )  # fmt: skip
         other = _second_model(view) if by == "disagreement" else ""
+    if by == _PROBABLE:
+        return rows.sort_values("probability", ascending=False, kind="stable")
     if not by or (by == "disagreement" and not other):
         return rows
     kept = set(rows["record"])

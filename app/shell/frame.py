@@ -239,15 +239,25 @@ def go_to(name: str, **changes: Any) -> None:
         st.switch_page(known[name], query_params=state.to_query(state.current()))
 
 
-def table(frame: pd.DataFrame, key: str, file_name: str, *, hint: str = "", **more: Any) -> Any:
+def table(
+    frame: pd.DataFrame,
+    key: str,
+    file_name: str,
+    *,
+    hint: str = "",
+    whole: pd.DataFrame | None = None,
+    **more: Any,
+) -> Any:
     """A table with its CSV download; ``more`` goes to :func:`streamlit.dataframe`.
 
-    ``hint`` is shown beside the download. Returns what ``st.dataframe`` returns (the selection).
+    ``hint`` is shown beside the download, which is of the ``whole`` where only a part of it is
+    shown. Returns what ``st.dataframe`` returns (the selection).
     """
+    saved = frame if whole is None else whole
     # the toolbar of st.dataframe writes CSV as well, of what it shows
     shown = st.dataframe(harmless_frame(frame), key=key, hide_index=True, **more)
     with st.container(horizontal=True, vertical_alignment="center"):
-        download("CSV", file_name, "text/csv", lambda: csv_bytes(frame), f"{key}-csv")
+        download("CSV", file_name, "text/csv", lambda: csv_bytes(saved), f"{key}-csv")
         if hint:
             st.caption(hint)
     return shown

@@ -22,7 +22,7 @@ from ecgxai_core.errors import DiagnosisError, RunError
 from ecgxai_core.params import SelectionParams
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.store.csv_cells import original
-from ecgxai_core.types import BoolArray, FloatArray, content_seed, joined_codes
+from ecgxai_core.types import BoolArray, FloatArray, IntArray, content_seed, joined_codes
 
 __all__ = [
     "SEL_COLUMNS",
@@ -169,7 +169,7 @@ def resolve_targets(
     output = {aliases(code)[0] for code in predictions.classes}
     known = [row.code for row in diagnoses() if row.code in output]
     strange = [code for code in predictions.classes if find_diagnosis(code) is None]
-    labels = {label for c in predictions.records for label in c.labels or ()}
+    labels = set(predictions.labelled)
     labelled = any(c.labels is not None for c in predictions.records)
     return tuple(
         code
@@ -180,8 +180,7 @@ def resolve_targets(
 
 def _labels_count(predictions: Predictions, code: str) -> bool:
     """Whether a record without this label is negative."""
-    every = (info.labels for info in predictions.records)
-    return predictions.labels_complete or labels_can_name(code, every)
+    return predictions.labels_complete or labels_can_name(code, [tuple(predictions.labelled)])
 
 
 def _canonical(target: str, classes: Sequence[str]) -> str:
@@ -202,23 +201,15 @@ def _selected(
 ) -> list[_Chosen]:
     names = aliases(code)
     probabilities, classes = _meta_probability(predictions, names)
-    called = _called(predictions, names, thresholds)
-    count = _labels_count(predictions, code)
+    statuses = _statuses(predictions, probabilities, params, code, thresholds)
     order: list[tuple[tuple[int, float, int, str, int], _Chosen]] = []
-    for index, info in enumerate(predictions.records):
-        p = float(probabilities[index])
-        status = _status(
-            info.labels if count else None,
-            p,
-            params,
-            names,
-            None if called is None else called[index],
-        )
-        if status is not None and info.duration_sec <= params.max_duration_sec:
-            stage = get_args(Status).index(status)
+    for index in np.flatnonzero(statuses >= 0).tolist():
+        info, p, stage = predictions.records[index], float(probabilities[index]), statuses[index]
+        if info.duration_sec <= params.max_duration_sec:
+            status = _STATUSES[stage]
             drawn = content_seed("selection", params.seed, code, info.digest)
             # among relaxed records the most probable comes first; elsewhere the draw decides
-            key = (stage, -p if status == "relaxed" else 0.0, drawn, info.name, index)
+            key = (int(stage), -p if status == "relaxed" else 0.0, drawn, info.name, index)
             order.append((key, _Chosen(index, status, p, classes[index])))
     best: dict[str, _Chosen] = {}
     for _, chosen in sorted(order, key=lambda item: item[0]):
@@ -252,22 +243,29 @@ def _meta_probability(
     return values[np.arange(len(values)), best], tuple(present[k] for k in best)
 
 
-def _status(
-    labels: Sequence[str] | None,
-    p: float,
+def _statuses(
+    predictions: Predictions,
+    probabilities: FloatArray,
     params: SelectionParams,
-    names: Sequence[str],
-    called: bool | None,
-) -> Status | None:
-    """How a record is taken, if it is; ``called`` is ``None`` where a draw decides."""
-    if not np.isfinite(p):
-        return None
-    likely = p >= params.min_prob
-    if labels is None:
-        return "unlabelled" if (likely if called is None else called) else None
-    if not set(names) & set(labels):
-        return "called" if called else None
-    return "full" if likely else "relaxed"
+    code: str,
+    thresholds: Mapping[str, float] | None,
+) -> IntArray:
+    """``int64[record]``: how each record is taken, as a place in :data:`_STATUSES`, or -1."""
+    names = aliases(code)
+    called = _called(predictions, names, thresholds)
+    likely = probabilities >= params.min_prob
+    silent = np.array([info.labels is None for info in predictions.records], np.bool_)
+    if not _labels_count(predictions, code):
+        silent[:] = True
+    columns = [predictions.labelled[name] for name in names if name in predictions.labelled]
+    positive = np.any(columns, axis=0) & ~silent if columns else np.zeros_like(silent)
+    chosen = np.full(len(silent), -1, np.int64)
+    chosen[positive] = np.where(likely[positive], 0, 1)
+    chosen[silent & (likely if called is None else called)] = 2
+    if called is not None:
+        chosen[~silent & ~positive & called] = 3
+    chosen[~np.isfinite(probabilities)] = -1
+    return chosen
 
 
 def _row(predictions: Predictions, code: str, rank: int, chosen: _Chosen) -> dict[str, object]:
@@ -294,6 +292,7 @@ def _row(predictions: Predictions, code: str, rank: int, chosen: _Chosen) -> dic
 
 Status = Literal["full", "relaxed", "unlabelled", "called"]
 """How a record was taken; see :data:`ecgxai_core.pipeline.sel_df.SEL_COLUMNS`."""
+_STATUSES: tuple[Status, ...] = get_args(Status)
 
 _COLUMNS = ("target", "record", "record_digest", "rank", "status")
 _MOST_BYTES = 64 << 20

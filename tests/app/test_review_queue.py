@@ -95,6 +95,22 @@ def test_every_order_is_offered(folders: Folders) -> None:
     folders()
     app = open_page("records", target=AF)
     box = app.selectbox(key="records-order")
-    assert len(box.options) == 1 + len(CRITERIA)
+    assert len(box.options) == 2 + len(CRITERIA), "as listed, most probable first"
     rows = tables(ordered_by(app, "quality"))[0]
     assert np.issubdtype(rows["place"].dtype, np.number)
+    probable = tables(ordered_by(app, "probability"))[0]["probability"]
+    assert probable.is_monotonic_decreasing
+    assert len(probable) == 4
+
+
+def test_a_long_list_is_sent_in_part_and_found_by_name(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders()
+    monkeypatch.setattr("app.panels.records.MOST_ROWS", 2)
+    app = ordered_by(open_page("records", target=AF), "probability")
+    assert len(tables(app)[0]) == 2
+    assert "The first 2 in this order are listed; the CSV has all 4" in texts(app)
+    app.text_input(key="filter-name").input("t003").run()
+    assert list(tables(app)[0]["record"]) == ["T003"]
+    assert "are listed; the CSV" not in texts(app)

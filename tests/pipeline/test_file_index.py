@@ -11,7 +11,7 @@ from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.pipeline import file_index, predict
 from ecgxai_core.pipeline.file_index import file_facts, open_index
 from ecgxai_core.pipeline.predict import Predictions, list_paths, predict_paths
-from ecgxai_core.store.cache import INDEX_NAME, open_store
+from ecgxai_core.store.cache import INDEX_NAME, Store, open_store
 from tests.small import write_data
 
 
@@ -108,8 +108,13 @@ def test_a_file_that_changed_just_now_is_not_kept(tmp_path, monkeypatch):
         assert index.known([header]) == {}
 
 
-def test_a_list_without_a_model_needs_no_index(tiny_data):
-    assert len(list_paths([tiny_data]).records) == 4
+def test_a_list_without_a_model_is_read_once_too(tiny_data, tmp_path, reads):
+    assert len(list_paths([tiny_data]).records) == 4, "nothing is kept without a cache"
+    store = Store(tmp_path / "own", 1 << 20)
+    first = list_paths([tiny_data], store)
+    reads.clear()
+    assert list_paths([tiny_data], store).records == first.records
+    assert reads == []
 
 
 def test_clearing_the_cache_clears_the_index(tiny_data, tiny_model, own_cache):

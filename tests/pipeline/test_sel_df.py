@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from ecgxai_core.errors import DiagnosisError
 from ecgxai_core.params import SelectionParams
-from ecgxai_core.pipeline.predict import Predictions, RecordInfo
+from ecgxai_core.pipeline.predict import Failure, Predictions, RecordInfo
 from ecgxai_core.pipeline.sel_df import (
     SEL_COLUMNS,
     Choice,
@@ -296,3 +297,30 @@ def test_a_copy_of_a_record_is_no_second_example() -> None:
     candidates = tuple(candidate(name, f"digest-{name[-1]}", 10, (AF,)) for name in names)
     catalogue = catalogue_of(candidates, CLASSES, np.full((3, 4), 0.9, np.float32))
     assert sorted(select(catalogue, DEFAULT, [AF]).record) == ["a", "b"]
+
+
+def test_predictions_go_to_another_process_whole():
+    """By columns, with every fact of every record; the rows are not writable there either."""
+    sent = make(("a", (0.9, 0, 0, 0.5), (AF, "=x")), ("b", (0.1, 0, 0, np.nan), None))
+    odd = replace(sent.records[1], warnings=("flat_lead",), input_warnings=("cropped",), place=7)
+    sent = replace(sent, records=(sent.records[0], odd), failures=(Failure("c", "why"),))
+    got = pickle.loads(pickle.dumps(sent))  # noqa: S301
+    assert (got.records, got.classes, got.failures) == (sent.records, sent.classes, sent.failures)
+    assert got.labels_complete == sent.labels_complete
+    np.testing.assert_array_equal(got.probabilities, sent.probabilities)
+    assert [(v.record, v.classes, v.record_digest, v.model_digest) for v in got.values] == [
+        (v.record, v.classes, v.record_digest, v.model_digest) for v in sent.values
+    ]
+    assert not got.values[0].probabilities.flags.writeable
+    nothing = pickle.loads(pickle.dumps(Predictions((), (), CLASSES, ())))  # noqa: S301
+    assert nothing.probabilities.shape == (0, 4)
+
+
+def test_places_and_labels_by_name():
+    found = make(
+        ("a", (1, 0, 0, 0), (AF,)), ("b", (0, 0, 0, 0), None), ("a", (0, 0, 0, 0), (RBBB, AF))
+    )
+    assert found.places == {"a": 0, "b": 1}
+    assert {label: has.tolist() for label, has in found.labelled.items()} == {
+        AF: [True, False, True], RBBB: [False, False, True],
+    }  # fmt: skip
