@@ -22,12 +22,13 @@ from ecgxai_core.errors import ParameterError
 from ecgxai_core.params import ExplainParams, Profile, SelectionParams, checked
 from ecgxai_core.params import profile as named_profile
 from ecgxai_core.store import Store
-from ecgxai_core.types import Attribution, FusedMap, Map, Record, joined_codes
+from ecgxai_core.types import Attribution, FusedMap, Map, Record, is_preview, joined_codes
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from ecgxai_core.explainers import Preview
     from ecgxai_core.metrics import Evaluation
     from ecgxai_core.models.loading import LazyClassifier
     from ecgxai_core.models.protocol import Classifier
@@ -200,6 +201,7 @@ def explain(
     start_sec: float | None = None,
     store: Store | None = None,
     progress: Progress | None = None,
+    preview: Preview | None = None,
     **params: Any,
 ) -> Maps:
     """Explain one prediction by one or several methods.
@@ -221,6 +223,10 @@ def explain(
     progress
         Called with (done, total, what); ``None`` = a bar on a terminal or in a notebook, else
         nothing.
+    preview
+        Called with each preliminary map of TimeSHAP while it is refined, such as ``shown.append``:
+        what has been shown remains when the work is interrupted. A preliminary map says how large
+        its error may be; the final one does not depend on who looks.
     params
         Fields of :class:`~ecgxai_core.params.ExplainParams` that replace those of the profile.
 
@@ -243,7 +249,7 @@ def explain(
     by_method = {name: chosen.for_method(name) for name in names}
     case = Case(record, model, target, start_sec)
     with _shown("explain", progress) as report:
-        return Maps(explain_case(case, by_method, store or _store(), report))
+        return Maps(explain_case(case, by_method, store or _store(), report, preview))
 
 
 def explain_all(
@@ -362,7 +368,7 @@ def evaluate(
     Raises
     ------
     ParameterError
-        A map is of another record or model.
+        A map is of another record or model, or preliminary.
     """
     from ecgxai_core.metrics import evaluate as evaluated
     from ecgxai_core.pipeline.evaluation import subject_of
@@ -514,6 +520,9 @@ def _check_same(item: Map, first: Map, record: Record, model: Classifier) -> Non
         raise ParameterError(
             "evaluate", "maps", f"are of {first.target} and {item.target}", "give maps of one case"
         )
+    if is_preview(item):
+        problem = "is preliminary: its score would change with the map"
+        raise ParameterError("evaluate", item.method, problem, "give the map that explain returns")
     if item.provenance.record_digest != record.digest:
         problem = f"is no map of record {record.name} as it is here"
         raise ParameterError("evaluate", item.method, problem, "give the record that was explained")

@@ -22,6 +22,7 @@ from ecgxai_core.map_face import MapFace
 __all__ = [
     "DERIVED_LEADS",
     "INDEPENDENT_LEADS",
+    "PREVIEW_WARNING",
     "ROUTINE_WARNINGS",
     "STANDARD_LEADS",
     "Attribution",
@@ -120,6 +121,15 @@ def warning_rows(warnings: Sequence[QualityWarning]) -> list[dict[str, Any]]:
 
 ROUTINE_WARNINGS = frozenset({"resampled"})
 """Codes of what is done as a matter of course: noted, but no record is counted for them."""
+
+
+PREVIEW_WARNING = "preliminary_map"
+"""Code of the warning of a preview: a map that is still being refined, or was left so."""
+
+
+def is_preview(item: Map) -> bool:
+    """Whether a map is preliminary, or fused from one that is."""
+    return any(warning.code == PREVIEW_WARNING for warning in item.warnings)
 
 
 def joined_codes(codes: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from app.panels import ecg, explain, exports, feedback, measurements
 from app.shell import frame
 from app.shell.frame import escaped, target_name
 from ecgxai_core.plots.words import lead_ranking
+from ecgxai_core.types import is_preview
 
 view = frame.page("Explain", compact=True)
 found = frame.wait_for_predictions(view)
@@ -17,7 +18,7 @@ with st.container(gap="xsmall"):
     names = explain.view_bar(view, found)
     with frame.refusals():
         record = services.record(view)
-        maps = explain.maps(view, record)
+        maps = explain.maps(view, record, previews=True)
     overlay = maps.get(view.method, next(iter(maps.values()), None))
     if view.target and not services.target(view) and services.model(view) is not None:
         st.warning(escaped(f"This model has no output for {target_name(view.target)}."))
@@ -26,11 +27,12 @@ with st.container(gap="xsmall"):
         words = f"{words} {asked}"
     if verdict := explain.verdict(view):
         st.markdown(f"{verdict}. {escaped(words)}")
-    missing = tuple(name for name in explain.wanted_methods(view) if name not in maps)
-    explain.run_panel(view, record, missing)
+    explain.run_panel(view, record, maps)
     explain.serious_warnings(record, overlay)
     sentence = words or f"{record.name}: 12-lead ECG."
     reader = ecg.show(view, record, maps, sentence, key="explain-ecg", among=names)
+    if overlay is not None and is_preview(overlay):
+        overlay = None  # looked at above; nothing is derived from it
     if overlay is not None:
         feedback.ask(view, record, overlay, reader)
 measurements.intervals_line(view, record)
@@ -50,7 +52,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     explain.ask_method(view)
     ecg.ask_filter()
     explain.ask_start(view, record)
-explain.parameters_panel(view, record, missing)
+explain.parameters_panel(view, record, explain.missing_methods(view, maps))
 measurements.median_beat_panel(view, record, overlay)
 measurements.intervals_panel(view, record)
 

@@ -24,7 +24,7 @@ if view.record not in found.places:
     shown = chosen.view(view) if chosen else replace(view, record=found.records[0].name)
 with frame.refusals():
     record = services.record(shown)
-    maps = explain.maps(shown, record)
+    maps = explain.maps(shown, record, previews=True)
 overlay = maps.get(shown.method, next(iter(maps.values()), None))
 words = explain.answer(overlay, ecg.known(record).waves) if overlay is not None else ""
 verdict = explain.verdict(shown)

@@ -32,12 +32,11 @@ shown = chosen.view(view)
 with frame.refusals():
     record = services.record(shown)
     found = explain.maps(shown, record)
-missing = tuple(name for name in explain.wanted_methods(shown) if name not in found)
-if missing:
-    params = services.explain_params(shown, missing)
+if explain.missing_methods(shown, found):
+    methods = explain.wanted_methods(shown)
     frame.offer(
-        services.explain_key(shown, record, params), "Prepare: explain the example now",
-        lambda: services.explain_job(shown, record, params), type="secondary",
+        services.explain_key(shown, record, methods), "Prepare: explain the example now",
+        lambda: services.explain_job(shown, record, methods), type="secondary",
     )  # fmt: skip
 else:
     st.success("Everything is prepared: no step of the tour has to wait.", icon=":material/check:")

@@ -153,6 +153,19 @@ def test_a_map_of_another_record_or_model_is_refused(first) -> None:
         ecgxai.evaluate(fused, simulated("sinus_rhythm", seed=1).record, model)
     with pytest.raises(ParameterError, match="another model"):
         ecgxai.evaluate(fused, record, ecgxai.load_model("ptbxl_attention"))
+
+
+def test_preliminary_maps_are_handed_out_and_not_evaluated(here, first) -> None:
+    record, model = first[:2]
+    shown = []
+    asked = {"level": "owen", "segments": "auto", "lead_group": "independent", "target_error": 0.1}
+    store = ecgxai.Store.disabled()
+    found = ecgxai.explain(
+        record, model, "AF", "timeshap", store=store, preview=shown.append, **asked
+    )["timeshap"]
+    assert found.diagnostics["relative_error"] <= 0.1 < shown[0].diagnostics["relative_error"]
+    with pytest.raises(ParameterError, match="preliminary"):
+        ecgxai.evaluate(shown[0], record, model)
     with pytest.raises(ParameterError, match="there are none"):
         ecgxai.fuse([])
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,7 +28,7 @@ from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.models.manifest import manifest_path
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.pipeline.cost import OPTIMISTIC_FIELD, explain_cost, unit_cost
-from ecgxai_core.pipeline.explain import cached_attributions
+from ecgxai_core.pipeline.explain import cached_attributions, cached_previews
 from ecgxai_core.pipeline.fitting_edit import cached_quote
 from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from ecgxai_core.records.read import find_records, read_record
@@ -465,6 +464,13 @@ def attributions(view: View, read: Record, methods: tuple[str, ...]) -> dict[str
     return cached_attributions(case(view, read), explain_params(view, methods), store(view))
 
 
+def previews(view: View, read: Record, methods: tuple[str, ...]) -> dict[str, Attribution]:
+    """Preliminary maps of a case: they are being refined, or were left so."""
+    if not target(view):
+        return {}
+    return cached_previews(case(view, read), explain_params(view, methods), store(view))
+
+
 def what_if_quote(view: View, read: Record) -> str:
     """What the model makes of the record without the finding of the target, in a sentence, where
     the target is called and the cache has the answer; never computed here."""
@@ -475,18 +481,21 @@ def what_if_quote(view: View, read: Record) -> str:
     return found.sentence if found is not None else ""
 
 
-def explain_key(view: View, read: Record, params: Mapping[str, ExplainParams]) -> str:
-    """Key of the job that :func:`explain_job` starts."""
+def explain_key(view: View, read: Record, methods: tuple[str, ...]) -> str:
+    """Key of the job that :func:`explain_job` starts; it stays the same while maps come in."""
+    params = explain_params(view, methods)
     listed = sorted((name, value.model_dump_json()) for name, value in params.items())
     return job_key("explain", view, read, listed)
 
 
-def explain_job(view: View, read: Record, params: Mapping[str, ExplainParams]) -> jobs.Job:
-    """Explain a case with every method in ``params``; results land in the cache."""
-    manifest, key = classifier(view).manifest, explain_key(view, read, params)
-    titles = " and ".join(METHODS[name].title for name in params)
+def explain_job(view: View, read: Record, methods: tuple[str, ...]) -> jobs.Job:
+    """Explain a case with those methods whose maps the cache lacks; they land there one by one."""
+    known = attributions(view, read, methods)
+    missing = tuple(name for name in methods if name not in known)
+    params, manifest = explain_params(view, missing), classifier(view).manifest
+    titles = " and ".join(METHODS[name].title for name in missing)
     return jobs.start(
-        key, f"Explaining {read.name} with {titles}", work.explanation,
-        case_file(view, read), dict(params),
+        explain_key(view, read, methods), f"Explaining {read.name} with {titles}",
+        work.explanation, case_file(view, read), params,
         cost=explain_cost(params, manifest, target(view), field_sec(view)),
     )  # fmt: skip

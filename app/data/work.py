@@ -185,11 +185,15 @@ def prediction(file: CaseFile, *, progress: Progress) -> Prediction:
 
 def explanation(file: CaseFile, params: Mapping[str, ExplainParams], *, progress: Progress) -> None:
     """Explain with every method in ``params``, and ask the what-if that fits the target; the
-    results land in the cache."""
+    results, and preliminary maps on the way, land in the cache."""
     case = _affordable(file, explain_cost, params)
     with file.place.store() as store:
-        explain_case(case, params, store, progress)
+        explain_case(case, params, store, progress, _read_from_the_cache)
         quoted(case, store)
+
+
+def _read_from_the_cache(_preview: Attribution) -> None:
+    """A preliminary map: the page finds it in the cache."""
 
 
 def bound_maps(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import streamlit as st
 
 from app.data import services
 from app.data.examples import example
-from app.shell import controls, frame, state
+from app.shell import controls, frame, jobs, state
 from app.shell.frame import escaped, target_name
 from app.shell.state import FUSED, View
 from ecgxai_core.diagnoses import aliases
@@ -26,12 +26,15 @@ from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.pipeline.sel_df import labels_can_name
 from ecgxai_core.plots.words import answer_in_words
 from ecgxai_core.types import (
+    PREVIEW_WARNING,
     ROUTINE_WARNINGS,
     Attribution,
     FusedMap,
     Map,
     Record,
     Segmentation,
+    array_digest,
+    is_preview,
 )
 
 if TYPE_CHECKING:
@@ -52,15 +55,29 @@ def wanted_methods(view: View) -> tuple[str, ...]:
     return view.parameters.methods
 
 
-def maps(view: View, record: Record) -> dict[str, Map]:
-    """Maps of the record that are in the cache, by method; ``fused`` once all its methods are."""
-    fused = view.parameters.methods
-    names = tuple(dict.fromkeys((*fused, *wanted_methods(view))))
-    found = services.attributions(view, record, names)
+def maps(view: View, record: Record, *, previews: bool = False) -> dict[str, Map]:
+    """Maps of the record that are in the cache, by method; ``fused`` once all its methods are.
+
+    With ``previews`` a map that is not there yet is shown as far as it has been refined: see
+    :func:`ecgxai_core.types.is_preview`.
+    """
+    fused, found = view.parameters.methods, _in_cache(view, record, previews)
     parts = {name: found[name] for name in fused if name in found}
     if len(parts) < len(fused):
         return dict(found)
     return {FUSED: fused_map(parts, view.parameters), **found}
+
+
+def _in_cache(view: View, record: Record, previews: bool) -> dict[str, Attribution]:
+    names = tuple(dict.fromkeys((*view.parameters.methods, *wanted_methods(view))))
+    found = services.attributions(view, record, names)
+    lacking = tuple(name for name in names if name not in found)
+    return {**found, **services.previews(view, record, lacking)} if previews and lacking else found
+
+
+def missing_methods(view: View, found: Mapping[str, Map]) -> tuple[str, ...]:
+    """Methods in view whose final map is not among those found."""
+    return tuple(n for n in wanted_methods(view) if n not in found or is_preview(found[n]))
 
 
 def shown_map(fused: FusedMap, view: View) -> FusedMap:
@@ -69,19 +86,59 @@ def shown_map(fused: FusedMap, view: View) -> FusedMap:
     return replace(fused, weights=np.where(kept, fused.weights, np.float32(0)))
 
 
-def run_panel(view: View, record: Record, missing: tuple[str, ...]) -> None:
-    """Offer to compute what the cache does not have; show the job that does it."""
+def run_panel(view: View, record: Record, shown: Mapping[str, Map]) -> None:
+    """Offer to compute what the maps that are shown lack; show the job that does it, and draw the
+    page anew when a map comes in."""
+    missing = missing_methods(view, shown)
     if not missing or not services.target(view):
         return
-    params = services.explain_params(view, missing)
+    methods = wanted_methods(view)
+    key = services.explain_key(view, record, methods)
     titles = " and ".join(method_title(name) for name in missing)
-    frame.offer(
-        services.explain_key(view, record, params),
-        f"Explain with {titles}",
-        lambda: services.explain_job(view, record, params),
+    text = (
         f"{titles} of this record, target and profile: not computed yet. It runs in the "
-        "background; you can look at other pages meanwhile.",
+        "background; you can look at other pages meanwhile."
     )
+    preliminary = [shown[name] for name in missing if name in shown]
+    if preliminary:
+        job = jobs.get(key)
+        refined = job is not None and job.active
+        _say_preliminary(preliminary, refined)
+        text = "The map is refined from where it stopped, if the server still has it."
+    drawn = _versions(shown)
+    frame.offer(
+        key,
+        f"Refine {titles}" if len(preliminary) == len(missing) else f"Explain with {titles}",
+        lambda: services.explain_job(view, record, methods),
+        text,
+        resume=bool(preliminary),
+        news=lambda: _versions(_in_cache(view, record, True)) != drawn,
+    )
+
+
+def _versions(found: Mapping[str, Map]) -> dict[str, str]:
+    """What tells a map from the same one refined further."""
+    return {
+        name: array_digest(item.weights)
+        for name, item in found.items()
+        if isinstance(item, Attribution)
+    }
+
+
+def _say_preliminary(found: Sequence[Map], refined: bool) -> None:
+    """How far preliminary maps are, and whether they get any further."""
+    said = "; ".join(preliminary_in_words(item) for item in found)
+    now = "it is being refined." if refined else "its refinement was stopped."
+    st.markdown(
+        f":orange[:material/hourglass_top: **Preliminary map**: {escaped(said)}; {escaped(now)}]"
+    )
+
+
+def preliminary_in_words(item: Map) -> str:
+    """How far off a preliminary map may be; plain text."""
+    error = item.diagnostics.get("relative_error")
+    size = "is not known" if error is None else f"is at most {error:.0%} of it"
+    return f"the error of {method_title(item.method)} {size}"
 
 
 def facts(record: Record) -> str:
@@ -121,7 +178,8 @@ def verdict(view: View) -> str:
 def answer(overlay: Map, waves: Segmentation | None) -> str:
     """On what the model's output rests, in words; plain text."""
     method = METHODS.get(overlay.method) if isinstance(overlay, Attribution) else None
-    return answer_in_words(overlay, waves, signed=method is None or method.signed)
+    words = answer_in_words(overlay, waves, signed=method is None or method.signed)
+    return f"Preliminary: {words}" if words and is_preview(overlay) else words
 
 
 def serious_warnings(record: Record, overlay: Map | None) -> None:
@@ -138,7 +196,8 @@ def serious_warnings(record: Record, overlay: Map | None) -> None:
 
 def _warnings(record: Record, overlay: Map | None) -> list[tuple[str, str]]:
     found = (*record.warnings, *(overlay.warnings if overlay is not None else ()))
-    return sorted({(warning.code, warning.message) for warning in found})
+    said = {(warning.code, warning.message) for warning in found}
+    return sorted(item for item in said if item[0] != PREVIEW_WARNING)  # it has a line of its own
 
 
 def caution_panel(view: View, record: Record, overlay: Map | None) -> None:
@@ -461,7 +520,7 @@ def parameters_panel(view: View, record: Record, missing: Sequence[str] = ()) ->
             if missing and st.button(
                 "Explain with these", key="explain-run", icon=":material/play_arrow:"
             ):
-                services.explain_job(view, record, services.explain_params(view, tuple(missing)))
+                services.explain_job(view, record, wanted_methods(view))
                 st.rerun()
             st.button(
                 "Reset to the profile", key="explain-reset", icon=":material/restart_alt:",

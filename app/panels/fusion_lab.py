@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,10 +101,11 @@ def ask_methods(view: View) -> None:
 def needed_attributions(view: View, record: Record) -> dict[str, Attribution]:
     """The explanations that are fused; until the cache has them the page offers to make them."""
     found = services.attributions(view, record, view.parameters.methods)
-    missing = tuple(name for name in view.parameters.methods if name not in found)
-    if missing:
-        explain.run_panel(view, record, missing)
-        ecg.show(view, record, found, f"{record.name}: 12-lead ECG.", key="lab-ecg")
+    if len(found) < len(view.parameters.methods):
+        fused = replace(view, method=FUSED)
+        shown = explain.maps(fused, record, previews=True)
+        explain.run_panel(fused, record, shown)
+        ecg.show(view, record, shown, f"{record.name}: 12-lead ECG.", key="lab-ecg")
         ask_methods(view)
         st.stop()
     return found

@@ -37,18 +37,14 @@ def doors() -> None:
 
 def prepare(view: View, record: Record, maps: Mapping[str, Map]) -> None:
     """Explain the example: at once if it belongs to the demonstration, else on a click."""
-    missing = tuple(name for name in explain.wanted_methods(view) if name not in maps)
-    data = services.data_set(view)
-    if not missing or not services.target(view):
+    data, methods = services.data_set(view), explain.wanted_methods(view)
+    if not explain.missing_methods(view, maps) or not services.target(view):
         return
-    if data is None or not data.synthetic:
-        explain.run_panel(view, record, missing)
-        return
-    params = services.explain_params(view, missing)
-    job = jobs.get(services.explain_key(view, record, params))
-    if job is None or jobs.cancelled_elsewhere(job):  # ended with the tab that asked for it
-        services.explain_job(view, record, params)
-    explain.run_panel(view, record, missing)
+    if data is not None and data.synthetic:
+        job = jobs.get(services.explain_key(view, record, methods))
+        if job is None or jobs.cancelled_elsewhere(job):  # ended with the tab that asked for it
+            services.explain_job(view, record, methods)
+    explain.run_panel(view, record, maps)
 
 
 def open_record(view: View, found: Predictions) -> None:

@@ -109,13 +109,13 @@ def _map(view: View, record: Record) -> FusedMap | None:
 
 def _offer(view: View, record: Record) -> None:
     """A button that explains with one of the models; progress while it does."""
-    params = services.explain_params(view, view.parameters.methods)
-    key = services.explain_key(view, record, params)
+    methods = view.parameters.methods
+    key = services.explain_key(view, record, methods)
     job = jobs.get(key)
     if job is None or job.state == "done":
         st.markdown(escaped(f"{view.model}: this record and target are not explained yet."))
     frame.offer(
-        key, "Explain", lambda: services.explain_job(view, record, params),
+        key, "Explain", lambda: services.explain_job(view, record, methods),
         type="secondary", key=f"offer-{view.model}",
     )  # fmt: skip
 

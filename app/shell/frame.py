@@ -197,18 +197,23 @@ def offer(
     begin: Callable[[], object],
     text: str = "",
     hint: str = "",
+    *,
+    resume: bool = False,
+    news: Callable[[], bool] | None = None,
     **more: Any,
 ) -> Any:
     """What a job returned; else its progress, or a button that starts it.
 
     ``begin`` starts the job. ``text`` stands beside the button, or, with a ``hint`` of what to do,
-    above it; ``more`` goes to the button.
+    above it; ``more`` goes to the button. With ``resume`` a job that was cancelled is offered like
+    one that never began, as it left something to go on from. ``news`` as for
+    :func:`app.shell.jobs.show`.
     """
     job = jobs.get(job_key)
-    if job is not None and jobs.cancelled_elsewhere(job):
+    if job is not None and (jobs.cancelled_elsewhere(job) or (resume and job.state == "cancelled")):
         job = None
     if job is not None and job.state != "done":
-        jobs.show(job, begin)
+        jobs.show(job, begin, news)
         return None
     if job is not None and job.result is not None:
         return job.result

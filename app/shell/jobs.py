@@ -153,14 +153,19 @@ def cancelled_elsewhere(job: Job) -> bool:
     return job.state == "cancelled" and sessions.here() not in job.withdrawn_by
 
 
-def show(job: Job, begin: Callable[[], object] | None = None) -> None:
-    """Progress with time left and a cancel button; the page runs again when the job has ended.
+def show(
+    job: Job,
+    begin: Callable[[], object] | None = None,
+    news: Callable[[], bool] | None = None,
+) -> None:
+    """Progress with time left and a cancel button; the page runs again when the job has ended, and
+    while it runs whenever ``news`` says that there is something which the page does not show yet.
 
     A failed or cancelled job is reported, with a button that starts it again: with ``begin``, else
     by forgetting it, where the page starts it by itself. Nothing is shown for a job that is done.
     """
     if job.active:
-        _watch(job)
+        _watch(job, news)
     elif job.state == "failed":
         st.error(escaped(job.error))
     elif job.state == "cancelled":
@@ -188,13 +193,13 @@ def _say_cancelled(job: Job) -> None:
 
 
 @st.fragment(run_every=0.5)
-def _watch(job: Job) -> None:
+def _watch(job: Job, news: Callable[[], bool] | None = None) -> None:
     if job.state == "cancelled" and st.session_state.get("cancelled-job") != job.number:
         # said at once; the page, whose figures take a second, is drawn again half a second later
         st.session_state["cancelled-job"] = job.number
         _say_cancelled(job)
         return
-    if not job.active:
+    if not job.active or (news is not None and news()):
         st.rerun()
     session = sessions.here()
     if session not in job.asked_by:

@@ -1,12 +1,14 @@
 """Explanation methods behind one verb.
 
 :data:`METHODS` is the registry; :func:`explain` runs one method, :func:`explain_many` several on
-one prediction, with the masked records they share evaluated once.
+one prediction, with the masked records they share evaluated once; :func:`explain_each` gives each
+map when it is made, and shows those that are being refined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,10 +33,12 @@ from ecgxai_core.explainers.prepared import Prepared, segmentation_of
 from ecgxai_core.explainers.timeshap import TIMESHAP
 from ecgxai_core.games.links import LOGIT_EPS
 from ecgxai_core.games.local.engine import receptive_field
+from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.models.training_range import UNLIKE, unlike_training
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.progress import part_of
 from ecgxai_core.types import (
+    PREVIEW_WARNING,
     Attribution,
     Provenance,
     QualityWarning,
@@ -46,9 +50,11 @@ __all__ = [
     "Explanation",
     "Family",
     "Method",
+    "Preview",
     "Progress",
     "Task",
     "explain",
+    "explain_each",
     "explain_many",
     "find_method",
     "segmentation_of",
@@ -74,6 +80,10 @@ METHODS: Mapping[str, Method] = {
     )
 }
 """Every method by its name."""
+
+
+Preview = Callable[[Attribution], None]
+"""Called with a preliminary map while it is refined."""
 
 
 def find_method(name: str) -> Method:
@@ -141,9 +151,28 @@ def explain_many(
     prepared
         What earlier explanations of the same record by the same model have computed.
     """
+    return {item.method: item for item in explain_each(case, methods, progress, prepared)}
+
+
+def explain_each(
+    case: Case,
+    methods: Mapping[str, ExplainParams],
+    progress: Progress | None = None,
+    prepared: Prepared | None = None,
+    preview: Preview | None = None,
+) -> Iterator[Attribution]:
+    """As :func:`explain_many`, one attribution after the other, each when it is made.
+
+    Parameters
+    ----------
+    preview
+        Called with preliminary maps of a method that refines its map step by step (TimeSHAP on the
+        levels ``owen`` and ``winter``), each from more masked records than the last. They carry
+        the warning ``preliminary_map`` and ``diagnostics["preview"]``. The final maps are the same,
+        byte for byte, whether it is given or not.
+    """
     chosen = {name: find_method(name) for name in methods}
     prepared = prepared or Prepared(case)
-    done: dict[str, Attribution] = {}
     for number, (name, method) in enumerate(chosen.items()):
         params = methods[name]
         group = params.lead_group if "lead_group" in method.uses else "all"
@@ -154,20 +183,46 @@ def explain_many(
             params=params,
             progress=progress and part_of(progress, number, len(chosen), method.title),
         )
-        done[name] = _attribution(task, method)
-    return done
+        yield _run(task, method, preview)
 
 
-def _attribution(task: Task, method: Method) -> Attribution:
+def _run(task: Task, method: Method, preview: Preview | None) -> Attribution:
     """Run the method and add what every result says of itself."""
     probability = task.model.probability
     if not np.isfinite(probability):
         problem = "the model's probability is not finite"
         raise ExplanationError(task.record.name, task.target, problem, "check the model")
-    found = method.run(task)
+    if preview is not None:
+        task = replace(task, preview=lambda found: preview(_preview(task, method, found)))
+    return _attribution(task, method, method.run(task), task.model)
+
+
+def _preview(task: Task, method: Method, found: Explanation) -> Attribution:
+    """A preliminary attribution; what is asked of the model for it has a count of its own, so that
+    the final one does not depend on it."""
+    apart = replace(task, model=task.model.shared(), progress=None, preview=None)
+    made = _attribution(apart, method, found, task.model)
+    error = found.diagnostics.get("relative_error")
+    said = "is not known" if error is None else f"is at most {error:.0%} of it"
+    message = (
+        f"{method.title} was not refined to the end: the error of its map {said}"
+        f" ({100 * task.params.target_error:g}% is wanted)"
+    )
+    return replace(
+        made,
+        diagnostics={**made.diagnostics, "converged": False, "preview": True},
+        warnings=(*made.warnings, QualityWarning(PREVIEW_WARNING, message)),
+    )
+
+
+def _attribution(
+    task: Task, method: Method, found: Explanation, played: MaskedModel
+) -> Attribution:
+    """What was found, with what every result says of itself; ``played`` counts what it took."""
+    probability = task.model.probability
     # gradients are taken where nothing is clipped
-    played = method.family in {"perturbation", "occlusion"} and task.params.link == "logit"
-    clipped_fraction = task.model.clipped_fraction if played else 0.0
+    on_logit = method.family in {"perturbation", "occlusion"} and task.params.link == "logit"
+    clipped_fraction = played.clipped_fraction if on_logit else 0.0
     params, errors = task.params.as_key(), found.standard_errors
     used = method.uses if task.params.contrast is None else (*method.uses, "contrast")
     return Attribution(
@@ -189,7 +244,7 @@ def _attribution(task: Task, method: Method) -> Attribution:
         event_values=found.event_values,
         event_errors=found.event_errors,
         standard_errors=None if errors is None else errors.astype(np.float32),
-        diagnostics=_diagnostics(task, method, found, clipped_fraction),
+        diagnostics=_diagnostics(task, method, found, played, clipped_fraction),
         warnings=(
             *task.record.warnings,
             *task.model_input.warnings,
@@ -214,7 +269,7 @@ def _clipped_value(share: float) -> QualityWarning:
 
 
 def _diagnostics(
-    task: Task, method: Method, found: Explanation, clipped_fraction: float
+    task: Task, method: Method, found: Explanation, played: MaskedModel, clipped_fraction: float
 ) -> dict[str, Any]:
     first, stop = task.model_input.valid
     seen = task.model_input.seen_sec
@@ -229,7 +284,7 @@ def _diagnostics(
         },
         "lead_group": task.model.lead_group,
         "baseline_probability": task.model.baseline_probability(task.segmentation),
-        "forward_passes": task.model.forward_passes,
+        "forward_passes": played.forward_passes,
         **_engine(task),
         "start_sec": task.case.start_sec,
         "seen_sec": [float(seen[0]), float(seen[1])],

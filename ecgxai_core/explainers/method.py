@@ -56,7 +56,8 @@ class Task:
     ``case``: the record, the classifier and the target whose probability is explained; ``model``:
     the model with masking, of the target alone or with a contrast, with a count of forward passes
     for this task alone; ``segmentation`` of what the model sees; ``params`` of the method;
-    ``progress`` is called after each step, or ``None``.
+    ``progress`` is called after each step, or ``None``; ``preview`` with what the method has found
+    so far, or ``None`` where nobody wants to see it.
     """
 
     case: Case
@@ -64,6 +65,7 @@ class Task:
     segmentation: Segmentation
     params: ExplainParams
     progress: Progress | None = None
+    preview: Callable[[Explanation], None] | None = None
 
     @property
     def record(self) -> Record:
@@ -98,6 +100,15 @@ class Task:
         check_stop()
         if self.progress is not None:
             self.progress(done, total, what)
+
+    def show(self, found: Explanation) -> None:
+        """Show what was found so far; stops the work if that was requested.
+
+        What a method finds in the end must not depend on whether anybody looks.
+        """
+        check_stop()
+        if self.preview is not None:
+            self.preview(found)
 
 
 @dataclass(frozen=True, slots=True)

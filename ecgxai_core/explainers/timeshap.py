@@ -77,9 +77,15 @@ def explain_timeshap(task: Task) -> Explanation:
     """Shapley values of segments and of their leads, or of cells, as ``level`` says."""
     params = task.params
     levels = {"cell": _cells, "lead_in_event": _leads_in_events}
-    result = levels.get(params.level, explain_hierarchy)(task)
-    facts = {**result.diagnostics, "level": params.level, "lead_priors": None}
-    return replace(result, diagnostics=facts)
+    preview = task.preview
+
+    def named(found: Explanation) -> Explanation:
+        facts = {**found.diagnostics, "level": params.level, "lead_priors": None}
+        return replace(found, diagnostics=facts)
+
+    if preview is not None:
+        task = replace(task, preview=lambda found: preview(named(found)))
+    return named(levels.get(params.level, explain_hierarchy)(task))
 
 
 def _leads_in_events(task: Task) -> Explanation:

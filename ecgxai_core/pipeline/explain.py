@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ecgxai_core.case import Case, find_target
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import DiagnosisError
-from ecgxai_core.explainers import explain_many, find_method
+from ecgxai_core.explainers import Family, Preview, explain_each, find_method
 from ecgxai_core.explainers.prepared import Shelf
 from ecgxai_core.fusion import fuse, fuse_published
 from ecgxai_core.models.protocol import Classifier
@@ -25,6 +26,7 @@ __all__ = [
     "all_targets",
     "cached_attributions",
     "cached_explained",
+    "cached_previews",
     "explain_case",
     "explained",
     "fused_map",
@@ -34,6 +36,9 @@ __all__ = [
 FUSED_METHODS: tuple[str, ...] = ("lime", "timeshap")
 """The methods that are fused by default, as published. They are of one family; see
 :data:`ecgxai_core.fusion.RECOMMENDED` for three that are not."""
+
+_FIRST: tuple[Family, ...] = ("gradient", "attention", "occlusion")
+"""Families that take seconds at most; games come last."""
 
 _SHELF = Shelf()
 """What this process has computed of its last records, for their other targets."""
@@ -70,35 +75,83 @@ def explain_case(
     params: Mapping[str, ExplainParams],
     store: Store,
     progress: Progress = no_progress,
+    preview: Preview | None = None,
 ) -> dict[str, Attribution]:
     """Explain with every method named in ``params``; what the cache has is not computed again.
 
-    Methods that are missing are computed together, so that they share forward passes, also with
-    other targets of the same record; the result does not depend on what was cached.
+    Methods that are missing are computed one after the other, the quick ones first, and kept as
+    they are made. They share forward passes, also with other targets of the same record; the
+    result does not depend on what was cached.
+
+    Parameters
+    ----------
+    preview
+        Called with preliminary maps (see :func:`ecgxai_core.explainers.explain_each`), which are
+        kept for :func:`cached_previews` until the final map is there, whatever ends the work.
     """
     params = {
         find_method(method).name: with_contrast_code(choice, case.classifier)
         for method, choice in params.items()
     }
     found = cached_attributions(case, params, store)
-    missing = {method: choice for method, choice in params.items() if method not in found}
+    missing = {method: params[method] for method in _quick_first(params) if method not in found}
+
+    def keep(item: Attribution) -> None:
+        key = _preview_key(case, item.method, params[item.method])
+        kept = store.get(key)
+        if kept is None or _error_of(item) < _error_of(value_as(kept, Attribution)):
+            store.put(key, *entry_of(item))  # work that begins anew shows nothing worse
+        if preview is not None:
+            preview(item)
+
     if missing:
         with _SHELF.prepared(case) as prepared:
-            made = explain_many(case, missing, progress, prepared)
-        for method, attribution in made.items():
-            store.put(_key(case, method, params[method]), *entry_of(attribution))
-            found[method] = attribution
+            shown = None if preview is None else keep
+            for item in explain_each(case, missing, progress, prepared, shown):
+                choice = params[item.method]
+                store.put(_key(case, item.method, choice), *entry_of(item))
+                store.remove(_preview_key(case, item.method, choice))
+                found[item.method] = item
     return {method: found[method] for method in params}
+
+
+def _quick_first(methods: Iterable[str]) -> list[str]:
+    def rank(name: str) -> int:
+        family = find_method(name).family
+        return _FIRST.index(family) if family in _FIRST else len(_FIRST)
+
+    return sorted(methods, key=rank)
+
+
+def _error_of(item: Attribution) -> float:
+    error = item.diagnostics.get("relative_error")
+    return math.inf if error is None else float(error)
 
 
 def cached_attributions(
     case: Case, params: Mapping[str, ExplainParams], store: Store
 ) -> dict[str, Attribution]:
     """Those attributions of :func:`explain_case` that the cache has; nothing is computed."""
+    return _cached(case, params, store, _key)
+
+
+def cached_previews(
+    case: Case, params: Mapping[str, ExplainParams], store: Store
+) -> dict[str, Attribution]:
+    """Preliminary maps of methods whose final map is being refined, or was left unfinished."""
+    return _cached(case, params, store, _preview_key)
+
+
+def _cached(
+    case: Case,
+    params: Mapping[str, ExplainParams],
+    store: Store,
+    key_of: Callable[[Case, str, ExplainParams], dict[str, object]],
+) -> dict[str, Attribution]:
     found: dict[str, Attribution] = {}
     for method, choice in params.items():
         try:
-            key = _key(case, method, choice)
+            key = key_of(case, method, choice)
         except DiagnosisError:
             continue  # a contrast that the model does not have was never explained
         entry = store.get(key)
@@ -150,3 +203,8 @@ def _key(case: Case, method: str, params: ExplainParams) -> dict[str, object]:
         method=chosen.name,
         params=chosen.parameters(with_contrast_code(params, case.classifier)),
     )
+
+
+def _preview_key(case: Case, method: str, params: ExplainParams) -> dict[str, object]:
+    """Of a preliminary map: a kind of its own, so that none is ever taken for a final one."""
+    return {**_key(case, method, params), "kind": "attribution-preview"}

@@ -122,6 +122,11 @@ class Store:
         """
         return self._write(key_digest(key), encode(key, arrays, meta))
 
+    def remove(self, key: Mapping[str, Any]) -> None:
+        """Drop the value stored under ``key``, if there is one."""
+        digest = key_digest(key)
+        self._guarded(lambda cache: cache.delete(digest), False)
+
     def get_or_compute(self, key: Mapping[str, Any], compute: Compute) -> Entry:
         """The value under ``key``, computed where it is not stored, by one process at a time.
 

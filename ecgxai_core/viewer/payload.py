@@ -12,9 +12,10 @@ base64.
                      mV = count x ``scale[lead]``, count -32768 = no sample; the part that is loaded
 ``overview``         of a longer record: ``{low, high}`` of one lead over all of it, in [-1, 1]
 ``maps``             list of ``{id, title, kind, leads, edges_sec, weights*, agreement*, ranking,
-                     full}``: ``float32[lead, segment]``, NaN = not explored; ``int8`` as in
-                     :class:`~ecgxai_core.types.FusedMap` or null; leads by rank, or null; density
-                     at which the colour is full, or null for the map's own largest
+                     full, preliminary}``: ``float32[lead, segment]``, NaN = not explored; ``int8``
+                     as in :class:`~ecgxai_core.types.FusedMap` or null; leads by rank, or null;
+                     density at which the colour is full, or null for the map's own largest;
+                     whether it is not refined to the end
 ``first``            id of the map that is shown first
 ``seen_sec``         the part that the model sees, or null
 ``beats_sec, waves`` R peaks, and ``{edges_sec, labels}``; null where not known
@@ -44,7 +45,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.types import Map, Record, Segmentation
+from ecgxai_core.types import Map, Record, Segmentation, is_preview
 
 __all__ = ["SCHEMA", "VERSION", "Context", "Expected", "Lab", "Map", "Start", "Words", "payload"]
 
@@ -334,6 +335,7 @@ def _map(name: str, item: Map, record: Record, words: Words, full: float | None)
         "agreement": None if agreement is None else _base64(agreement, "i1"),
         "ranking": list(ranking) if ranking else None,
         "full": full,
+        "preliminary": is_preview(item),
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.types import FusedMap, Record, Segmentation
+from ecgxai_core.types import FusedMap, QualityWarning, Record, Segmentation
 from ecgxai_core.viewer import Context, Expected, Start, Words, payload
 from tests.browser.viewer_page import attribution, record
 
@@ -87,6 +87,13 @@ def test_a_fused_map_carries_agreement_and_its_ranking():
         decoded(item["agreement"], "i1").reshape(12, 20), fused().agreement
     )
     assert (item["kind"], item["ranking"], item["title"]) == ("fused", ["V1", "II"], "Fused")
+
+
+def test_a_preliminary_map_says_so():
+    said = QualityWarning("preliminary_map", "the error is at most 16% of it")
+    one = replace(attribution("R00", "timeshap"), warnings=(said,))
+    maps = payload(record(), {"timeshap": one, "occlusion": attribution("R00", "occlusion")})
+    assert [item["preliminary"] for item in maps["maps"]] == [True, False]
 
 
 def test_it_is_plain_json_without_nan_and_within_its_budget():

@@ -161,6 +161,7 @@ function footText(v) {
   if (wandering.length > 4) parts.push(`the baseline of ${wandering.length} leads wanders, by up to ${most} mV`);
   else if (wandering.length) parts.push(`baseline wanders: ${wandering.map((lead) => `${lead.name} ${lead.wander.toFixed(1)} mV`).join(", ")}`);
   if (geo.narrow && shownMap(v)) parts.push("orange, from above: for; purple, from below: against; hatched: not explored");
+  if (shownMap(v)?.preliminary) parts.unshift("PRELIMINARY MAP, not refined to the end");
   return [...parts, ...(data.settings || []), ...(data.notes || [])].join(" · ");
 }
 

@@ -154,7 +154,8 @@ function decodeMap(given, data) {
   const edges = Float64Array.from(given.edges_sec);
   const agreement = given.agreement ? new Int8Array(bytes(given.agreement).buffer) : null;
   const weights = new Float32Array(bytes(given.weights).buffer);
-  return mapOf({ ...given, edges, n: edges.length - 1, weights, agreement }, data);
+  const title = given.preliminary ? `${given.title} (preliminary)` : given.title;
+  return mapOf({ ...given, title, edges, n: edges.length - 1, weights, agreement }, data);
 }
 
 /* One map: `share` is signed density over the largest, by lead of the map and segment; NaN where

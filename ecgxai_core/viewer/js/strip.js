@@ -109,8 +109,9 @@ function drawLegend(v, ctx) {
   hatch(v, ctx, [[x, 18, 16, 12]], 4);
   ctx.fillStyle = colours.text;
   ctx.fillText("not explored", x + 20, 24);
-  ctx.fillStyle = colours.muted;
-  ctx.fillText("share of the evidence", x, 40);
+  const preliminary = shownMap(v)?.preliminary;
+  ctx.fillStyle = preliminary ? colours.text : colours.muted;
+  ctx.fillText(preliminary ? "preliminary map" : "share of the evidence", x, 40);
 }
 
 function drawOverview(v, ctx, top) {
