@@ -490,10 +490,10 @@ def explain_key(view: View, read: Record, methods: tuple[str, ...]) -> str:
 
 def explain_job(view: View, read: Record, methods: tuple[str, ...]) -> jobs.Job:
     """Explain a case with those methods whose maps the cache lacks; they land there one by one."""
-    known = attributions(view, read, methods)
-    missing = tuple(name for name in methods if name not in known)
-    params, manifest = explain_params(view, missing), classifier(view).manifest
-    titles = " and ".join(METHODS[name].title for name in missing)
+    known, every = attributions(view, read, methods), explain_params(view, methods)
+    params = {name: choice for name, choice in every.items() if name not in known}
+    manifest = classifier(view).manifest
+    titles = " and ".join(METHODS[name].title for name in params)
     return jobs.start(
         explain_key(view, read, methods), f"Explaining {read.name} with {titles}",
         work.explanation, case_file(view, read), params,

@@ -71,8 +71,10 @@ def maps(view: View, record: Record, *, previews: bool = False) -> dict[str, Map
 def _in_cache(view: View, record: Record, previews: bool) -> dict[str, Attribution]:
     names = tuple(dict.fromkeys((*view.parameters.methods, *wanted_methods(view))))
     found = services.attributions(view, record, names)
-    lacking = tuple(name for name in names if name not in found)
-    return {**found, **services.previews(view, record, lacking)} if previews and lacking else found
+    if not previews or len(found) == len(names):
+        return found
+    found = {**services.previews(view, record, names), **found}
+    return {name: found[name] for name in names if name in found}
 
 
 def missing_methods(view: View, found: Mapping[str, Map]) -> tuple[str, ...]:
