@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import pytest
 
 from ecgxai_core.errors import RunError
@@ -83,3 +87,29 @@ def test_two_commands_do_not_write_one_table(tiny_data, tiny_model, tmp_path):
     out = tmp_path / "p.csv"
     with RunLock(tmp_path / "p.csv.parts"), pytest.raises(RunError, match="is working in this"):
         predict_table([tiny_data], tiny_model, out)
+
+
+@pytest.mark.slow
+def test_killed_with_its_workers_at_work_it_ends_as_never_killed(tiny_model, tmp_path):
+    data = write_data(tmp_path / "data", 12)
+    found = predict_paths([data], LazyClassifier(tiny_model), Store.disabled())
+    out = tmp_path / "p.csv"
+    small = (
+        "from ecgxai_core.pipeline import predict_many as many, prediction_parts as parts\n"
+        "many.CHUNK = parts.CHUNK = 2\n"
+        "from ecgxai_core.cli.main import main\nmain()"
+    )
+    options = [str(data), "--model", str(tiny_model), "--out", str(out), "--jobs", "2"]
+    command = [sys.executable, "-c", small, "predict", *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    parts = tmp_path / "p.csv.parts"
+    while not list(parts.glob("*.safetensors")):
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not out.exists(), "the table comes last"
+    resumed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert resumed.returncode == 0, resumed.stderr
+    assert out.read_bytes() == csv_bytes(found.frame())
+    assert not parts.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ __all__ = ["FinishedRun", "read_finished_run"]
 
 SCHEMA = "ecgxai-run/1"
 _MOST_BYTES = 64 << 20
+"""Largest manifest."""
+_MOST_TABLE = 1 << 30
+"""Largest table; it needs some times its size in memory."""
+_BLOCK = 1 << 20
 _TABLES = (EVALUATION, STABILITY, SUMMARY, FAILURES)
 
 
@@ -54,10 +59,9 @@ def read_finished_run(path: Path) -> FinishedRun:
         raise RunError(path.name, "manifest.json", "names no tables", "repeat the run")
     tables, altered = {}, []
     for name in _TABLES:
-        data = _bytes(path, name)
-        if hashlib.sha256(data).hexdigest() != digests.get(name):
+        tables[name], digest = _table(path, name)
+        if digest != digests.get(name):
             altered.append(name)
-        tables[name] = _table(path, name, data)
     return FinishedRun(path, manifest, tables, tuple(altered))
 
 
@@ -83,10 +87,19 @@ def _bytes(path: Path, name: str) -> bytes:
         raise RunError(path.name, name, "is missing", "repeat the run") from None
 
 
-def _table(path: Path, name: str, data: bytes) -> pd.DataFrame:
-    import io
-
+def _table(path: Path, name: str) -> tuple[pd.DataFrame, str]:
+    """A table and the SHA-256 of its file, which is read block by block, never held whole."""
     try:
-        return read_csv(io.BytesIO(data), converters=TEXTS)
+        with (path / name).open("rb") as file:
+            if os.fstat(file.fileno()).st_size > _MOST_TABLE:
+                fix = f"read columns of {Path(name).with_suffix('.parquet')} with pandas"
+                raise RunError(path.name, name, "is larger than 1 GB", fix)
+            sha = hashlib.sha256()
+            while block := file.read(_BLOCK):
+                sha.update(block)
+            file.seek(0)
+            return read_csv(file, converters=TEXTS), sha.hexdigest()
+    except OSError:
+        raise RunError(path.name, name, "is missing", "repeat the run") from None
     except (ValueError, pd.errors.ParserError):
         raise RunError(path.name, name, "is no table", "repeat the run") from None

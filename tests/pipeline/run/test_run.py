@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 
 from ecgxai_core.errors import DiagnosisError, RunError
 from ecgxai_core.params import profile, profile_with
+from ecgxai_core.pipeline.run import finished as finished_run
+from ecgxai_core.pipeline.run.finished import read_finished_run
 from ecgxai_core.pipeline.run.request import RunRequest, choose_records
 from ecgxai_core.pipeline.run.run import run_pipeline
 from ecgxai_core.pipeline.run.tables import EVALUATION, FAILURES, STABILITY, SUMMARY, read_summary
@@ -182,3 +185,20 @@ def test_a_folder_with_something_else_is_refused(tiny_data, tiny_model, tmp_path
     with pytest.raises(RunError, match="is not empty"):
         run_pipeline(request(tiny_data, tiny_model, tmp_path / "run"))
     assert (tmp_path / "run" / "thesis.doc").read_text() == "mine"
+
+
+def test_tables_of_a_run_are_read_and_compared_with_its_digests(finished, tmp_path, monkeypatch):
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    found = read_finished_run(run)
+    assert found.altered == ()
+    assert len(found.tables[EVALUATION]) == len(pd.read_csv(run / EVALUATION))
+    with (run / FAILURES).open("ab") as file:
+        file.write(b"T009,added by hand\n")
+    assert read_finished_run(run).altered == (FAILURES,)
+    monkeypatch.setattr(finished_run, "_MOST_TABLE", 10)
+    with pytest.raises(RunError, match=r"is larger than 1 GB.* df_eval_attauc_deletion.parquet"):
+        read_finished_run(run)
+    (run / SUMMARY).unlink()
+    monkeypatch.undo()
+    with pytest.raises(RunError, match=r"summary_per_class.csv: is missing"):
+        read_finished_run(run)
