@@ -136,6 +136,8 @@ class _Process:
         self.run = 0
         self.ready = False
         """Whether it has sent its first message."""
+        self.ended_here = False
+        """Whether this server ended it."""
         self.deadline = 0.0
         """When it is killed, if it has been asked to stop and has not answered."""
         ours, theirs = socket.socketpair()
@@ -175,6 +177,18 @@ class _Process:
 
     def end(self) -> None:
         """End the process at once; its thread notices."""
+        self.ended_here = True
+        self._kill()
+
+    def started(self) -> None:
+        """It has sent its first message: from now on it can answer in time."""
+        self.ready = True
+        if self.job is not None:
+            self.job.started = time.monotonic()
+        if self.deadline:
+            self.deadline = time.monotonic() + ANSWER_SEC
+
+    def _kill(self) -> None:
         with contextlib.suppress(OSError):
             self._process.kill()
 
@@ -193,7 +207,7 @@ class _Process:
                     log.exception("message of a worker")
                     break
                 heard(self, message)
-        self.end()
+        self._kill()
         self._process.wait()
         heard(self, ("gone",))
 
@@ -350,7 +364,7 @@ class Pool:
         with self._lock:
             job = process.job
             if kind == "ready":
-                process.ready = True
+                process.started()
                 return
             if kind == "gone":
                 self._lost(process)
@@ -362,7 +376,7 @@ class Pool:
                 return
             else:
                 self._answered(process, job, kind, rest[1:])
-            if not self._closed and process.ready:
+            if not self._closed and (process.ready or process.ended_here):
                 self._start()
                 self._give_out()
 
@@ -388,7 +402,7 @@ class Pool:
         """A process has ended."""
         self._processes[process.lane] = None
         job, process.job = process.job, None
-        if not process.ready and not self._closed:
+        if not (process.ready or process.ended_here or self._closed):
             self._refuse_all()
         if job is not None and job.state == "running" and process.run == job.run:
             why = "its process ended (killed, or out of memory). Fix: try again, or ask for less."
@@ -408,6 +422,8 @@ class Pool:
             with self._lock:
                 now = time.monotonic()
                 for process, job in self._running():
+                    if not process.ready:
+                        continue  # it is being started, which takes as long as it takes
                     if process.deadline and now > process.deadline:
                         process.end()
                     elif process.lane == "short" and now - job.started > SHORT_SEC:

@@ -174,6 +174,17 @@ def test_a_process_that_does_not_answer_is_killed_within_two_seconds(
     assert ended(ask("one", "next", slow_work.echo)).state == "done"
 
 
+def test_a_job_withdrawn_while_its_process_starts_takes_no_other_job_with_it(
+    ask: Asks, pool: workers.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine starts a process for half a minute; nobody is killed for that."""
+    monkeypatch.setattr(workers, "ANSWER_SEC", 0.0)
+    first = ask("one", "first", slow_work.echo)
+    others = [ask(f"other {n}", f"k{n}", slow_work.echo, n) for n in range(3)]
+    pool.withdraw(first, "one")
+    assert [ended(job).result for job in others] == [(0,), (1,), (2,)]
+
+
 def test_a_waiting_job_ends_at_once(ask: Asks, pool: workers.Pool, tmp_path: Path) -> None:
     running(ask("one", "long", slow_work.steps, tmp_path / "a", 60.0))
     waiting = ask("one", "second", slow_work.noted, tmp_path / "b")
