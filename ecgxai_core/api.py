@@ -242,11 +242,12 @@ def explain(
         The record cannot be explained this way, does not fit the model, or no such method or
         parameter.
     """
+    from ecgxai_core.explainers import askable, params_for
     from ecgxai_core.pipeline.explain import explain_case
 
-    chosen = _profile(profile, params)
+    chosen = askable(_profile(profile, params), model)
     names = (methods,) if isinstance(methods, str) else tuple(methods or chosen.methods)
-    by_method = {name: chosen.for_method(name) for name in names}
+    by_method = params_for(chosen, names)
     case = Case(record, model, target, start_sec)
     with _shown("explain", progress) as report:
         return Maps(explain_case(case, by_method, store or _store(), report, preview))
@@ -272,10 +273,11 @@ def explain_all(
     -------
     What :func:`explain` gives, by SNOMED-CT code.
     """
+    from ecgxai_core.explainers import askable
     from ecgxai_core.pipeline.explain import all_targets
     from ecgxai_core.progress import part_of
 
-    chosen = _profile(profile, params)
+    chosen = askable(_profile(profile, params), model)
     names = (methods,) if isinstance(methods, str) else tuple(methods or chosen.methods)
     targets = all_targets(model, [chosen.for_method(name) for name in names])
     found: dict[str, Maps] = {}
@@ -454,10 +456,11 @@ def extra_beat_test(
     ExplanationError
         Too few beats.
     """
+    from ecgxai_core.explainers import askable
     from ecgxai_core.pipeline.explain import explained
     from ecgxai_core.pipeline.extra_beat import extra_beat_test as tested
 
-    chosen = _profile(profile, params)
+    chosen = askable(_profile(profile, params), model)
     names = (methods,) if isinstance(methods, str) else tuple(methods or chosen.methods)
     case, kept = Case(record, model, target, start_sec), store or _store()
     with _shown("extra-beat test", progress) as report:

@@ -36,6 +36,43 @@ class MapFace:
         """``float64[lead, segment]``: weight per second; NaN where not explored."""
         return self._map.weights.astype(np.float64) / self.durations
 
+    @property
+    def independent(self) -> bool:
+        """Whether the map, or one fused into it, was made with III, aVR, aVL and aVF following I
+        and II.
+
+        What was done says so, else the parameters; maps without knowledge keep those of the map
+        that they were made from.
+        """
+        item = self._map
+        if said := item.diagnostics.get("lead_group"):
+            return bool(said == "independent")
+        params = item.provenance.params
+        parts = [params, *(part["params"] for part in params.get("methods", ()))]
+        return any(part.get("lead_group") == "independent" for part in parts)
+
+    @property
+    def explorable(self) -> npt.NDArray[np.bool_]:
+        """``bool[lead]``: leads that could be explored.
+
+        With independent leads as players a derived lead of which no cell was explored is not among
+        them: it could not be explored, so its zeros carry no information.
+        """
+        from ecgxai_core.types import DERIVED_LEADS
+
+        follows = np.array([self.independent and lead in DERIVED_LEADS for lead in self._map.leads])
+        return np.asarray(~follows | self._map.explored.any(axis=1), dtype=np.bool_)
+
+    @property
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """``bool[lead, segment]``: cells that could be explored, and were not."""
+        return np.asarray(~self._map.explored & self.explorable[:, None], dtype=np.bool_)
+
+    def drawn_density(self) -> npt.NDArray[np.float64]:
+        """As :meth:`density`, NaN only where cells are missing: leads that follow others have no
+        weight of their own, which is known."""
+        return np.where(self.missing, np.nan, np.nan_to_num(self.density()))
+
     def to_frame(self) -> pd.DataFrame:
         """One row per cell: lead, from_sec, to_sec, weight, weight_per_sec, explored, ..."""
         from ecgxai_core.plots.words import cell_table

@@ -119,7 +119,7 @@ def warning_rows(warnings: Sequence[QualityWarning]) -> list[dict[str, Any]]:
     return [{"code": w.code, "message": w.message, "leads": list(w.leads)} for w in warnings]
 
 
-ROUTINE_WARNINGS = frozenset({"resampled"})
+ROUTINE_WARNINGS = frozenset({"resampled", "lead_group"})
 """Codes of what is done as a matter of course: noted, but no record is counted for them."""
 
 
@@ -372,7 +372,14 @@ class Map(Protocol):
     def diagnostics(self) -> Mapping[str, Any]: ...
     @property
     def warnings(self) -> tuple[QualityWarning, ...]: ...
+    @property
+    def independent(self) -> bool: ...
+    @property
+    def explorable(self) -> BoolArray: ...
+    @property
+    def missing(self) -> BoolArray: ...
     def density(self) -> FloatArray: ...
+    def drawn_density(self) -> FloatArray: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from app.shell.state import View
 from ecgxai_core.case import Case, find_target
 from ecgxai_core.diagnoses import aliases, find_diagnosis
 from ecgxai_core.errors import DiagnosisError, EcgXaiError, ModelError, RecordError
-from ecgxai_core.explainers import METHODS
+from ecgxai_core.explainers import METHODS, params_for
 from ecgxai_core.explainers.cost import Cost
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.models.manifest import manifest_path
@@ -31,6 +31,7 @@ from ecgxai_core.pipeline.cost import OPTIMISTIC_FIELD, explain_cost, unit_cost
 from ecgxai_core.pipeline.explain import cached_attributions, cached_previews
 from ecgxai_core.pipeline.fitting_edit import cached_quote
 from ecgxai_core.pipeline.predict import Predictions, RecordInfo
+from ecgxai_core.plots.words import listed
 from ecgxai_core.records.read import find_records, read_record
 from ecgxai_core.settings import assets_dir, settings
 from ecgxai_core.simulation.demonstration import demonstration_folder
@@ -454,7 +455,7 @@ def unit_passes(view: View) -> Cost:
 
 def explain_params(view: View, methods: tuple[str, ...]) -> dict[str, ExplainParams]:
     """Parameters of each method under the view's profile."""
-    return {method: view.parameters.for_method(method) for method in methods}
+    return params_for(view.parameters, methods)
 
 
 def attributions(view: View, read: Record, methods: tuple[str, ...]) -> dict[str, Attribution]:
@@ -493,7 +494,7 @@ def explain_job(view: View, read: Record, methods: tuple[str, ...]) -> jobs.Job:
     known, every = attributions(view, read, methods), explain_params(view, methods)
     params = {name: choice for name, choice in every.items() if name not in known}
     manifest = classifier(view).manifest
-    titles = " and ".join(METHODS[name].title for name in params)
+    titles = listed([METHODS[name].title for name in params])
     return jobs.start(
         explain_key(view, read, methods), f"Explaining {read.name} with {titles}",
         work.explanation, case_file(view, read), params,

@@ -218,7 +218,7 @@ def extra_beat(file: CaseFile, profile: Profile, *, progress: Progress) -> Extra
     """The extra-beat test of one record."""
     case = _affordable(file, unit_cost, profile)
     with file.place.store() as store:
-        first = explained(case, profile, store, profile.methods, progress)
+        first = explained(case, profile, store, progress=progress)
         return extra_beat_test(case, first, profile, store, progress=progress)
 
 
@@ -283,15 +283,15 @@ def sweep_cases(
     They are those of the case's own record if ``others`` is ``None``, else of all records there.
     ``deletion`` adds the deletion gain, which needs forward passes.
     """
-    case, methods = file.read(), profile.methods
+    case = file.read()
     cases = []
     with file.place.store() as store:
         if others is None:
-            cases.append(cached_case(case, profile, store, methods))
+            cases.append(cached_case(case, profile, store))
         for number, path in enumerate(others or ()):
             progress(number, 2 * len(others or ()), f"looking for explanations: {path.stem}")
             other = case.changed(record=read_record(path), start_sec=None)
-            cases.append(cached_case(other, profile, store, methods))
+            cases.append(cached_case(other, profile, store))
     there = [item for item in cases if item is not None]
     return sweep(there, *axes, profile, deletion=deletion, progress=progress)
 

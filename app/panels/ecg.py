@@ -100,7 +100,7 @@ def data_of(
     seen = None
     if model is not None:
         seen = prepare(record, services.classifier(view).manifest, view.start).seen_sec
-    own = view.parameters.explain.lead_group != "all"
+    follow = bool(maps) and all(item.independent for item in maps.values())
     words = Words(
         target=target_name(code) if code else "",
         maps={name: method_title(name) for name in maps},
@@ -114,7 +114,7 @@ def data_of(
         r_peaks_sec=tuple(found.beats.seconds),
         waves=found.waves,
         expected=expected_evidence(code, found.beats.seconds, found.beats.rate) if code else None,
-        derived_leads=tuple(DERIVED_LEADS) if own else (),
+        derived_leads=tuple(DERIVED_LEADS) if follow else (),
     )
     tau, shown = _view_of(view, maps)
     start = Start(

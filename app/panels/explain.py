@@ -24,7 +24,7 @@ from ecgxai_core.params import ExplainParams
 from ecgxai_core.pipeline.explain import fused_map
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.pipeline.sel_df import labels_can_name
-from ecgxai_core.plots.words import answer_in_words
+from ecgxai_core.plots.words import answer_in_words, listed
 from ecgxai_core.types import (
     PREVIEW_WARNING,
     ROUTINE_WARNINGS,
@@ -96,7 +96,7 @@ def run_panel(view: View, record: Record, shown: Mapping[str, Map]) -> None:
         return
     methods = wanted_methods(view)
     key = services.explain_key(view, record, methods)
-    titles = " and ".join(method_title(name) for name in missing)
+    titles = listed([method_title(name) for name in missing])
     text = (
         f"{titles} of this record, target and profile: not computed yet. It runs in the "
         "background; you can look at other pages meanwhile."
@@ -234,9 +234,14 @@ def _map_notes(overlay: Map | None) -> list[str]:
     if overlay is None:
         return []
     notes, facts = [], overlay.diagnostics
-    explored = float(np.mean(overlay.explored))
+    explored = 1.0 - float(np.mean(overlay.missing[overlay.explorable]))
     if explored < 0.999:
         notes.append(f"{explored:.0%} of the cells were explored; the rest is hatched, not zero.")
+    if not overlay.explorable.all():
+        notes.append(
+            "III, aVR, aVL and aVF follow from I and II, so what speaks in them is counted there "
+            "(parameter lead_group)."
+        )
     if reason := facts.get("segments_reason"):
         notes.append(f"Time is cut into {reason}.")
     if facts.get("converged") is False:

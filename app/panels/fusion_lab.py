@@ -330,7 +330,10 @@ def compared(one: FusedMap, other: FusedMap) -> tuple[SideBySide, list[MapPanel]
     """A, B and the difference, ready to be drawn on one time axis."""
     both = side_by_side(one, other)
     parts = (("A", both.one), ("B", both.other), ("B − A", both.difference))
-    return both, [MapPanel(title, both.leads, both.edges_sec, part) for title, part in parts]
+    can = {lead for item in (one, other) for lead in np.array(item.leads)[item.explorable]}
+    rows = [row for row, lead in enumerate(both.leads) if lead in can]
+    leads = tuple(both.leads[row] for row in rows)
+    return both, [MapPanel(title, leads, both.edges_sec, part[rows]) for title, part in parts]
 
 
 def trace(record: Record, fused: FusedMap) -> Trace:

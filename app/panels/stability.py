@@ -86,10 +86,11 @@ def aligned(
         Trace(f"With the extra beat, lead {lead}", later, found.augmented.record.signal[row]),
     ]
     edges, values = moved(one, time_map)
-    peak = max(float(np.nanmax(np.abs(m), initial=0.0)) for m in (values, other.density())) or 1.0
+    values, again = np.where(one.explorable[:, None], values, 0.0), other.drawn_density()
+    peak = max(float(np.nanmax(np.abs(m), initial=0.0)) for m in (values, again)) or 1.0
     panels = [
         MapPanel("Map of the original, moved with it", one.leads, edges, values / peak),
-        MapPanel("Map with the extra beat", other.leads, other.edges_sec, other.density() / peak),
+        MapPanel("Map with the extra beat", other.leads, other.edges_sec, again / peak),
     ]
     return traces, panels, time_map.inserted
 

@@ -14,6 +14,7 @@ from app.shell.jobs import escaped
 from app.shell.state import View
 from ecgxai_core.diagnoses import find_diagnosis, term_of
 from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.explainers import askable
 from ecgxai_core.params import PROFILES
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.plots.theme import Theme, theme
@@ -361,7 +362,12 @@ def _view_facts() -> dict[str, object]:
 def _completed(view: View) -> View:
     """Fill in what the view leaves open, so that its link is complete."""
     data, model = services.data_set(view), services.model(view)
-    changes: dict[str, str] = {}
+    changes: dict[str, Any] = {}
+    if not view.methods and model is not None:
+        with refusals():
+            usual = askable(view.parameters, services.classifier(view))
+            if usual.methods != view.parameters.methods:
+                changes["methods"] = usual.methods
     if not view.data and data is not None:
         changes["data"] = data.name
     if not view.model and model is not None:

@@ -28,13 +28,13 @@ from ecgxai_core.metrics.references import REFERENCES, oracle_map
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
-from ecgxai_core.params import ExplainParams
+from ecgxai_core.params import profile
 from ecgxai_core.pipeline.explain import explain_case
 from ecgxai_core.pipeline.run.workers import map_units
 from ecgxai_core.records.catalogues.catalogue import read_ludb
 from ecgxai_core.records.read import read_record
 from ecgxai_core.store.cache import open_store
-from ecgxai_core.types import STANDARD_LEADS, BoolArray, Map, joined_codes
+from ecgxai_core.types import DERIVED_LEADS, STANDARD_LEADS, BoolArray, Map, joined_codes
 
 __all__ = ["METRICS", "ludb_benchmark", "marked_waves"]
 
@@ -44,7 +44,6 @@ METRICS = ("attauc", "p", "qrs", "t", "between")
 """AttAUC of the expected waves in the diagnosis's strict leads, and for each kind of wave its share
 of the positive weight / its share of the time."""
 
-WINDOW_SEC = 0.1
 BIN_SEC = 0.02
 LEAST_PROBABILITY = 0.5
 POOLED = "all"
@@ -183,7 +182,7 @@ def _evaluated(unit: Unit, model: Path, methods: Sequence[str]) -> list[dict[str
     """Rows of one record and diagnosis: methods, maps without information, and the oracle."""
     classifier = _classifiers.setdefault(model, LazyClassifier(model))
     record, marks = read_record(unit.header), marked_waves(unit.header)
-    params = ExplainParams(window_sec=WINDOW_SEC)
+    params = profile("default").explain
     maps: dict[str, Map] = {}
     with open_store() as store:
         for name in methods:
@@ -195,7 +194,8 @@ def _evaluated(unit: Unit, model: Path, methods: Sequence[str]) -> list[dict[str
         return []
     first = next(iter(maps.values()))
     maps |= {name: REFERENCES[name](first, 0) for name in ("random", "lead_shuffled", "empty")}
-    truth = _truth(_masks(raster_for(first, BIN_SEC), marks), unit.row, first.leads)
+    raster = raster_for(first, BIN_SEC)
+    truth = _truth(_masks(raster, marks), unit.row, raster.leads)
     if truth is not None:
         maps["oracle"] = oracle_map(first, truth, BIN_SEC)
     codes = joined_codes(warning.code for warning in first.warnings)
@@ -211,7 +211,7 @@ def _scores(item: Map, marks: MarkedWaves, row: Diagnosis) -> dict[str, float]:
     known = (raster.intervals[:, 0] >= marks.span[0]) & (raster.intervals[:, 1] <= marks.span[1])
     scores = rasterise(item, raster).scores[:, known]
     masks = {kind: mask[:, known] for kind, mask in _masks(raster, marks).items()}
-    truth = _truth(masks, row, item.leads)
+    truth = _truth(masks, row, raster.leads)
     masks["between"] = ~np.logical_or.reduce(list(masks.values()))
     positive = np.maximum(scores, 0.0)
     total = float(positive.sum())
@@ -231,13 +231,19 @@ def _masks(raster: Raster, marks: MarkedWaves) -> dict[str, BoolArray]:
 def _truth(
     masks: Mapping[str, BoolArray], row: Diagnosis, leads: Sequence[str]
 ) -> BoolArray | None:
-    """Bins of the expected waves in the strict leads; ``None`` if no wave is expected."""
+    """Bins of the expected waves in the strict leads; ``None`` if no wave is expected.
+
+    What is expected in a derived lead that is not among ``leads`` counts for I and II.
+    """
     kinds = {EXPECTED.get(window) for window in row.windows}
     known = sorted(kind for kind in kinds if kind is not None)
     if len(known) < len(kinds):
         return None
     waves: BoolArray = np.logical_or.reduce([masks[kind] for kind in known])
-    truth = waves & np.array([lead in row.strict_leads for lead in leads])[:, None]
+    wanted = set(row.strict_leads)
+    if any(lead in DERIVED_LEADS and lead not in leads for lead in wanted):
+        wanted |= {"I", "II"}
+    truth = waves & np.array([lead in wanted for lead in leads])[:, None]
     return truth if truth.any() and not truth.all() else None
 
 

@@ -110,13 +110,20 @@ class _Case:
 
 
 def methods() -> dict[str, tuple[str, ExplainParams]]:
-    """Name in the table -> method and parameters: every method, and variants of two."""
-    default = ExplainParams(window_sec=WINDOW_SEC)
+    """Name in the table -> method and parameters: every method on waves as by default, all cells of
+    TimeSHAP also where each takes whole passes; and variants of two methods.
+    """
+    default = profile("default").explain.updated(segments="wave")
+    windows = ExplainParams(window_sec=WINDOW_SEC)
+    every = default.updated(top_events=10_000)
     published = profile("reference")
-    whole_games = default.updated(n_lead_coalitions=4096, top_events=20)
+    whole_games = windows.updated(n_lead_coalitions=4096, top_events=20)
     return {
         "shapley_exact": ("timeshap", whole_games),
         **{name: (name, default) for name in METHODS},
+        "timeshap": ("timeshap", every),
+        "timeshap_12_leads": ("timeshap", every.updated(lead_group="all")),
+        "timeshap_windows": ("timeshap", windows),
         "timeshap_published": ("timeshap", published.timeshap.updated(window_sec=WINDOW_SEC)),
         "lime_published": ("lime", published.lime.updated(window_sec=WINDOW_SEC)),
     }
@@ -241,8 +248,7 @@ def _scored(case: _Case, chosen: Mapping[str, tuple[str, ExplainParams]]) -> lis
         except ExplanationError as error:
             log.info("%s on %s: %s", name, case.model, error)
     grid = next(iter(maps.values()))
-    mask = _truth(case, raster_for(grid, BIN_SEC))
-    oracle = oracle_map(grid, mask, BIN_SEC)
+    oracle = oracle_map(grid, _truth(case, raster_for(grid, BIN_SEC)), BIN_SEC)
     everything: dict[str, Map] = {
         **maps,
         "oracle": oracle,
@@ -251,7 +257,7 @@ def _scored(case: _Case, chosen: Mapping[str, tuple[str, ExplainParams]]) -> lis
         "lead_shuffled": REFERENCES["lead_shuffled"](oracle, 0),
     }
     facts = {"model": case.model, "mechanism": case.mechanism, "record": record.name}
-    return [{**facts, "method": name, **_scores(item, mask)} for name, item in everything.items()]
+    return [{**facts, "method": name, **_scores(case, item)} for name, item in everything.items()]
 
 
 def _truth(case: _Case, raster: Raster) -> BoolArray:
@@ -264,9 +270,10 @@ def _truth(case: _Case, raster: Raster) -> BoolArray:
     return mask_from_intervals(raster, by_lead)
 
 
-def _scores(item: Map, mask: BoolArray) -> dict[str, float]:
-    drawn = rasterise(item, raster_for(item, BIN_SEC))
-    scores = localisation(drawn, mask, EvaluationParams().precision_k, "truth")
+def _scores(case: _Case, item: Map) -> dict[str, float]:
+    raster = raster_for(item, BIN_SEC)
+    mask = _truth(case, raster)
+    scores = localisation(rasterise(item, raster), mask, EvaluationParams().precision_k, "truth")
     found = {score.metric: score.value for score in scores}
     return {name: found[f"{name}_truth"] for name in METRICS}
 

@@ -20,7 +20,7 @@ from ecgxai_core.audit.card_evidence import EvidenceRow, Share, evidence_rows, s
 from ecgxai_core.audit.card_rules import TESTS, Measured, Verdict, verdicts_of
 from ecgxai_core.case import Case
 from ecgxai_core.errors import EcgXaiError, RunError
-from ecgxai_core.explainers import METHODS, find_method
+from ecgxai_core.explainers import METHODS, askable, find_method
 from ecgxai_core.games.baselines import BASELINES
 from ecgxai_core.games.local.engine import engine_of, receptive_field
 from ecgxai_core.metrics.base import GATES
@@ -204,8 +204,9 @@ def build_card(
     RecordError, ModelError, DiagnosisError, RunError
         No record was found, selected, or could be explained.
     """
-    methods = tuple(find_method(name).name for name in request.profile.methods)
     classifier = classifier or LazyClassifier(request.model)
+    wanted = askable(request.profile, classifier).methods
+    methods = tuple(find_method(name).name for name in wanted)
     predictions = predict_data(request.data, classifier, store, None, request.checksum, progress)
     blind = None if request.shuffled is None else LazyClassifier(request.shuffled)
     units = select_records(predictions, request.selection, request.targets).units
@@ -326,7 +327,7 @@ def _computed(
 ) -> dict[str, Any]:
     profile = request.profile
     frame = evaluate_all(case, profile, store, given=given, shuffled=blind, depth=request.depth)
-    maps = {**explained(case, profile, store, profile.methods).maps, **bound(case, given)}
+    maps = {**explained(case, profile, store).maps, **bound(case, given)}
     rows = []
     for scores in frame.to_dict("records"):
         method = str(scores["method"])

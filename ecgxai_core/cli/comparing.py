@@ -98,13 +98,14 @@ def _view(
     name: str, case: Case, how: tuple[str, Profile], store: Store, report: Progress
 ) -> ModelView:
     """What one model makes of the record."""
+    from ecgxai_core.explainers import askable, params_for
     from ecgxai_core.pipeline.explain import explain_case, fused_map
     from ecgxai_core.report.comparison import ModelView
     from ecgxai_core.types import Prediction
 
     method, profile = how
-    methods = profile.methods if method == "fused" else (method,)
-    params = {one: profile.for_method(one) for one in methods}
+    methods = askable(profile, case.classifier).methods if method == "fused" else (method,)
+    params = params_for(profile, methods)
     maps = explain_case(case, params, store, report)
     item = fused_map(maps, profile) if method == "fused" else maps[method]
     values = case.classifier.predict(case.model_input().values[None])[0]

@@ -95,10 +95,10 @@ def explain(
 ) -> None:
     """Explain predictions: signed weights for every lead and segment."""
     from ecgxai_core.case import Case
+    from ecgxai_core.explainers import askable, params_for
     from ecgxai_core.fusion import family_warning
     from ecgxai_core.models.loading import LazyClassifier
     from ecgxai_core.pipeline.explain import (
-        FUSED_METHODS,
         all_targets,
         explain_case,
         fused_map,
@@ -115,8 +115,8 @@ def explain(
         raise ParameterError("--format", form, "is none of json, npz, csv", "use one of them")
     if fuse and method != "fused":
         raise ParameterError("--fuse", fuse[0], "needs --method fused", "give --method fused")
-    methods = tuple(fuse or FUSED_METHODS) if method == "fused" else (method,)
-    params = {name: chosen.for_method(name) for name in methods}
+    methods = tuple(fuse or askable(chosen, classifier).methods) if method == "fused" else (method,)
+    params = params_for(chosen, methods)
     every = target == "all"
     codes = all_targets(classifier, params.values()) if every else (target,)
     cases = [Case(ecg, classifier, code, start) for code in codes]

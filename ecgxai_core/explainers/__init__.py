@@ -7,7 +7,7 @@ map when it is made, and shows those that are being refined.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from ecgxai_core.errors import ExplanationError, ParameterError
 from ecgxai_core.explainers.adapters import LIME_ADAPTER, SHAP_GRADIENT, SHAP_PERMUTATION
 from ecgxai_core.explainers.attention import ATTENTION
 from ecgxai_core.explainers.completeness import map_gap
+from ecgxai_core.explainers.differentiable import has_gradients
 from ecgxai_core.explainers.grad_cam import GRAD_CAM, GRAD_CAM_PP
 from ecgxai_core.explainers.gradients import (
     INPUT_X_GRADIENT,
@@ -29,13 +30,14 @@ from ecgxai_core.explainers.lime import LIME
 from ecgxai_core.explainers.lrp import LRP
 from ecgxai_core.explainers.method import Explanation, Family, Method, Progress, Task
 from ecgxai_core.explainers.occlusion import OCCLUSION
-from ecgxai_core.explainers.prepared import Prepared, segmentation_of
+from ecgxai_core.explainers.prepared import Prepared, segmentation_of, settled_group
 from ecgxai_core.explainers.timeshap import TIMESHAP
 from ecgxai_core.games.links import LOGIT_EPS
 from ecgxai_core.games.local.engine import receptive_field
 from ecgxai_core.games.masked import MaskedModel
+from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.models.training_range import UNLIKE, unlike_training
-from ecgxai_core.params import ExplainParams
+from ecgxai_core.params import ExplainParams, Profile, profile
 from ecgxai_core.progress import part_of
 from ecgxai_core.types import (
     PREVIEW_WARNING,
@@ -53,11 +55,14 @@ __all__ = [
     "Preview",
     "Progress",
     "Task",
+    "askable",
     "explain",
     "explain_each",
     "explain_many",
     "find_method",
+    "params_for",
     "segmentation_of",
+    "settled_group",
 ]
 
 METHODS: Mapping[str, Method] = {
@@ -174,16 +179,41 @@ def explain_each(
     chosen = {name: find_method(name) for name in methods}
     prepared = prepared or Prepared(case)
     for number, (name, method) in enumerate(chosen.items()):
-        params = methods[name]
-        group = params.lead_group if "lead_group" in method.uses else "all"
+        params, fallback = prepared.settled(method.uses, methods[name])
         task = Task(
             case=case,
-            model=prepared.game(case, params, group),
+            model=prepared.game(case, params),
             segmentation=prepared.segmentation(case, params),
             params=params,
             progress=progress and part_of(progress, number, len(chosen), method.title),
+            warnings=fallback,
         )
         yield _run(task, method, preview)
+
+
+def askable(chosen: Profile, classifier: Classifier) -> Profile:
+    """The profile with methods that a model can be asked by.
+
+    A model without gradients leaves their family out of the profile's own methods; methods that
+    somebody chose are kept, and refused by name when they run.
+    """
+    usual = profile(chosen.name).methods
+    if chosen.methods != usual or has_gradients(classifier):
+        return chosen
+    rest = tuple(name for name in usual if METHODS[name].family not in ("gradient", "attention"))
+    return chosen.updated(methods=rest)
+
+
+def params_for(chosen: Profile, methods: Iterable[str]) -> dict[str, ExplainParams]:
+    """Parameters of methods whose maps are shown and fused together.
+
+    They have the same players: where one of them cannot be asked about the independent leads alone,
+    all explain all leads. (A single map is what it is.)
+    """
+    params = {name: chosen.for_method(name) for name in methods}
+    if all("lead_group" in METHODS[name].uses for name in params if name in METHODS):
+        return params
+    return {name: choice.updated(lead_group="all") for name, choice in params.items()}
 
 
 def _run(task: Task, method: Method, preview: Preview | None) -> Attribution:
@@ -248,6 +278,7 @@ def _attribution(
         warnings=(
             *task.record.warnings,
             *task.model_input.warnings,
+            *task.warnings,
             *_unlike_warnings(task),
             *([_clipped_value(clipped_fraction)] if clipped_fraction else []),
         ),

@@ -52,7 +52,7 @@ def explain_attention(task: Task) -> Explanation:
         "time_axis": any("moment" in axes for axes in used.values()),
         "link": None,
     }
-    return dense(cell_sums(samples, task), **facts)
+    return dense(task, cell_sums(samples, task), **facts)
 
 
 def attention_map(

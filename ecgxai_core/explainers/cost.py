@@ -14,6 +14,7 @@ from ecgxai_core.params import ExplainParams
 from ecgxai_core.stopping import GRADIENT_PASSES
 
 __all__ = [
+    "FEW",
     "OPENED",
     "TABLE_PASSES",
     "Cost",
@@ -22,6 +23,7 @@ __all__ = [
     "games_cost",
     "gradient_cost",
     "lead_passes",
+    "opened_segments",
 ]
 
 Cost = Mapping[str, float]
@@ -32,6 +34,9 @@ TABLE_PASSES = 8
 
 OPENED = 5
 """Segments whose leads are explored where every coalition takes a whole pass."""
+
+FEW = 30
+"""So many segments are all explored where the map is to add up, whatever a coalition takes."""
 
 WAVES_PER_SEC, BEATS_PER_SEC = 12.0, 2.0
 """Segments of a fast heart."""
@@ -96,6 +101,16 @@ def event_passes(params: ExplainParams, size: Size) -> Cost:
     return {name: _rounds(params.n_coalitions, limit, size.segments)}
 
 
+def opened_segments(params: ExplainParams, segments: int, local: bool) -> int:
+    """How many segments are explored: as given, or all where that is cheap (``local``) or where the
+    map is to add up and they are few.
+    """
+    if params.top_events is not None:
+        return min(segments, params.top_events)
+    few = params.level in ("owen", "winter") and segments <= FEW
+    return segments if local or few else min(segments, OPENED)
+
+
 def lead_passes(params: ExplainParams, size: Size) -> Cost:
     """The lead-in-event games of every segment that is explored."""
     each = params.n_lead_coalitions
@@ -104,8 +119,7 @@ def lead_passes(params: ExplainParams, size: Size) -> Cost:
     limit = max(each, params.max_lead_coalitions or each)
     if params.sampling == "published":
         limit = each
-    usual = OPENED if size.piece is None else size.segments
-    opened = min(size.segments, params.top_events or usual)
+    opened = opened_segments(params, size.segments, size.piece is not None)
     share = 1.0 if size.piece is None else size.piece
     name = "max_lead_coalitions" if limit > each else "n_lead_coalitions"
     return {name: opened * _rounds(each, limit, size.players) * share}

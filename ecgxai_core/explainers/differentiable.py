@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,12 +20,20 @@ import numpy as np
 
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.explainers.method import Task
+from ecgxai_core.games.leads import folded
 from ecgxai_core.models.keras_classifier import KerasClassifier
 from ecgxai_core.models.keras_runtime import import_keras
 from ecgxai_core.stopping import GRADIENT_PASSES, check_stop
 from ecgxai_core.types import Float32Array, FloatArray
 
-__all__ = ["Differentiable", "differentiable", "keras_classifier", "pre_activation", "value_of"]
+__all__ = [
+    "Differentiable",
+    "differentiable",
+    "has_gradients",
+    "keras_classifier",
+    "pre_activation",
+    "value_of",
+]
 
 BATCH = 8
 """Records differentiated at a time. One shape means one choice of kernels and the same bytes; it is
@@ -55,18 +64,31 @@ def keras_classifier(task: Task) -> KerasClassifier:
     return inner
 
 
+def has_gradients(classifier: Any) -> bool:
+    """Whether a classifier is known to be a Keras network; nothing is loaded to find out.
+
+    An ONNX model that is not loaded yet may turn out to be one.
+    """
+    path = getattr(classifier, "path", None)
+    if isinstance(path, Path) and callable(getattr(classifier, "loaded", None)):
+        return path.suffix.lower() != ".onnx"
+    return isinstance(classifier, KerasClassifier)
+
+
 @dataclass(frozen=True)
 class Differentiable:
     """The value of a task as a function of the model input.
 
     ``classifier``: the network; ``classes``: columns of the target and of the contrast (the target
-    again without one); ``sign``: -1 with a contrast, else 0; ``link``: scale of the value.
+    again without one); ``sign``: -1 with a contrast, else 0; ``link``: scale of the value;
+    ``fold``: the model's leads where gradients are those of the independent ones, else empty.
     """
 
     classifier: KerasClassifier
     classes: tuple[int, int]
     sign: float
     link: str
+    fold: tuple[str, ...] = ()
 
     @property
     def batch_size(self) -> int:
@@ -75,8 +97,8 @@ class Differentiable:
 
     def gradients(
         self, values: Float32Array, report: Callable[[int], None] | None = None
-    ) -> tuple[FloatArray, Float32Array]:
-        """Values ``float64[n]`` and their gradients ``float32[n, sample, lead]``.
+    ) -> tuple[FloatArray, FloatArray]:
+        """Values ``float64[n]`` and their gradients ``float64[n, sample, lead]``.
 
         Parameters
         ----------
@@ -85,8 +107,10 @@ class Differentiable:
         report
             Called with the number of records done after each batch.
         """
-        value, gradient = self._run(values, None, report)
-        return value, gradient[0]
+        value, (gradient,) = self._run(values, None, report)
+        if self.fold:
+            return value, folded(gradient, self.fold)
+        return value, gradient.astype(np.float64)
 
     def layer_gradients(self, values: Float32Array, tensor: Any) -> tuple[FloatArray, ...]:
         """Output of a layer and the value's gradient there, ``float64[n, ...]`` each."""
@@ -127,7 +151,8 @@ def differentiable(task: Task) -> Differentiable:
     contrast = task.params.contrast
     other = target if contrast is None else classifier.classes.index(contrast)
     sign = 0.0 if contrast is None else -1.0
-    return Differentiable(classifier, (target, other), sign, task.params.link)
+    fold = task.model_input.leads if task.model.lead_group == "independent" else ()
+    return Differentiable(classifier, (target, other), sign, task.params.link, fold)
 
 
 def pre_activation(classifier: KerasClassifier) -> tuple[Any, Callable[[Any], Any], str]:

@@ -72,6 +72,7 @@ def _explain(task: Task, rule: Callable[[FloatArray, FloatArray], FloatArray]) -
     task.report(1, 1, "class activation map")
     samples = curve if by_lead else np.repeat(curve / n_leads, n_leads, axis=1)
     return dense(
+        task,
         cell_sums(samples, task),
         layer=layer,
         moments=int(output.shape[1]),

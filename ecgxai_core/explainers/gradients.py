@@ -1,6 +1,12 @@
-"""Gradient methods on the samples: saliency, input x gradient, SmoothGrad, integrated gradients."""
+"""Gradient methods on the samples: saliency, input x gradient, SmoothGrad, integrated gradients.
+
+With ``lead_group=independent`` gradients are those with respect to I, II and V1 to V6, from which
+the other leads follow (:func:`ecgxai_core.games.leads.folded`).
+"""
 
 from __future__ import annotations
+
+from typing import cast
 
 import numpy as np
 
@@ -8,6 +14,7 @@ from ecgxai_core.explainers.cost import gradient_cost
 from ecgxai_core.explainers.differentiable import Differentiable, differentiable
 from ecgxai_core.explainers.method import Explanation, Method, Task, cell_sums, dense
 from ecgxai_core.games.baselines import masked_input
+from ecgxai_core.games.leads import follow_limbs
 from ecgxai_core.stopping import GRADIENT_PASSES
 from ecgxai_core.types import Float32Array, FloatArray
 
@@ -22,7 +29,7 @@ def explain_saliency(task: Task) -> Explanation:
     """
     _, gradient = differentiable(task).gradients(task.model_input.values[None])
     task.report(1, 1, "gradient")
-    return dense(cell_sums(np.abs(gradient[0]), task), gradient_passes=1)
+    return dense(task, cell_sums(np.abs(gradient[0]), task), gradient_passes=1)
 
 
 SALIENCY = Method(
@@ -30,7 +37,7 @@ SALIENCY = Method(
     title="Saliency",
     family="gradient",
     signed=False,
-    uses=("segments", "window_sec", "link"),
+    uses=("segments", "window_sec", "link", "lead_group"),
     description="size of the gradient: where a small change of the signal changes the prediction",
     run=explain_saliency,
     cost=gradient_cost,
@@ -47,7 +54,9 @@ def explain_input_x_gradient(task: Task) -> Explanation:
     given = task.model_input
     _, gradient = differentiable(task).gradients(given.values[None])
     task.report(1, 1, "gradient")
-    return dense(cell_sums((given.values - given.zero) * gradient[0], task), gradient_passes=1)
+    return dense(
+        task, cell_sums((given.values - given.zero) * gradient[0], task), gradient_passes=1
+    )
 
 
 INPUT_X_GRADIENT = Method(
@@ -55,7 +64,7 @@ INPUT_X_GRADIENT = Method(
     title="Input x gradient",
     family="gradient",
     signed=True,
-    uses=("segments", "window_sec", "link"),
+    uses=("segments", "window_sec", "link", "lead_group"),
     description="signal times gradient: the first-order share of every cell in the prediction",
     run=explain_input_x_gradient,
     cost=gradient_cost,
@@ -81,10 +90,10 @@ def explain_smoothgrad(task: Task) -> Explanation:
         noise = rng.standard_normal((count, stop - first, len(given.leads)))
         noisy[:, first:stop] += (noise * size).astype(np.float32)
         _, gradient = values.gradients(noisy)
-        total += gradient.sum(axis=0, dtype=np.float64)
+        total += gradient.sum(axis=0)
         task.report(begin + count, params.n_noise, "gradients of noisy copies")
     mean = np.abs(total / params.n_noise)
-    return dense(cell_sums(mean, task), gradient_passes=params.n_noise)
+    return dense(task, cell_sums(mean, task), gradient_passes=params.n_noise)
 
 
 SMOOTHGRAD = Method(
@@ -92,7 +101,7 @@ SMOOTHGRAD = Method(
     title="SmoothGrad",
     family="gradient",
     signed=False,
-    uses=("segments", "window_sec", "link", "n_noise", "noise_level", "seed"),
+    uses=("segments", "window_sec", "link", "lead_group", "n_noise", "noise_level", "seed"),
     description="size of the gradient, averaged over noisy copies of the record",
     run=explain_smoothgrad,
     cost=lambda params, _size: {"n_noise": GRADIENT_PASSES * params.n_noise},
@@ -116,7 +125,7 @@ def explain_integrated_gradients(task: Task) -> Explanation:
     ``converged``), at most to :data:`MAX_STEPS`.
     """
     values = differentiable(task)
-    start = masked_input(task.params.baseline, task.model_input, task.segmentation)
+    start = _start(task)
     difference = task.model_input.values - start
     ends, _ = values.gradients(np.stack([task.model_input.values, start]))
     worth, steps, passes = float(ends[0] - ends[1]), task.params.ig_steps, 2
@@ -129,6 +138,7 @@ def explain_integrated_gradients(task: Task) -> Explanation:
             break
         steps *= 2
     return dense(
+        task,
         weights,
         worth,
         steps=steps,
@@ -138,6 +148,16 @@ def explain_integrated_gradients(task: Task) -> Explanation:
         completeness_gap=gap,
         converged=gap <= COMPLETE,
     )
+
+
+def _start(task: Task) -> Float32Array:
+    """The masked record; derived leads follow I and II where these are the players."""
+    start = masked_input(task.params.baseline, task.model_input, task.segmentation)
+    if task.model.lead_group == "all":
+        return start
+    values = task.model_input.values
+    (followed,) = follow_limbs(start[None], values, task.model_input.leads)
+    return cast(Float32Array, followed)
 
 
 def _mean_gradient(
@@ -151,7 +171,7 @@ def _mean_gradient(
         part = slice(begin, begin + values.batch_size)
         share = nodes[part].astype(np.float32)[:, None, None]
         _, gradient = values.gradients(start + share * difference)
-        total += np.tensordot(weights[part], gradient.astype(np.float64), axes=1)
+        total += np.tensordot(weights[part], gradient, axes=1)
         task.report(min(begin + values.batch_size, steps), steps, "gradients on the path")
     return total
 
@@ -161,7 +181,7 @@ INTEGRATED_GRADIENTS = Method(
     title="Integrated gradients",
     family="gradient",
     signed=True,
-    uses=("segments", "window_sec", "baseline", "link", "ig_steps"),
+    uses=("segments", "window_sec", "baseline", "link", "lead_group", "ig_steps"),
     description="gradients on the path from the masked to the intact record; they add up",
     run=explain_integrated_gradients,
     # two rounds, which is where most maps are complete

@@ -72,6 +72,7 @@ def explain_lrp(task: Task) -> Explanation:
     worth = pass_.value
     given = task.model_input
     return dense(
+        task,
         weights,
         worth,
         rule=task.params.lrp_rule,

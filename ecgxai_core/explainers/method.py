@@ -25,6 +25,7 @@ from ecgxai_core.types import (
     Float32Array,
     FloatArray,
     ModelInput,
+    QualityWarning,
     Record,
     Segmentation,
     content_seed,
@@ -57,7 +58,7 @@ class Task:
     the model with masking, of the target alone or with a contrast, with a count of forward passes
     for this task alone; ``segmentation`` of what the model sees; ``params`` of the method;
     ``progress`` is called after each step, or ``None``; ``preview`` with what the method has found
-    so far, or ``None`` where nobody wants to see it.
+    so far, or ``None`` where nobody wants to see it; ``warnings`` of how the task was settled.
     """
 
     case: Case
@@ -66,6 +67,7 @@ class Task:
     params: ExplainParams
     progress: Progress | None = None
     preview: Callable[[Explanation], None] | None = None
+    warnings: tuple[QualityWarning, ...] = ()
 
     @property
     def record(self) -> Record:
@@ -216,14 +218,17 @@ def stretched(values: FloatArray, samples: int) -> FloatArray:
     return np.asarray(values[low] * (1 - part) + values[high] * part)
 
 
-def dense(weights: FloatArray, worth: float | None = None, **facts: Any) -> Explanation:
-    """An explanation of every cell; a segment's event value is the sum over its leads.
+def dense(task: Task, weights: FloatArray, worth: float | None = None, **facts: Any) -> Explanation:
+    """An explanation of every cell of the leads that are players; a segment's event value is the
+    sum over its leads.
 
     ``worth`` as for :class:`Explanation`; ``facts`` are diagnostics.
     """
+    explored = np.zeros(weights.shape, dtype=np.bool_)
+    explored[task.model.player_rows] = True
     return Explanation(
         weights=weights,
-        explored=np.ones(weights.shape, dtype=np.bool_),
+        explored=explored,
         event_values=weights.sum(axis=0),
         worth=worth,
         diagnostics=facts,

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ecgxai_core.case import Case
 from ecgxai_core.games.contrast import contrasted
+from ecgxai_core.games.leads import has_independent_leads
+from ecgxai_core.games.local.engine import engine_of
+from ecgxai_core.games.local.pieces import MAX_SPAN, layout_of
 from ecgxai_core.games.masked import MaskedModel
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.signal.beats import find_beats
 from ecgxai_core.signal.segments import SEGMENT_SEC, carried, segment
-from ecgxai_core.types import ModelInput, Segmentation, canonical_json
+from ecgxai_core.types import ModelInput, QualityWarning, Segmentation, canonical_json
 
-__all__ = ["Prepared", "Shelf", "segmentation_of"]
+__all__ = ["Prepared", "Shelf", "segmentation_of", "settled_group"]
 
 
 class Prepared:
@@ -31,25 +34,36 @@ class Prepared:
     def __init__(self, case: Case) -> None:
         self.classifier = case.classifier
         self.model_input = case.model_input()
-        self._cuts: dict[tuple[str, float | None, float | None], Segmentation] = {}
+        self._cuts: dict[tuple[str, float | None, str, float | None], Segmentation] = {}
         self._games: dict[tuple[str, str, str], MaskedModel] = {}
 
     def segmentation(self, case: Case, params: ExplainParams) -> Segmentation:
         """As :func:`segmentation_of`."""
         row = case.diagnosis if params.segments == "uniform" else None
-        key = params.segments, params.window_sec, None if row is None else row.segment_sec
+        seconds = None if row is None else row.segment_sec
+        key = params.segments, params.window_sec, params.engine, seconds
         if key not in self._cuts:
             self._cuts[key] = segmentation_of(case, self.model_input, params)
         return self._cuts[key]
 
-    def game(self, case: Case, params: ExplainParams, lead_group: str) -> MaskedModel:
-        """The game of the case's target, in contrast to another class if so chosen, with a count
-        of its own.
+    def settled(
+        self, uses: Sequence[str], params: ExplainParams
+    ) -> tuple[ExplainParams, tuple[QualityWarning, ...]]:
+        """The parameters of a method that uses those named, with the lead group that it has here:
+        ``all`` where it does not ask, and where this record has no independent leads (a warning).
         """
-        key = params.baseline, params.engine, lead_group
+        if "lead_group" not in uses:
+            return params.updated(lead_group="all"), ()
+        found = settled_group(params, self.model_input)
+        return found, () if found == params else (ALL_LEADS,)
+
+    def game(self, case: Case, params: ExplainParams) -> MaskedModel:
+        """The game of the case's target, in contrast to another class if so chosen, with a count
+        of its own. ``params`` are settled.
+        """
+        key = params.baseline, params.engine, params.lead_group
         if key not in self._games:
-            filler = params.baseline, params.engine, lead_group
-            self._games[key] = MaskedModel(self.classifier, self.model_input, case.target, *filler)
+            self._games[key] = MaskedModel(self.classifier, self.model_input, case.target, *key)
         return contrasted(self._games[key].of(case.target), params.contrast)
 
     @property
@@ -98,6 +112,20 @@ class Shelf:
                     sizes.pop(self._kept.popitem(last=False)[0])
 
 
+ALL_LEADS = QualityWarning(
+    "lead_group",
+    "all leads were masked by themselves: III, aVR, aVL and aVF cannot follow I and II in what the "
+    "model sees (a lead is missing, or Einthoven's law does not hold)",
+)
+
+
+def settled_group(params: ExplainParams, model_input: ModelInput) -> ExplainParams:
+    """The parameters with the lead group that a model input allows."""
+    if params.lead_group == "all" or has_independent_leads(model_input):
+        return params
+    return params.updated(lead_group="all")
+
+
 def segmentation_of(case: Case, model_input: ModelInput, params: ExplainParams) -> Segmentation:
     """How an explanation with these parameters cuts what the model sees of a record.
 
@@ -116,4 +144,13 @@ def segmentation_of(case: Case, model_input: ModelInput, params: ExplainParams) 
     begin = round(start * record.fs)
     beats = find_beats(record.signal[:, begin : round(stop * record.fs)], record.fs, record.leads)
     peaks = (begin + beats.peaks) / record.fs
-    return segment(model_input, params, SEGMENT_SEC, peaks, beats.confidence)
+    cut = segment(model_input, params, SEGMENT_SEC, peaks, beats.confidence)
+    if params.segments == "auto" and cut.kind == "wave" and not _plays(case, params, cut):
+        return segment(model_input, params, SEGMENT_SEC, peaks, beats.confidence, local=False)
+    return cut
+
+
+def _plays(case: Case, params: ExplainParams, cut: Segmentation) -> bool:
+    """Whether the local engine plays the games of a segmentation."""
+    part = None if params.engine == "whole" else engine_of(case.classifier).part
+    return part is not None and layout_of(part.local, cut.edges).span <= MAX_SPAN

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from ecgxai_core.explainers.cost import OPENED
+from ecgxai_core.explainers.cost import opened_segments
 from ecgxai_core.explainers.method import Explanation, Task
 from ecgxai_core.games.kernels import log_shapley_kernel, size_mass
 from ecgxai_core.games.local.sums import EventGame
@@ -233,9 +233,8 @@ def on_grid(task: Task, opened: IntArray, values: FloatArray, errors: FloatArray
 
 def opened_events(task: Task) -> int:
     """How many segments are explored: as given, or all where that is cheap."""
-    if task.params.top_events is not None:
-        return task.params.top_events
-    return len(task.segmentation) if task.model.is_local(task.segmentation) else OPENED
+    local = task.model.is_local(task.segmentation)
+    return opened_segments(task.params, len(task.segmentation), local)
 
 
 def _lead_games(

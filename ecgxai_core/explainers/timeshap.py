@@ -48,6 +48,12 @@ PUBLISHED_ANCHOR = 1000.0
 """Weight of the full and the empty coalition in the published regression."""
 
 
+EIGHT, USUAL_ERROR = 8, 0.05
+USUAL_ROWS = {False: 127, True: 383}
+"""Rows of the local design where most maps of waves have an error of :data:`USUAL_ERROR`, for up to
+:data:`EIGHT` leads and for more."""
+
+
 def shapley_weights(coalitions: Coalitions) -> FloatArray:
     """``float64[n]``: Shapley kernel over sampling rate, mean 1 (the constraints have weight 0)."""
     log_weight = log_shapley_kernel(coalitions.n_players)[coalitions.sizes] - coalitions.log_rate
@@ -181,14 +187,17 @@ def _fitter(task: Task) -> Fitter:
 
 def _cost(params: ExplainParams, size: Size) -> Cost:
     """As LIME's games; cells are played with whole passes. Hierarchies of a local network take the
-    table and at most whole passes for every ``span``-th segment, until the design ends; all others
-    the games of the strongest segments.
+    table and passes for every ``span``-th segment until they converge (:data:`USUAL_ROWS`); all
+    others the games of the strongest segments.
     """
     if params.level == "lead_in_event":
         return games_cost(params, size)
     if params.level != "cell" and size.piece is not None:
         limit = params.max_lead_coalitions or CORNERS * SHIPPED_ROWS
-        most = min(limit, 2 ** (size.players + size.span))
+        usual = (
+            CORNERS * USUAL_ROWS[size.players > EIGHT] * max(1.0, USUAL_ERROR / params.target_error)
+        )
+        most = min(limit, usual, 2 ** (size.players + size.span))
         return {"": 2.0**size.span, "max_lead_coalitions": float(size.span * most)}
     if params.level != "cell":
         return {**event_passes(params, size), **lead_passes(params, size)}

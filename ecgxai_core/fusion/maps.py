@@ -92,6 +92,7 @@ def fuse(
         found=_found(raw, params.found),
     )
     durations = np.diff(edges)
+    groups = [item.diagnostics.get("lead_group") == "independent" for item in chosen]
     fused = cells.values * durations
     explored = cells.present > 0
     lead_scores = _lead_scores(leads, fused, explored)
@@ -114,9 +115,24 @@ def fuse(
             "scales": [[float(s) for s in np.unique(scale)] for scale in scales],
             "same_family": [list(group) for group in same_family(methods)],
             "explored_share": float((explored * durations).sum() / (durations.sum() * len(leads))),
+            "lead_group": "independent" if all(groups) else "all",
         },
         provenance=combined_provenance(chosen, weights, params),
-        warnings=(*combined_warnings(chosen), *warnings),
+        warnings=(*combined_warnings(chosen), *warnings, *_mixed(methods, groups)),
+    )
+
+
+def _mixed(methods: Sequence[str], groups: Sequence[bool]) -> tuple[QualityWarning, ...]:
+    """A warning where some maps have independent leads and others all."""
+    if all(groups) or not any(groups):
+        return ()
+    names = ", ".join(name for name, own in zip(methods, groups, strict=True) if own)
+    return (
+        QualityWarning(
+            "lead_group",
+            f"{names}: evidence of III, aVR, aVL and aVF counts for I and II there, and for "
+            "itself in the other maps; explain all with lead_group=all to fuse like with like",
+        ),
     )
 
 

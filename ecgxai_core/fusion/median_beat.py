@@ -121,7 +121,7 @@ def _map_at(item: Map, at: FloatArray) -> FloatArray:
     """``float64[beat, lead, bin]``: density at times ``[beat, bin]``; NaN outside the map."""
     column = np.searchsorted(item.edges_sec, at, side="right") - 1
     inside = (column >= 0) & (column < len(item.edges_sec) - 1)
-    density = item.density()[:, np.where(inside, column, 0)]
+    density = item.drawn_density()[:, np.where(inside, column, 0)]
     return np.asarray(np.where(inside, density, np.nan).transpose(1, 0, 2))
 
 

@@ -7,18 +7,17 @@ Of the 12 leads only I, II and V1 to V6 are independent. Masking III alone viola
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from ecgxai_core.errors import ExplanationError
-from ecgxai_core.records.leads import DERIVED_LEADS, INDEPENDENT_LEADS
+from ecgxai_core.records.leads import DERIVED_LEADS
 from ecgxai_core.types import Float32Array, FloatArray, ModelInput
 
 __all__ = [
     "check_limbs",
-    "evidence_leads",
+    "folded",
     "follow_limbs",
+    "has_independent_leads",
     "limb_residual",
 ]
 
@@ -94,23 +93,47 @@ def check_limbs(model_input: ModelInput) -> None:
     ExplanationError
         The model lacks I or II, or its limb leads do not obey Einthoven's law in its units.
     """
+    problem = _fault(model_input)
+    if problem:
+        raise ExplanationError("lead group", "independent", problem, "mask all 12 leads")
+
+
+def has_independent_leads(model_input: ModelInput) -> bool:
+    """Whether the derived leads of a model input can follow I and II (:func:`check_limbs`)."""
+    return not _fault(model_input)
+
+
+def _fault(model_input: ModelInput) -> str:
     missing = [lead for lead in ("I", "II") if lead not in model_input.leads]
     if missing:
-        problem = f"the model has no lead {' and '.join(missing)}"
-    elif limb_residual(model_input) > _LARGEST_RESIDUAL:
-        problem = "the limb leads, as the model sees them, do not obey Einthoven's law"
-    else:
-        return
-    raise ExplanationError("lead group", "independent", problem, "mask all 12 leads")
+        return f"the model has no lead {' and '.join(missing)}"
+    if limb_residual(model_input) > _LARGEST_RESIDUAL:
+        return "the limb leads, as the model sees them, do not obey Einthoven's law"
+    return ""
 
 
-def evidence_leads(leads: Iterable[str]) -> tuple[str, ...]:
-    """Where evidence in ``leads`` may be found when only independent leads are players.
+def folded(gradient: FloatArray | Float32Array, leads: tuple[str, ...]) -> FloatArray:
+    """A gradient with respect to the eight independent leads.
 
-    Evidence that cardiology expects in III, aVR, aVL or aVF counts for I and for II, from which
-    they are made.
+    By the chain rule I and II take over what reaches the value through III, aVR, aVL and aVF, which
+    are their sums; the derived leads have none of their own.
+
+    Parameters
+    ----------
+    gradient
+        ``[..., lead]`` with respect to each lead by itself.
+    leads
+        Names of the columns, with I and II.
+
+    Returns
+    -------
+    ``float64[..., lead]``, 0 in the derived leads.
     """
-    wanted = set(leads)
-    if wanted & set(DERIVED_LEADS):
-        wanted |= {"I", "II"}
-    return tuple(lead for lead in INDEPENDENT_LEADS if lead in wanted)
+    out = np.array(gradient, dtype=np.float64)
+    place = {lead: column for column, lead in enumerate(leads)}
+    for lead, factors in DERIVED_LEADS.items():
+        if lead in place:
+            for limb, factor in zip(("I", "II"), factors, strict=True):
+                out[..., place[limb]] += factor * gradient[..., place[lead]]
+            out[..., place[lead]] = 0.0
+    return out

@@ -153,6 +153,14 @@ class Trial:
     time_map: TimeMapping
 
 
+def by_lead_group(maps: Mapping[str, Map]) -> dict[str, dict[str, Map]]:
+    """Maps by name, by the lead group that they were made with (``all``, ``independent``)."""
+    found: dict[str, dict[str, Map]] = {}
+    for name, item in maps.items():
+        found.setdefault("independent" if item.independent else "all", {})[name] = item
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Maps of one case, and whatever metrics may need to evaluate them.
@@ -169,8 +177,9 @@ class Subject:
         ``float64[beat]``: R peaks, seconds of the record; beats per minute.
     truth
         Where evidence is known to lie: lead -> ``[n, 2]`` seconds.
-    game, whole
-        The model on coalitions, and one segment over all that it saw (how seconds become samples).
+    games, whole
+        The model on coalitions by lead group (each map is evaluated in the game that it was made
+        in), and one segment over all that it saw (how seconds become samples).
     predict, model_input
         Value of model inputs ``float32[n, sample, lead]`` -> ``float64[n]``, and the model input.
     changed, time_map
@@ -192,7 +201,7 @@ class Subject:
     peaks_sec: FloatArray = field(default_factory=lambda: np.zeros(0))
     heart_rate: float = float("nan")
     truth: Mapping[str, npt.ArrayLike] | None = None
-    game: Game | None = None
+    games: Mapping[str, Game] | None = None
     whole: Segmentation | None = None
     predict: Callable[[Float32Array], FloatArray] | None = None
     model_input: ModelInput | None = None
@@ -204,12 +213,17 @@ class Subject:
     shuffled: Mapping[str, Map] = field(default_factory=dict)
     references: Mapping[str, Mapping[str, Map]] = field(default_factory=dict)
 
+    def played(self) -> list[tuple[dict[str, Map], Game]]:
+        """The maps by the game that they were made in."""
+        assert self.games is not None
+        return [(maps, self.games[group]) for group, maps in by_lead_group(self.maps).items()]
+
     def has(self, need: Need) -> bool:
         """Whether metrics with this need can be computed."""
         parts: dict[Need, object] = {
             "map": self.maps,
             "truth": self.truth,
-            "game": self.game,
+            "game": self.games,
             "imputation": self.predict,
             "extra_beat": self.changed,
             "disturbed": self.trials,

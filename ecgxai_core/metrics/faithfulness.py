@@ -144,9 +144,10 @@ _METRICS = tuple(
 
 
 def _of(subject: Subject) -> Outcome:
-    assert subject.game is not None
     assert subject.whole is not None
-    found = faithfulness(subject.maps, subject.game, subject.whole, subject.params)
+    found: dict[str, Faithfulness] = {}
+    for maps, game in subject.played():
+        found |= faithfulness(maps, game, subject.whole, subject.params)
     return Outcome(
         {name: item.scores for name, item in found.items()},
         {name: item.curves for name, item in found.items()},

@@ -238,10 +238,11 @@ _METRICS = tuple(
 
 
 def _of(subject: Subject) -> Outcome:
-    assert subject.game is not None
     assert subject.whole is not None
     tokens = tokens_of(subject.diagnosis, subject.peaks_sec, subject.heart_rate)
-    deleted = targeted_deletion(subject.maps, tokens, subject.game, subject.whole, subject.params)
+    deleted: dict[str, tuple[Score, ...]] = {}
+    for maps, game in subject.played():
+        deleted |= targeted_deletion(maps, tokens, game, subject.whole, subject.params)
     localised: dict[str, tuple[Score, ...]] = dict.fromkeys(subject.maps, ())
     if subject.params.tokens == "published":
         for name, item in subject.maps.items():

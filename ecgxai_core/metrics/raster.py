@@ -21,7 +21,6 @@ __all__ = [
     "RasterMap",
     "beat_windows",
     "explorable_leads",
-    "independent",
     "mask_from_intervals",
     "merged",
     "overlap_sec",
@@ -64,32 +63,9 @@ class RasterMap:
     cell: IntArray
 
 
-def independent(item: Map) -> bool:
-    """Whether a map, or one fused into it, was made with III, aVR, aVL and aVF following I and II.
-
-    The parameters that made a map say so; maps without knowledge keep those of the map that they
-    were made from.
-    """
-    params = item.provenance.params
-    parts = [params, *(part["params"] for part in params.get("methods", ()))]
-    said = [item.diagnostics.get("lead_group"), *(part.get("lead_group") for part in parts)]
-    return "independent" in said
-
-
 def explorable_leads(item: Map) -> tuple[str, ...]:
-    """The leads that a map could explore, in its order.
-
-    With independent leads as players a derived lead of which no cell was explored is not among
-    them: it could not be explored, so its zeros carry no information.
-    """
-    if not independent(item):
-        return item.leads
-    seen = np.any(item.explored, axis=1).tolist()
-    return tuple(
-        lead
-        for lead, known in zip(item.leads, seen, strict=True)
-        if known or lead not in DERIVED_LEADS
-    )
+    """The leads that a map could explore, in its order."""
+    return tuple(lead for lead, can in zip(item.leads, item.explorable, strict=True) if can)
 
 
 def raster_for(item: Map, bin_sec: float) -> Raster:
@@ -132,8 +108,11 @@ def beat_windows(r_peaks_sec: npt.ArrayLike, windows: Sequence[tuple[float, floa
 def mask_from_intervals(raster: Raster, intervals: Mapping[str, npt.ArrayLike]) -> BoolArray:
     """``bool[lead, bin]``: bins of which at least half lies in the lead's intervals (seconds).
 
-    Leads without an entry have no truth; this serves windows around R peaks and planted truth.
+    Leads without an entry have no truth; this serves windows around R peaks and planted truth. What
+    lies in III, aVR, aVL or aVF counts for I and for II, from which they are made, where the raster
+    is that of a map with independent leads as players and does not have them.
     """
+    intervals = _of_players(raster, intervals)
     mask = np.zeros((len(raster.leads), raster.n_bins), dtype=np.bool_)
     known: dict[int, BoolArray] = {}
     for row, lead in enumerate(raster.leads):
@@ -144,6 +123,22 @@ def mask_from_intervals(raster: Raster, intervals: Mapping[str, npt.ArrayLike]) 
                 known[id(given)] = covered >= raster.bin_sec / 2 - _TINY_SEC
             mask[row] = known[id(given)]
     return mask
+
+
+def _of_players(
+    raster: Raster, intervals: Mapping[str, npt.ArrayLike]
+) -> Mapping[str, npt.ArrayLike]:
+    absent = [lead for lead in DERIVED_LEADS if lead in intervals and lead not in raster.leads]
+    if not absent:
+        return intervals
+    parts = [np.asarray(intervals[lead], np.float64).reshape(-1, 2) for lead in absent]
+    limbs = {
+        lead: np.concatenate(
+            [np.asarray(intervals.get(lead, ()), np.float64).reshape(-1, 2), *parts]
+        )
+        for lead in ("I", "II")
+    }
+    return {**intervals, **limbs}
 
 
 def rasterise(item: Map, raster: Raster) -> RasterMap:

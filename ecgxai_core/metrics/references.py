@@ -14,7 +14,6 @@ import numpy.typing as npt
 from ecgxai_core.metrics.raster import (
     beat_windows,
     explorable_leads,
-    independent,
     overlap_sec,
     raster_for,
     rasterise,
@@ -233,5 +232,5 @@ def like(item: Map, name: str, density: FloatArray, edges: FloatArray | None = N
         weights=(np.nan_to_num(density) * np.diff(edges)).astype(np.float32),
         explored=explored,
         provenance=item.provenance,
-        diagnostics={"lead_group": "independent"} if independent(item) else {},
+        diagnostics={"lead_group": "independent" if item.independent else "all"},
     )

@@ -179,9 +179,11 @@ _METRICS = (
 
 
 def _of(subject: Subject) -> Outcome:
-    assert subject.game is not None
     assert subject.whole is not None
-    return Outcome(removal(subject.maps, subject.game, subject.whole, subject.params))
+    scores: dict[str, tuple[Score, ...]] = {}
+    for maps, game in subject.played():
+        scores |= removal(maps, game, subject.whole, subject.params)
+    return Outcome(scores)
 
 
 GROUP = MetricGroup("removal", _METRICS, ("game",), _of)

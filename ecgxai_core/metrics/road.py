@@ -19,9 +19,8 @@ import numpy as np
 
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.games.leads import check_limbs, follow_limbs
-from ecgxai_core.metrics.base import Metric, MetricGroup, Outcome, Subject
+from ecgxai_core.metrics.base import Metric, MetricGroup, Outcome, Subject, by_lead_group
 from ecgxai_core.metrics.orders import Cells, Removals
-from ecgxai_core.metrics.raster import independent
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.records.leads import DERIVED_LEADS
 from ecgxai_core.types import (
@@ -82,7 +81,7 @@ def road(
     leads (one such map, and all are evaluated so) all NaN if the limb leads, as the
     model sees them, do not obey Einthoven's law.
     """
-    follow = any(independent(item) for item in maps.values())
+    follow = any(item.independent for item in maps.values())
     if follow and not _obeys(model_input):
         names = ("road_morf", "road_lerf", "road_gap")
         return {name: tuple(Score(metric, float("nan")) for metric in names) for name in maps}
@@ -204,7 +203,9 @@ def _of(subject: Subject) -> Outcome:
     assert subject.predict is not None
     assert subject.model_input is not None
     assert subject.whole is not None
-    found = road(subject.maps, subject.predict, subject.model_input, subject.whole, subject.params)
+    found: dict[str, tuple[Score, ...]] = {}
+    for maps in by_lead_group(subject.maps).values():
+        found |= road(maps, subject.predict, subject.model_input, subject.whole, subject.params)
     return Outcome(found)
 
 

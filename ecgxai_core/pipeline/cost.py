@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.explainers import find_method
+from ecgxai_core.explainers import find_method, params_for
 from ecgxai_core.explainers.cost import Cost, Size
 from ecgxai_core.games.local.engine import engine_of
 from ecgxai_core.models.manifest import Manifest
@@ -68,7 +68,7 @@ def explain_cost(
 
 def unit_cost(profile: Profile, manifest: Manifest, target: str, field_sec: float | None) -> Cost:
     """Forward passes of one record explained, evaluated, and explained with an extra beat."""
-    params = {name: profile.for_method(name) for name in profile.methods}
+    params = params_for(profile, profile.methods)
     once = explain_cost(params, manifest, target, field_sec)
     evaluation = profile.evaluation
     maps = len(profile.methods) + 1

@@ -6,7 +6,7 @@ Also the demonstration of what lead priors do to a localisation score.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,12 @@ import pandas as pd
 
 from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import Diagnosis
-from ecgxai_core.explainers import segmentation_of
+from ecgxai_core.explainers import segmentation_of, settled_group
 from ecgxai_core.games.baselines import BY_SEGMENT
 from ecgxai_core.games.contrast import game_for
-from ecgxai_core.games.leads import evidence_leads
 from ecgxai_core.games.links import to_link
 from ecgxai_core.games.masked import MaskedModel
-from ecgxai_core.metrics.base import Curves, Subject
+from ecgxai_core.metrics.base import Curves, Subject, by_lead_group
 from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.metrics.references import like, references_of
 from ecgxai_core.params import EvaluationParams, ExplainParams, Profile
@@ -70,29 +69,16 @@ def beats_of(record: Record) -> Beats:
     return Beats(frozen_array(peaks, np.int64), seconds, heart_rate(peaks, record.fs))
 
 
-def expected(diagnosis: Diagnosis | None, params: ExplainParams) -> Diagnosis | None:
-    """Where evidence is expected of maps made with these parameters.
-
-    With independent leads as players, what is expected in a derived lead counts for I and II.
-    """
-    if diagnosis is None or params.lead_group == "all":
-        return diagnosis
-    return replace(
-        diagnosis,
-        strict_leads=evidence_leads(diagnosis.strict_leads),
-        lenient_leads=evidence_leads(diagnosis.lenient_leads),
-    )
-
-
 def game_of(case: Case, params: ExplainParams) -> tuple[MaskedModel, Segmentation]:
     """The game that maps are evaluated by, and one segment over all that the model saw.
 
     It is the game of explanations with these parameters: the same value (of the target, or of the
-    target and its contrast), baseline, engine and leads. A baseline that depends on the
+    target and its contrast), baseline, engine and leads (all where the record has no independent
+    ones). A baseline that depends on the
     segmentation fills cells as in the explanation, whatever the grid of a metric.
     """
     model_input = case.model_input()
-    params = with_contrast_code(params, case.classifier)
+    params = settled_group(with_contrast_code(params, case.classifier), model_input)
     filled_by = None
     if params.baseline in BY_SEGMENT:
         filled_by = segmentation_of(case, model_input, params)
@@ -115,17 +101,19 @@ def subject_of(
     explanations is added by :func:`dataclasses.replace`.
     """
     start_sec = float(next(iter(maps.values())).edges_sec[0])
-    game, whole = game_of(case.changed(start_sec=start_sec), profile.explain)
+    seen, games, whole = case.changed(start_sec=start_sec), {}, None
+    for group in by_lead_group(maps):
+        games[group], whole = game_of(seen, profile.explain.updated(lead_group=group))
     beats = beats or beats_of(case.record)
     return Subject(
         maps=maps,
         params=profile.evaluation,
         stability=profile.stability,
-        diagnosis=expected(case.diagnosis, profile.explain),
+        diagnosis=case.diagnosis,
         peaks_sec=beats.seconds,
         heart_rate=beats.rate,
         truth=truth,
-        game=game,
+        games=games,
         whole=whole,
         references={
             name: references_of(

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from ecgxai_core.case import Case, find_target
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import DiagnosisError
-from ecgxai_core.explainers import Family, Preview, explain_each, find_method
+from ecgxai_core.explainers import (
+    Family,
+    Preview,
+    askable,
+    explain_each,
+    find_method,
+    params_for,
+)
 from ecgxai_core.explainers.prepared import Shelf
 from ecgxai_core.fusion import fuse, fuse_published
 from ecgxai_core.models.protocol import Classifier
@@ -21,7 +28,6 @@ from ecgxai_core.store.values import entry_of, value_as
 from ecgxai_core.types import Attribution, FusedMap, Map
 
 __all__ = [
-    "FUSED_METHODS",
     "Explained",
     "all_targets",
     "cached_attributions",
@@ -32,10 +38,6 @@ __all__ = [
     "fused_map",
     "with_contrast_code",
 ]
-
-FUSED_METHODS: tuple[str, ...] = ("lime", "timeshap")
-"""The methods that are fused by default, as published. They are of one family; see
-:data:`ecgxai_core.fusion.RECOMMENDED` for three that are not."""
 
 _FIRST: tuple[Family, ...] = ("gradient", "attention", "occlusion")
 """Families that take seconds at most; games come last."""
@@ -173,20 +175,20 @@ def explained(
     case: Case,
     profile: Profile,
     store: Store,
-    methods: Sequence[str] = FUSED_METHODS,
+    methods: Sequence[str] | None = None,
     progress: Progress = no_progress,
 ) -> Explained:
-    """Explain with ``methods`` under a profile and fuse them."""
-    params = {method: profile.for_method(method) for method in methods}
+    """Explain with ``methods`` (``None`` = the profile's) and fuse them."""
+    params = params_for(profile, methods or askable(profile, case.classifier).methods)
     attributions = explain_case(case, params, store, progress)
     return Explained(attributions, fused_map(attributions, profile))
 
 
 def cached_explained(
-    case: Case, profile: Profile, store: Store, methods: Sequence[str] = FUSED_METHODS
+    case: Case, profile: Profile, store: Store, methods: Sequence[str] | None = None
 ) -> Explained | None:
     """What :func:`explained` gives, where the cache has all of it; nothing is computed."""
-    params = {method: profile.for_method(method) for method in methods}
+    params = params_for(profile, methods or askable(profile, case.classifier).methods)
     found = cached_attributions(case, params, store)
     if len(found) < len(params):
         return None

@@ -16,7 +16,6 @@ from ecgxai_core.metrics.base import Subject
 from ecgxai_core.metrics.stability import match
 from ecgxai_core.params import EvaluationParams, Profile, StabilityParams
 from ecgxai_core.pipeline.explain import (
-    FUSED_METHODS,
     Explained,
     cached_explained,
     explained,
@@ -125,7 +124,7 @@ def extra_beat_if_possible(
 
 
 def cached_extra_beat_test(
-    case: Case, profile: Profile, store: Store, methods: Sequence[str] = FUSED_METHODS
+    case: Case, profile: Profile, store: Store, methods: Sequence[str] | None = None
 ) -> ExtraBeatTest | None:
     """The test where the cache has all of it, else ``None``; nothing is computed.
 

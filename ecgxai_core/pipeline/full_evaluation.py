@@ -17,6 +17,7 @@ import pandas as pd
 
 from ecgxai_core.case import Case
 from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.explainers import askable
 from ecgxai_core.metrics import evaluate
 from ecgxai_core.metrics.base import Subject, Trial
 from ecgxai_core.metrics.raster import mask_from_intervals, raster_for
@@ -103,7 +104,7 @@ def evaluate_all(
         "evaluation",
         **case.key(),
         profile=profile.as_key(),
-        methods=list(profile.methods),
+        methods=list(askable(profile, case.classifier).methods),
         truth=truth and {lead: np.asarray(spans).tolist() for lead, spans in truth.items()},
         depth=asdict(work.depth),
         **({"given": content_key(given)} if given else {}),
@@ -140,7 +141,7 @@ class _Work:
     def rows(self) -> list[dict[str, Any]]:
         """One row per map."""
         others = bound(self.case, self.given)
-        found = explained(self.case, self.profile, self.store, self.profile.methods, self.progress)
+        found = explained(self.case, self.profile, self.store, progress=self.progress)
         own = {**found.maps, **others}
         self.progress(0, 3, "evaluating the maps")
         subject = subject_of(self.case, own, self.profile, truth=self.truth)
@@ -201,7 +202,7 @@ class _Work:
         )
 
     def _again(self, case: Case, profile: Profile) -> dict[str, Map]:
-        return explained(case, profile, self.store, profile.methods).maps
+        return explained(case, profile, self.store).maps
 
     def _trials(self, own: Mapping[str, Map]) -> dict[str, list[Trial]]:
         """Explain the changed records; one that cannot be explained is no trial."""

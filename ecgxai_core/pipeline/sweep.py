@@ -18,12 +18,13 @@ import pandas as pd
 from ecgxai_core.case import Case
 from ecgxai_core.errors import ExplanationError, ParameterError
 from ecgxai_core.fusion import view
+from ecgxai_core.metrics.base import by_lead_group
 from ecgxai_core.metrics.faithfulness import faithfulness
 from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.metrics.stability import stability
 from ecgxai_core.params import FusionParams, Profile, choices
 from ecgxai_core.pipeline.evaluation import Beats, beats_of, game_of
-from ecgxai_core.pipeline.explain import FUSED_METHODS, cached_explained, fused_map
+from ecgxai_core.pipeline.explain import cached_explained, fused_map
 from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, cached_extra_beat_test
 from ecgxai_core.progress import Progress, no_progress
 from ecgxai_core.store.cache import Store
@@ -72,7 +73,7 @@ class Axis:
     method: str | None = None
 
     def applied(
-        self, params: FusionParams, value: Any, methods: Sequence[str] = FUSED_METHODS
+        self, params: FusionParams, value: Any, methods: Sequence[str] = ()
     ) -> FusionParams:
         """The parameters with this one set to a value; ``methods`` are fused, in that order."""
         if self.name != _WEIGHTS:
@@ -82,7 +83,7 @@ class Axis:
         weights[place] = value
         return params.updated(method_weights=tuple(weights))
 
-    def value_in(self, params: FusionParams, methods: Sequence[str] = FUSED_METHODS) -> Any:
+    def value_in(self, params: FusionParams, methods: Sequence[str] = ()) -> Any:
         """The value that parameters have here; ``None`` for weights of which no value gives the
         ratios, such as those of the diagnosis."""
         if self.name != _WEIGHTS:
@@ -137,7 +138,7 @@ class Sweep:
     y: Axis
     frame: pd.DataFrame
     records: int
-    methods: tuple[str, ...] = FUSED_METHODS
+    methods: tuple[str, ...] = ()
 
     def grid(self, measure: str) -> FloatArray:
         """``float64[y value, x value]``: means; NaN where there are none."""
@@ -184,7 +185,7 @@ def default_axis(name: str, steps: int = 5, method: str | None = None) -> Axis:
 
 
 def cached_case(
-    case: Case, profile: Profile, store: Store, methods: Sequence[str] = FUSED_METHODS
+    case: Case, profile: Profile, store: Store, methods: Sequence[str] | None = None
 ) -> CachedCase | None:
     """A case whose explanations the cache has, or ``None``; nothing is explained here."""
     found = cached_explained(case, profile, store, methods)
@@ -294,7 +295,8 @@ def _gains(
     case: CachedCase, maps: Mapping[str, Map], profile: Profile
 ) -> Iterator[tuple[int, float]]:
     """Deletion gain of every map; all maps share the random orders."""
-    game, whole = game_of(case.case, profile.explain)
+    (group,) = by_lead_group(maps)  # all are fused from the same attributions
+    game, whole = game_of(case.case, profile.explain.updated(lead_group=group))
     for place, found in faithfulness(maps, game, whole, profile.evaluation).items():
         gain = next(score for score in found.scores if score.metric == "deletion_gain")
         yield int(place), gain.value

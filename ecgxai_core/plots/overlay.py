@@ -40,7 +40,7 @@ def overlay_traces(
     """Plotly traces of a map, to be drawn before (below) the ECG."""
     limit = scale if scale is not None else full_scale(overlay)
     traces = [_cells(overlay, places, overlay.density() / limit)]
-    hatched = _boxes(overlay, places, ~overlay.explored)
+    hatched = _boxes(overlay, places, overlay.missing)
     if hatched[0]:
         traces.append(marked_area(hatched, "not explored", theme.unexplored, hatch=9))
     if isinstance(overlay, FusedMap) and np.any(overlay.agreement == -1):

@@ -132,7 +132,7 @@ def _cells(
     """The cells of a map in the rows of its leads; what was not explored is hatched."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    share = item.density() / full_scale(item)
+    share = item.drawn_density() / full_scale(item)
     rows = np.full((len(record.leads), share.shape[1]), np.nan)
     for place, lead in enumerate(record.leads):
         if lead in item.leads:

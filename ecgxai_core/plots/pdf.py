@@ -285,7 +285,7 @@ def _draw_overlay(axes: Any, page: Page, overlay: Map, scale: float | None) -> N
 
     add(boxes, "explanation", 1, facecolors=colours, linewidths=0, alpha=_STRENGTH)
     hatch = {"edgecolors": theme.unexplored, "linewidths": 0, "hatch": "////", "alpha": 0.6}
-    add(marked(~overlay.explored), "not-explored", 2, facecolors="none", **hatch)
+    add(marked(overlay.missing), "not-explored", 2, facecolors="none", **hatch)
     if isinstance(overlay, FusedMap):
         shown = np.nan_to_num(overlay.weights) != 0  # what tau hides has no mark either
         corners = [_corner(box) for box in marked((overlay.agreement == -1) & shown)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "cell_table",
     "check_record",
     "lead_ranking",
+    "listed",
     "map_in_words",
     "wave_shares",
 ]
@@ -47,7 +49,8 @@ def lead_ranking(overlay: Map) -> list[dict[str, Any]]:
     """Leads by their share of the sum of |weight|, in descending order; ties in lead order.
 
     ``for_share`` is the fraction of a lead's |weight| that is evidence for the target; ``from_sec``
-    and ``to_sec`` bound its strongest segment; ``explored`` is the fraction of time explored.
+    and ``to_sec`` bound its strongest segment; ``explored`` is the fraction of time explored. Leads
+    that follow others in this map are left out.
     """
     weights = np.nan_to_num(overlay.weights.astype(np.float64))
     size = np.abs(weights)
@@ -56,6 +59,8 @@ def lead_ranking(overlay: Map) -> list[dict[str, Any]]:
     durations = overlay.durations
     rows = []
     for i, lead in enumerate(overlay.leads):
+        if not overlay.explorable[i]:
+            continue
         best = int(density[i].argmax())
         mass = size[i].sum()
         rows.append({
@@ -104,7 +109,7 @@ def answer_in_words(overlay: Map, waves: Segmentation | None = None, *, signed: 
     if total <= 0:
         return "The map is empty: the method found no evidence."
     rows = [row for row in lead_ranking(overlay)[:_MOST_NAMED] if row["share"] >= 0.005]
-    leads = _listed([f"{row['lead']} ({row['share']:.0%})" for row in rows])
+    leads = listed([f"{row['lead']} ({row['share']:.0%})" for row in rows])
     parts = wave_shares(overlay, waves) if waves is not None else {}
     where = f", most of all in {max(parts, key=lambda name: parts[name])}" if parts else ""
     where = where and f"{where} ({max(parts.values()):.0%})"
@@ -144,7 +149,7 @@ def wave_shares(overlay: Map, waves: Segmentation) -> dict[str, float]:
     return shares
 
 
-def _listed(parts: list[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
     """``a, b and c``."""
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 

@@ -14,13 +14,7 @@ from pathlib import Path
 from ecgxai_core.aggregations import AGGREGATIONS
 from ecgxai_core.explainers import METHODS
 from ecgxai_core.metrics import METRICS, NEEDS
-from ecgxai_core.params import (
-    EvaluationParams,
-    ExplainParams,
-    FusionParams,
-    SelectionParams,
-    StabilityParams,
-)
+from ecgxai_core.params import SelectionParams, profile
 
 __all__ = ["TABLES", "with_tables"]
 
@@ -64,16 +58,17 @@ def _metrics() -> str:
 
 
 def _parameters() -> str:
-    groups = (SelectionParams, ExplainParams, FusionParams, EvaluationParams, StabilityParams)
+    usual = profile("default")
+    groups = (SelectionParams(), usual.explain, usual.fusion, usual.evaluation, usual.stability)
     rows = [
         (
             f"`{name}`",
-            kind.__name__.removesuffix("Params").lower(),
-            "none" if field.default is None else f"`{field.default}`",
+            type(group).__name__.removesuffix("Params").lower(),
+            "none" if getattr(group, name) is None else f"`{getattr(group, name)}`",
             field.description or "",
         )
-        for kind in groups
-        for name, field in kind.model_fields.items()
+        for group in groups
+        for name, field in type(group).model_fields.items()
     ]
     return _markdown(("name", "group", "default", "what it is"), rows)
 

@@ -354,8 +354,9 @@ def _picture(facts: RecordFacts, item: Map | None, title: str, scale: float | No
 def _words(item: Map, target: str, what: str) -> str:
     """The map in words, with the fraction of unexplored cells and of disagreement."""
     said = [map_in_words(item, target, what)]
-    if not item.explored.all():
-        said.append(f"{1 - float(item.explored.mean()):.0%} of the cells were not explored.")
+    if item.missing.any():
+        missing = float(item.missing[item.explorable].mean())
+        said.append(f"{missing:.0%} of the cells were not explored.")
     if isinstance(item, FusedMap) and item.explored.any():
         disagreement = float((item.agreement[item.explored] == -1).mean())
         said.append(f"The methods disagree in sign on {disagreement:.0%} of the explored cells.")

@@ -57,6 +57,8 @@ def segment(
     segment_sec: float,
     r_peaks_sec: FloatArray | None = None,
     confidence: float = 1.0,
+    *,
+    local: bool = True,
 ) -> Segmentation:
     """Segment the valid part of a model input.
 
@@ -75,6 +77,9 @@ def segment(
     confidence
         How far the R peaks can be trusted, in [0, 1]; kind ``"auto"`` uses beats and waves only
         where they are not doubtful (:data:`~ecgxai_core.signal.beats.DOUBTFUL_BELOW`).
+    local
+        Whether the exact local engine plays; kind ``"auto"`` cuts into waves only then, as whole
+        passes would leave most of so many cells unexplored.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def segment(
     fs = model_input.fs
     origin_sec = model_input.start_sec - first / fs
     if params.segments == "auto":
-        return _clearest(model_input, params.window_sec, r_peaks_sec, confidence)
+        return _clearest(model_input, params.window_sec, r_peaks_sec, confidence, local)
     if params.segments == "wave":
         waves = _seen_waves(model_input, r_peaks_sec, origin_sec)
         edges, labels = wave_edges(first, stop, waves, fs)
@@ -111,6 +116,7 @@ def _clearest(
     window_sec: float | None,
     r_peaks_sec: FloatArray | None,
     confidence: float,
+    local: bool,
 ) -> Segmentation:
     """Waves where delineation is sure enough, else beats, else windows; with the reason."""
     (first, stop), fs = model_input.valid, model_input.fs
@@ -123,6 +129,9 @@ def _clearest(
             why = "fewer than two R peaks are seen"
         edges = uniform_edges(first, stop, window * fs)
         return Segmentation("uniform", edges, fs, origin_sec, (), f"windows of {window:g} s: {why}")
+    if not local:
+        why = "beats: each masked record goes through the model as a whole, too slow for waves"
+        return Segmentation("beat", beat_edges(first, stop, peaks), fs, origin_sec, (), why)
     waves = _delineated(model_input, peaks)
     sure = float(np.median(waves.qrs_confidence)) if len(waves) else 0.0
     if sure >= WAVES_FROM:

@@ -24,9 +24,10 @@ import numpy as np
 
 from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import code_of, find_diagnosis, term_of
-from ecgxai_core.metrics.raster import independent
+from ecgxai_core.explainers import askable, params_for
 from ecgxai_core.metrics.references import REFERENCES, SIGNAL_REFERENCES
 from ecgxai_core.models.loading import LazyClassifier
+from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.params import Profile, checked, profile
 from ecgxai_core.pipeline.evaluation import beats_of
 from ecgxai_core.pipeline.explain import explain_case, fused_map
@@ -289,8 +290,8 @@ def _model_path(protocol: Protocol, base: Path) -> Path:
     return known[protocol.model] if protocol.model in known else base / protocol.model
 
 
-def _profile(protocol: Protocol) -> Profile:
-    chosen = profile(protocol.profile)
+def _profile(protocol: Protocol, classifier: Classifier) -> Profile:
+    chosen = askable(profile(protocol.profile), classifier)
     return chosen.updated(methods=protocol.methods) if protocol.methods else chosen
 
 
@@ -327,11 +328,11 @@ def _diagnoses(protocol: Protocol, cases: list[StudyCase]) -> dict[str, str]:
 
 def _maps(case: Case, protocol: Protocol, store: Store) -> dict[str, Map]:
     """The map of every arm that shows one."""
-    chosen, found = _profile(protocol), dict[str, Map]()
+    chosen, found = _profile(protocol, case.classifier), dict[str, Map]()
     single = [arm for arm in protocol.arms if arm not in (NO_MAP, FUSED, *CONTROLS)]
     with_fused = any(arm == FUSED or arm in CONTROLS for arm in protocol.arms)
     methods = tuple(dict.fromkeys((*single, *(chosen.methods if with_fused else ()))))
-    made = explain_case(case, {name: chosen.for_method(name) for name in methods}, store)
+    made = explain_case(case, params_for(chosen, methods), store)
     fused = fused_map({m: made[m] for m in chosen.methods}, chosen) if with_fused else None
     for arm in protocol.arms:
         if arm in single:
@@ -357,7 +358,7 @@ def _write_case(path: Path, record: Record, maps: Mapping[str, Map]) -> None:
         arrays[f"{arm}.edges"] = np.asarray(item.edges_sec, np.float64)
         arrays[f"{arm}.weights"] = np.asarray(item.weights, np.float32)
         arrays[f"{arm}.explored"] = np.asarray(item.explored, np.uint8)
-        facts[arm] = {"leads": list(item.leads), "independent": independent(item)}
+        facts[arm] = {"leads": list(item.leads), "independent": item.independent}
     meta = {
         "fs": float(record.fs), "leads": list(record.leads), "maps": facts,
         "heart_rate": float(np.nan_to_num(beats.rate)),

@@ -19,7 +19,7 @@ from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.params import Profile
-from ecgxai_core.pipeline.evaluation import beats_of, expected
+from ecgxai_core.pipeline.evaluation import beats_of
 from ecgxai_core.pipeline.explain import explained
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.progress import Progress, no_progress
@@ -86,11 +86,11 @@ def doubts(
     threshold
         Probability from which the target counts as called.
     """
-    fused = explained(case, profile, store, profile.methods, progress).fused
+    fused = explained(case, profile, store, progress=progress).fused
     evidence = float("nan")
     if fused.probability >= threshold:
-        beats, where = beats_of(case.record), expected(case.diagnosis, profile.explain)
-        scores = plausibility(fused, where, beats.seconds, beats.rate, profile.evaluation)
+        beats = beats_of(case.record)
+        scores = plausibility(fused, case.diagnosis, beats.seconds, beats.rate, profile.evaluation)
         named = {score.metric: score.value for score in scores}
         evidence = 1.0 - named["attauc_strict"]
     return Doubts(case.target, float(fused.diagnostics.get("disagreement", float("nan"))), evidence)

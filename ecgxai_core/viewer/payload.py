@@ -324,7 +324,7 @@ def _map(name: str, item: Map, record: Record, words: Words, full: float | None)
         )
     agreement = getattr(item, "agreement", None)
     ranking = getattr(item, "top_leads", None)
-    weights = np.where(item.explored, item.weights, np.float32(np.nan))
+    weights = np.where(item.missing, np.float32(np.nan), np.nan_to_num(item.weights))
     return {
         "id": name,
         "title": words.maps.get(name, name.replace("_", " ")),

@@ -16,6 +16,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecgxai_core.case import Case
+from ecgxai_core.explainers import params_for
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.params import profile, profile_with
 from ecgxai_core.pipeline.explain import Explained, explain_case, fused_map
@@ -30,7 +31,7 @@ from tests.small import AF, write_data, write_model
 REPO = Path(__file__).resolve().parents[2]
 QUICK = ["n_coalitions=32", "n_lead_coalitions=16", "top_events=2", "deletion_steps=4",
          "n_bootstrap=100"]  # fmt: skip
-METHODS = ("lime", "timeshap")
+METHODS = profile("default").methods
 EXPLAINED, SHAKEN = ("T000", "T002"), "T000"
 """Records whose explanations are cached, and the one whose extra-beat experiment is too."""
 
@@ -42,7 +43,7 @@ def folder() -> Path:
     write_data(root / "data", 4)
     classifier = LazyClassifier(write_model(root / "models"))
     chosen = profile("default")
-    params = {name: chosen.for_method(name) for name in METHODS}
+    params = params_for(chosen, METHODS)
     store = Store(root / "cache", int(1e9))
     for name in EXPLAINED:
         record = read_record(root / "data" / f"{name}.hea")

@@ -25,7 +25,7 @@ def test_a_record_is_evaluated_in_the_background():
     assert "Fused map: " in said, "the answer in one sentence"
     assert "the model's output" in said
     table = at.dataframe[0].value
-    assert list(table["map"]) == ["LIME", "TimeSHAP", "Fused"]
+    assert list(table["map"]) == ["TimeSHAP", "Integrated gradients", "Occlusion", "Fused"]
     assert {"random map", "empty map", "best possible"} <= set(table.columns)
     again = opened("evaluation", record="T000", target=AF, beta="0.5")
     assert "has not been evaluated yet" not in texts(again), "the cache has it"
@@ -58,7 +58,7 @@ def test_a_run_has_classes_records_and_pairs(monkeypatch):
     assert means["ci_low"].isna().all()
     assert means["values"].str.contains(r"\d").all(), "the single values stand there instead"
     records = next(d.value for d in at.dataframe if "attauc_strict_random" in d.value)
-    assert set(records["method"]) == {"LIME", "TimeSHAP", "Fused"}
+    assert set(records["method"]) == {"TimeSHAP", "Integrated gradients", "Occlusion", "Fused"}
 
 
 def test_methods_of_a_pair_can_be_chosen(monkeypatch):
@@ -79,7 +79,7 @@ def test_a_damaged_run_is_named_and_an_altered_one_says_so(monkeypatch, tmp_path
 
     shutil.copytree(finished_run() / "first", tmp_path / "changed")
     table = tmp_path / "changed" / "summary_per_class.csv"
-    table.write_text(table.read_text("utf-8").replace("lime", "LIME", 1), "utf-8")
+    table.write_text(table.read_text("utf-8").replace("timeshap", "TIMESHAP", 1), "utf-8")
     monkeypatch.setenv("ECGXAI_RUNS", str(tmp_path))
     at = opened("evaluation", part="a-finished-run")
     assert "not as the run wrote it" in texts(at)

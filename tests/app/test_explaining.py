@@ -12,6 +12,7 @@ from app.panels.explain import used_by
 from ecgxai_core.explainers import METHODS
 from ecgxai_core.params import ExplainParams
 from tests.app.evaluated import EXPLAINED, opened, settled, texts, viewers
+from tests.app.evaluated import METHODS as USUAL
 from tests.small import AF
 
 pytestmark = pytest.mark.usefixtures("evaluated_folders")
@@ -36,7 +37,7 @@ def test_the_start_page_shows_an_explained_example():
     at = opened("start")
     (shown,) = viewers(at)
     assert shown["record"]["id"] in EXPLAINED
-    assert [item["id"] for item in shown["maps"]] == ["fused", "lime", "timeshap"]
+    assert [item["id"] for item in shown["maps"]] == ["fused", *USUAL]
     assert "The evidence lies in" in shown["sentence"]
     assert shown["sentence"].split(" (")[0] in texts(at).replace("\\", "")
     assert {"Read an ECG", "Tune and evaluate", "Present"} <= {b.label for b in at.button}

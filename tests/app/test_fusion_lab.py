@@ -42,9 +42,9 @@ def test_what_cannot_act_says_why():
     assert "acts while beta is below 1" in texts(at)
     at.slider(key="lab.beta").set_value(0.5).run()
     assert not at.slider(key="lab.found").disabled
-    at = lab(methods="lime")
+    at = lab(methods="timeshap")
     assert at.slider(key="lab.beta").disabled
-    assert "only LIME is fused" in texts(at)
+    assert "only TimeSHAP is fused" in texts(at)
 
 
 def test_a_link_restores_the_settings():

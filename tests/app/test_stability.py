@@ -18,7 +18,7 @@ def test_a_cached_experiment_is_shown_at_once():
     assert "when one beat is doubled (Spearman" in said
     assert "beats were compared; the others are hatched" in said
     rows = next(d.value for d in at.dataframe if "random" in d.value)
-    assert set(rows["map"]) == {"LIME", "TimeSHAP", "Fused"}
+    assert set(rows["map"]) == {"TimeSHAP", "Integrated gradients", "Occlusion", "Fused"}
     assert rows[rows["metric"] == "Jaccard@k"]["random"].between(0, 1).all()
 
 

@@ -92,9 +92,10 @@ def main() -> None:
 
 def prepared(folder: Path) -> tuple[dict[str, str], list[str]]:
     """Records, of which the first two are explained; the server's environment, and their names."""
+    from ecgxai_core.explainers import params_for
     from ecgxai_core.models.loading import LazyClassifier
     from ecgxai_core.params import profile
-    from ecgxai_core.pipeline.explain import FUSED_METHODS, explain_case
+    from ecgxai_core.pipeline.explain import explain_case
     from ecgxai_core.records.read import find_records, read_record
     from ecgxai_core.settings import default_model
     from ecgxai_core.simulation.dataset import write_set
@@ -103,7 +104,8 @@ def prepared(folder: Path) -> tuple[dict[str, str], list[str]]:
     write_set(folder / "data", RECORDS, SEED)
     records = [read_record(path) for path in find_records([folder / "data"])]
     store, classifier = Store(folder / "cache", int(1e9)), LazyClassifier(default_model())
-    params = {name: profile("default").for_method(name) for name in FUSED_METHODS}
+    usual = profile("default")
+    params = params_for(usual, usual.methods)
     for record in records[:2]:
         explain_case(Case(record, classifier, AF), params, store)
     explain_case(Case(records[0], classifier, LBBB), params, store)

@@ -48,8 +48,8 @@ def press(tab: Any, name: str) -> None:
 def explained(tab: Any, server: str) -> None:
     """The lab with the record explained; the first caller of a session waits for the job."""
     visit(tab, f"{server}/fusion_lab{LINK}")
-    if tab.get_by_role("button", name="Explain with LIME and TimeSHAP").count():
-        press(tab, "Explain with LIME and TimeSHAP")
+    if tab.get_by_role("button", name="Explain with TimeSHAP").count():
+        press(tab, "Explain with TimeSHAP")
         finished(tab)
     tab.get_by_text("Leads by weight").wait_for()
 
@@ -58,7 +58,7 @@ def test_every_slider_moves_and_a_and_b_are_compared(server, page):
     explained(page, server)
     entries = page.evaluate("history.length")
     page.evaluate(_PREVIEWS)
-    for label in ("beta", "tau", "topk", "Weight of LIME"):
+    for label in ("beta", "tau", "topk", "Weight of Occlusion"):
         slider = page.locator("[data-testid=stSlider]", has_text=label).get_by_role("slider")
         before = page.url
         slider.focus()

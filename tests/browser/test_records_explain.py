@@ -33,7 +33,7 @@ def test_list_to_fused_map_to_link(page: Any, server: str, browser: Any) -> None
     assert page.get_by_text("6 of 6 records").count() == 1
     page.get_by_role("button", name="Random record").click()
     page.get_by_role("heading", name="Explain", exact=True).wait_for()
-    page.get_by_role("button", name="Explain with LIME and TimeSHAP").click()
+    page.get_by_role("button", name="Explain with TimeSHAP").click()
     page.get_by_text("Leads by weight").wait_for()
     settled(page)
     page.locator(MAP).wait_for()

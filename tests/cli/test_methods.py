@@ -89,7 +89,7 @@ def test_any_methods_are_fused_with_a_note_on_families(cli, tiny_data, tiny_mode
     assert set(found["parts"]) == {"integrated_gradients", "occlusion"}
     for diagnostics in found["parts"].values():
         assert {"engine", "engine_reason", "receptive_field"} <= set(diagnostics)
-    code, said, _ = cli(*call, "fused")
+    code, said, _ = cli(*call, "fused", "--fuse", "lime", "--fuse", "timeshap")
     assert "note: lime and timeshap (perturbation)" in said
     code, _, err = cli(*call, "lime", "--fuse", "occlusion")
     assert code == 2

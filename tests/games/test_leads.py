@@ -7,7 +7,7 @@ import pytest
 
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.games.baselines import baseline_signal
-from ecgxai_core.games.leads import check_limbs, evidence_leads, follow_limbs, limb_residual
+from ecgxai_core.games.leads import check_limbs, folded, follow_limbs, limb_residual
 from ecgxai_core.records.leads import DERIVED_LEADS, INDEPENDENT_LEADS
 from ecgxai_core.types import STANDARD_LEADS, ModelInput, Segmentation
 from tests.small import FS, beats
@@ -102,7 +102,31 @@ def test_leads_normalised_one_by_one_are_refused():
         check_limbs(given(("I", "V1")))
 
 
-def test_evidence_in_derived_leads_counts_for_those_it_is_made_from():
-    assert evidence_leads(("aVF", "V1")) == ("I", "II", "V1")
-    assert evidence_leads(("V5", "II")) == ("II", "V5")
+def test_a_folded_gradient_is_that_of_the_independent_leads():
+    rng = np.random.default_rng(3)
+    order = tuple(reversed(STANDARD_LEADS))
+    weights, mixed = rng.normal(size=(5, 12)), rng.normal(size=(5, 12))
+
+    def value(eight):
+        """A function of 12 leads, four of which are made from I and II."""
+        own = dict(zip(INDEPENDENT_LEADS, eight.T, strict=True))
+        one, two = own["I"], own["II"]
+        own |= {"III": two - one, "aVR": -(one + two) / 2, "aVL": one - two / 2}
+        own |= {"aVF": two - one / 2}
+        x = np.stack([own[lead] for lead in order], axis=1)
+        return float((weights * np.tanh(mixed * x)).sum()), x
+
+    eight = rng.normal(size=(5, 8))
+    _, x = value(eight)
+    found = folded(weights * mixed / np.cosh(mixed * x) ** 2, order)
+    for column, lead in enumerate(INDEPENDENT_LEADS):
+        for sample in range(5):
+            step = np.zeros_like(eight)
+            step[sample, column] = 1e-6
+            numeric = (value(eight + step)[0] - value(eight - step)[0]) / 2e-6
+            assert found[sample, order.index(lead)] == pytest.approx(numeric, abs=1e-7)
+    assert not found[:, [order.index(lead) for lead in DERIVED_LEADS]].any()
+
+
+def test_derived_leads_are_those_that_are_not_independent():
     assert set(DERIVED_LEADS) | set(INDEPENDENT_LEADS) == set(STANDARD_LEADS)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgxai_core.metrics.raster import (
+    Raster,
     beat_windows,
     mask_from_intervals,
     merged,
@@ -104,3 +105,13 @@ def test_union_of_intervals(pairs: list[list[int]]) -> None:
 def test_overlap() -> None:
     one, other = np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[0.5, 2.5], [5.0, 6.0]])
     np.testing.assert_allclose(overlap_sec(one, other), [[0.5, 0.0], [0.5, 0.0]])
+
+
+def test_evidence_in_a_derived_lead_counts_for_those_it_is_made_from() -> None:
+    given = {"aVF": [[0.0, 0.1]], "I": [[0.2, 0.3]], "V1": [[0.4, 0.5]]}
+    eight = mask_from_intervals(Raster(0.0, 0.1, 5, ("I", "II", "V1")), given)
+    assert eight.astype(int).tolist() == [[1, 0, 1, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1]]
+    every = mask_from_intervals(Raster(0.0, 0.1, 5, ("I", "II", "aVF", "V1")), given)
+    assert every.astype(int).tolist() == [
+        [0, 0, 1, 0, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1]
+    ]  # fmt: skip

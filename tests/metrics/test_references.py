@@ -51,7 +51,7 @@ def test_scores_of_reference_maps_stand_beside_those_of_their_map() -> None:
     case = planted(0)
     oracle, random = case.maps["oracle"], case.maps["random"]
     beside = {"energy": random, "lead_shuffled": case.maps["lead_shuffled"]}
-    subject = Subject({"oracle": oracle}, PARAMS, game=Additive(case.effect), whole=GRID)
+    subject = Subject({"oracle": oracle}, PARAMS, games={"all": Additive(case.effect)}, whole=GRID)
     alone = evaluate(subject).scores["oracle"]
     found = evaluate(replace(subject, references={"oracle": beside})).scores
     both = evaluate(replace(subject, maps={"oracle": oracle, "random": random})).scores

@@ -25,7 +25,8 @@ from ecgxai_core.store.cache import Store
 from tests.pipeline.conftest import QUICK
 from tests.small import AF
 
-CHOSEN = profile_with(profile("default"), QUICK)
+PAIR = ("lime", "timeshap")
+CHOSEN = profile_with(profile("default").updated(methods=PAIR), QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +54,11 @@ def test_axes_come_from_the_schema():
     assert default_axis("scale").values == ("global", "lead")
     assert default_axis("beta", 3).values == (0.0, 0.5, 1.0)
     assert max(default_axis("tau").values) == 0.2
-    assert Axis("method_weights", (0.2,)).applied(FusionParams(), 0.2).method_weights == (0.2, 0.8)
+    share = Axis("method_weights", (0.2,))
+    assert share.applied(FusionParams(), 0.2, PAIR).method_weights == (0.2, 0.8)
     for name in SWEPT:
         for value in default_axis(name).values:
-            default_axis(name).applied(FusionParams(), value)
+            default_axis(name).applied(FusionParams(), value, PAIR)
     with pytest.raises(ParameterError, match="cannot be swept"):
         default_axis("topk")
 
@@ -100,8 +102,8 @@ def test_a_share_of_one_method_leaves_equal_parts_to_the_others(methods, share):
 
 def test_weights_that_no_share_gives_lie_nowhere_on_the_axis():
     axis = default_axis("method_weights", method="timeshap")
-    assert axis.value_in(FusionParams()) is None
-    assert axis.value_in(FusionParams(method_weights=(3, 1))) == pytest.approx(0.25)
+    assert axis.value_in(FusionParams(), PAIR) is None
+    assert axis.value_in(FusionParams(method_weights=(3, 1)), PAIR) == pytest.approx(0.25)
     assert axis.value_in(FusionParams(method_weights=(0.5, 0.2, 0.3)), THREE) is None
     assert axis.value_in(FusionParams(method_weights=(2, 1, 2)), THREE) == pytest.approx(0.2)
     assert default_axis("beta").value_in(FusionParams(beta=0.3), THREE) == 0.3

@@ -127,7 +127,8 @@ def test_doubts_are_told_by_the_maps_of_a_case(tmp_path):
     write_data(tmp_path / "data", 1)
     record = read_record(tmp_path / "data" / "T000.hea")
     case = Case(record, load_classifier(write_model(tmp_path / "models")), AF)
-    store, chosen = Store(tmp_path / "cache", 10**8), profile("default")
+    store = Store(tmp_path / "cache", 10**8)
+    chosen = profile("default").updated(methods=("lime", "timeshap"))
     found = doubts(case, chosen, store, threshold=0.0)
     assert found.target == AF
     maps = explained(case, chosen, store).attributions
@@ -151,8 +152,8 @@ def test_evidence_is_missing_where_the_map_lies_elsewhere(
     leads = case.diagnosis.strict_leads
     real = module.explained
 
-    def planted(*args):
-        maps = real(*args)
+    def planted(*args, **more):
+        maps = real(*args, **more)
         on = np.isin(maps.fused.leads, leads) == on_evidence
         weights = np.where(on[:, None], maps.fused.durations, 0).astype(np.float32)
         return replace(maps, fused=replace(maps.fused, weights=weights))

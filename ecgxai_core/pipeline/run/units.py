@@ -152,7 +152,7 @@ def _computed(
     given: Mapping[str, Attribution],
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     others = bound(case, given)  # what does not fit is refused before anything is explained
-    found = explained(case, profile, store, profile.methods, progress)
+    found = explained(case, profile, store, progress=progress)
     maps: dict[str, Map] = {**found.maps, **others}
     beats = beats_of(case.record)
     test = extra_beat_if_possible(case, found, profile, store, progress)

@@ -61,7 +61,7 @@ def test_a_run_ends_with_all_tables(finished):
     for name in TABLES:
         assert (finished / name).is_file(), name
     evaluation = pd.read_csv(finished / EVALUATION, dtype={"target": str})
-    assert set(evaluation["method"]) == {"lime", "timeshap", "fused"}
+    assert set(evaluation["method"]) == {"timeshap", "integrated_gradients", "occlusion", "fused"}
     assert set(evaluation["target"]) == {AF, SINUS}
     assert len(evaluation) == 4 * 3
     assert evaluation["attauc_strict"].between(0, 1).all()
