@@ -18,7 +18,7 @@ def lab(**query: str):
 def test_every_parameter_has_a_widget_and_scores_stand_beside_chance():
     at = lab()
     for name in FusionParams.model_fields:
-        key = "lab-weight" if name == "method_weights" else f"lab.{name}"
+        key = "lab-weight-occlusion" if name == "method_weights" else f"lab.{name}"
         assert key in at.session_state, name
     assert len(at.metric) == 3
     assert all(card.delta.endswith(("vs chance", "same as chance")) for card in at.metric)
@@ -30,8 +30,8 @@ def test_a_slider_changes_the_scores_and_the_link():
     at.slider(key="lab.beta").set_value(0.0).run()
     assert not at.exception
     assert at.query_params["beta"] == "0.0"
-    at.slider(key="lab-weight").set_value(1.0).run()
-    assert at.query_params["method_weights"] == "1.0,0.0"
+    at.slider(key="lab-weight-occlusion").set_value(0.0).run()
+    assert at.query_params["method_weights"] == "1.0,1.0,0.0"
     assert [card.value for card in at.metric] != before
     assert not at.exception
 
@@ -67,7 +67,7 @@ def test_pin_a_change_b_and_see_the_difference():
     at = lab()
     next(b for b in at.button if b.label == "Pin as A").click().run()
     assert " 0% of the map changed" in texts(at)
-    at.slider(key="lab-weight").set_value(0.0).run()
+    at.slider(key="lab-weight-timeshap").set_value(0.0).run()
     assert not at.exception
     assert " 0% of the map changed" not in texts(at)
     assert all(card.delta.endswith((" vs A", "same as A")) for card in at.metric)
@@ -112,3 +112,12 @@ def test_no_record_no_model_no_such_record(monkeypatch, tmp_path):
     with environment(monkeypatch, ECGXAI_MODELS=str(tmp_path)):
         monkeypatch.setattr("app.data.services.assets_dir", lambda: tmp_path)
         assert "There is no model" in texts(opened("fusion_lab", record="T000"))
+
+
+def test_two_methods_share_one_slider():
+    at = lab(methods="lime,timeshap")
+    next(b for b in at.button if b.label.startswith("Explain with")).click().run()
+    settled(at)
+    at.slider(key="lab-weight").set_value(1.0).run()
+    assert at.query_params["method_weights"] == "1.0,0.0"
+    assert not at.exception

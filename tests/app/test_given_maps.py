@@ -150,10 +150,10 @@ def test_the_fusion_lab_fuses_it_where_the_reader_wants(maps, monkeypatch):
         assert not at.exception
         assert at.multiselect(key="lab-given").value == [NAME]
         assert [card.value for card in at.metric] != without
-        at.slider(key="lab-weight").set_value(1.0).run()  # weights of our two methods only
+        at.slider(key="lab-weight-occlusion").set_value(0.0).run()  # weights of our methods only
         assert not at.exception
         assert len(at.metric) == 3
-        at.slider(key="lab-weight").set_value(0.5).run()
+        at.slider(key="lab-weight-occlusion").set_value(1.0).run()
         at.multiselect(key="lab-given").set_value([]).run()
         settled(at)
         assert [card.value for card in at.metric] == without

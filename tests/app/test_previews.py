@@ -16,7 +16,7 @@ from tests.small import AF
 pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
 ASKED = {"record": "T001", "target": AF, "explain.level": "owen", "explain.segments": "uniform",
-         "explain.window_sec": "0.6", "explain.lead_group": "all"}  # fmt: skip
+         "explain.window_sec": "0.6", "methods": "lime,timeshap"}  # fmt: skip
 
 
 @pytest.fixture

@@ -63,11 +63,11 @@ def test_a_run_ends_with_all_tables(finished):
     evaluation = pd.read_csv(finished / EVALUATION, dtype={"target": str})
     assert set(evaluation["method"]) == {"timeshap", "integrated_gradients", "occlusion", "fused"}
     assert set(evaluation["target"]) == {AF, SINUS}
-    assert len(evaluation) == 4 * 3
+    assert len(evaluation) == 4 * 4
     assert evaluation["attauc_strict"].between(0, 1).all()
     assert (evaluation["attauc_strict_empty"] == 0.5).all()
     stability = pd.read_csv(finished / STABILITY, dtype={"target": str})
-    assert len(stability) == 4 * 3
+    assert len(stability) == 4 * 4
     assert stability["spearman"].dropna().between(-1, 1).all()
     # two explored windows may lie in beats that are not compared: a map without order there
     undefined = stability["spearman"].isna()
