@@ -247,7 +247,7 @@ def _scored(case: _Case, chosen: Mapping[str, tuple[str, ExplainParams]]) -> lis
             maps[name] = explain(Case(record, case.classifier, case.target), method, params)
         except ExplanationError as error:
             log.info("%s on %s: %s", name, case.model, error)
-    grid = next(iter(maps.values()))
+    grid = max(maps.values(), key=lambda item: item.weights.size)  # the finest
     oracle = oracle_map(grid, _truth(case, raster_for(grid, BIN_SEC)), BIN_SEC)
     everything: dict[str, Map] = {
         **maps,
