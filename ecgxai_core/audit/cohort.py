@@ -7,8 +7,8 @@ by more than these.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,9 +24,15 @@ from ecgxai_core.metrics.raster import overlap_sec
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.params import EvaluationParams, Profile
 from ecgxai_core.pipeline.explain import explain_case
-from ecgxai_core.pipeline.predict import Failure, Predictions, checksum_policy, predict_paths
+from ecgxai_core.pipeline.predict import (
+    Failure,
+    Predictions,
+    checksum_policy,
+    predict_paths,
+    with_labels,
+)
 from ecgxai_core.progress import Progress, no_progress
-from ecgxai_core.records.catalogues.catalogue import find_layout, open_catalogue
+from ecgxai_core.records.catalogues.catalogue import IN_HEADERS, find_layout, open_catalogue
 from ecgxai_core.records.read import find_records, read_record
 from ecgxai_core.store.cache import Store
 from ecgxai_core.types import FloatArray, Map, content_seed
@@ -165,7 +171,7 @@ def make_cohort(
     if not paths:
         raise nobody
     predictions = predict_paths(paths, classifier, store, checksum=checksum, progress=progress)
-    predictions = _with_labels(predictions, labels)
+    predictions = with_labels(predictions, labels)
     inside = _members(predictions, classifier, target, request.who)
     if not inside:
         raise nobody
@@ -218,7 +224,7 @@ def labelled_paths(data: Path) -> dict[Path, tuple[str, ...] | None]:
         [entry for entry in open_catalogue(data, layout) if entry.standard_leads] if layout else []
     )
     found = {entry.path: entry.labels for entry in entries}
-    if not entries or layout == "cinc":  # what has no header that can be read, too
+    if not entries or layout == IN_HEADERS:  # what has no header that can be read, too
         found = {path: found.get(path) for path in find_records([data])}
     return found
 
@@ -228,15 +234,6 @@ def _may_belong(labels: tuple[str, ...] | None, known: set[str], who: Who) -> bo
     if labels is None or who == "predicted":
         return True
     return known.isdisjoint(labels) == (who == "false-positive")
-
-
-def _with_labels(
-    predictions: Predictions, labels: Mapping[Path, tuple[str, ...] | None]
-) -> Predictions:
-    """Predictions whose records have the labels of the data set, where it gives them."""
-    given = ((info, labels.get(info.path)) for info in predictions.records)
-    records = tuple(info if own is None else replace(info, labels=own) for info, own in given)
-    return replace(predictions, records=records)
 
 
 def _members(

@@ -21,6 +21,7 @@ from ecgxai_core.pipeline.file_index import NO_INDEX, FileIndex, open_index
 from ecgxai_core.pipeline.keys import cache_key
 from ecgxai_core.pipeline.shards import WHOLE, Shard
 from ecgxai_core.progress import Progress, no_progress
+from ecgxai_core.records.catalogues.catalogue import IN_HEADERS, find_layout, open_catalogue
 from ecgxai_core.records.read import find_records, read_record
 from ecgxai_core.store.cache import Store
 from ecgxai_core.types import BoolArray, Float32Array, ModelInput, Prediction, Record, joined_codes
@@ -30,11 +31,13 @@ __all__ = [
     "Predictions",
     "RecordInfo",
     "checksum_policy",
+    "data_set_labels",
     "find_files",
     "list_paths",
     "predict_data",
     "predict_files",
     "predict_paths",
+    "with_labels",
 ]
 
 _CHUNK = 64
@@ -168,15 +171,44 @@ def predict_paths(
     """Predict every record found under ``paths`` (files or folders).
 
     One bad record does not stop the others: it is listed in ``failures``. Predictions are cached by
-    record and model digest.
+    record and model digest. Labels are those of :func:`data_set_labels`, else the headers'.
 
     Raises
     ------
     RecordError
-        Nothing that looks like a record was found.
+        Nothing that looks like a record was found, or the table of a data set is damaged.
     """
     files = find_files(paths)
-    return predict_files(files, classifier, store, checksum=checksum, progress=progress)
+    found = predict_files(files, classifier, store, checksum=checksum, progress=progress)
+    return with_labels(found, data_set_labels(paths))
+
+
+def data_set_labels(paths: Sequence[Path]) -> dict[Path, tuple[str, ...]]:
+    """Labels that data sets keep in tables of their own, not in headers (PTB-XL, LUDB), by file.
+
+    Raises
+    ------
+    RecordError
+        Such a table is damaged.
+    """
+    found: dict[Path, tuple[str, ...]] = {}
+    for folder in paths:
+        layout = find_layout(folder) if folder.is_dir() else IN_HEADERS
+        if layout != IN_HEADERS:
+            entries = open_catalogue(folder, layout)
+            found |= {entry.path: entry.labels for entry in entries if entry.labels is not None}
+    return found
+
+
+def with_labels(
+    predictions: Predictions, labels: Mapping[Path, tuple[str, ...] | None]
+) -> Predictions:
+    """Predictions whose records have these labels, where there are any for their files."""
+    if not labels:
+        return predictions
+    given = ((info, labels.get(info.path)) for info in predictions.records)
+    records = tuple(info if own is None else replace(info, labels=own) for info, own in given)
+    return replace(predictions, records=records)
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -251,7 +283,7 @@ def list_paths(
     with open_index(store.folder if store is not None else None, checksum) as known:
         found = _readable(find_records(paths), checksum, progress, failures, known=known)
         done = [(info, Prediction(info.name, (), nothing, info.digest, "")) for _, info, _ in found]
-    return _predictions(done, (), failures)
+    return with_labels(_predictions(done, (), failures), data_set_labels(paths))
 
 
 def predict_data(
@@ -282,9 +314,11 @@ def predict_data(
         that several rows or several records could be.
     """
     if arrays is None:
-        return predict_files(
-            find_files([data]), classifier, store, checksum=checksum, progress=progress, shard=shard
+        files = find_files([data])
+        whole = predict_files(
+            files, classifier, store, checksum=checksum, progress=progress, shard=shard
         )
+        return with_labels(whole, data_set_labels([data]))
     given = read_metadata_arrays(arrays)
     if set(given.classes) != set(classifier.classes):
         raise ModelError(

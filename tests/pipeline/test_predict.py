@@ -10,8 +10,9 @@ import pytest
 from ecgxai_core.errors import ModelError
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.models.metadata_arrays import MetadataArrays, write_metadata_arrays
-from ecgxai_core.pipeline.predict import Predictions, predict_data
+from ecgxai_core.pipeline.predict import Predictions, list_paths, predict_data, predict_paths
 from ecgxai_core.store.cache import open_store
+from tests.records.catalogues.test_catalogue import ptbxl_folder
 from tests.small import AF, SINUS, write_data
 
 
@@ -41,3 +42,18 @@ def test_a_row_for_two_records_is_refused(tiny_model, tmp_path):
         write_data(tmp_path / "data" / name, 1)
     with pytest.raises(ModelError, match="--data: has 'T000' in more than one folder"):
         with_arrays(tmp_path / "data", tiny_model, tmp_path / "arrays", "T000")
+
+
+def test_labels_in_the_table_of_a_data_set_count(tiny_model, tmp_path):
+    """PTB-XL's headers have none."""
+    data, classifier = ptbxl_folder(tmp_path), LazyClassifier(tiny_model)
+    with open_store() as store:
+        for found in (
+            predict_data(data, classifier, store),
+            predict_paths([data], classifier, store),
+            list_paths([data], store),
+        ):
+            labels = {info.name: info.labels for info in found.records}
+            assert labels == {"00001_lr": (SINUS, "NORM"), "00002_lr": (AF, "39732003", "MI")}
+        (alone,) = predict_paths([found.records[0].path], classifier, store).records
+    assert alone.labels is None, "a file alone is no data set"

@@ -37,6 +37,7 @@ from ecgxai_core.records.read import find_records, read_record
 from ecgxai_core.types import Record
 
 __all__ = [
+    "IN_HEADERS",
     "LAYOUTS",
     "Catalogue",
     "Entry",
@@ -328,10 +329,14 @@ _MARKS = {
 """Layout -> files that only this layout has; a folder without any of them is ``cinc``."""
 
 
+IN_HEADERS = "cinc"
+"""The layout of folders whose labels stand in the headers."""
+
+
 def find_layout(folder: Path) -> str:
-    """The layout whose files a folder has; ``cinc`` (labels in the headers) if none's."""
+    """The layout whose files a folder has; :data:`IN_HEADERS` if none's."""
     found = (name for name, pattern in _MARKS.items() if any(folder.glob(pattern)))
-    return next(found, "cinc")
+    return next(found, IN_HEADERS)
 
 
 def open_catalogue(folder: Path, layout: str | None = None) -> Catalogue:
