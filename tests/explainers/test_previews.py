@@ -19,10 +19,13 @@ from ecgxai_core.types import STANDARD_LEADS, Record, is_preview
 from tests.analytic import TARGET, Analytic, cell_energy, record
 from tests.small import AF, FS, SINUS, beats, write_model
 
-LOCAL = ExplainParams(window_sec=0.6, level="owen", target_error=0.001)
+LOCAL = ExplainParams(
+    segments="uniform", window_sec=0.6, level="owen", lead_group="all", target_error=0.001
+)
 SAMPLED = ExplainParams(
-    window_sec=0.5, level="owen", top_events=10, n_coalitions=64, max_coalitions=2048,
-    n_lead_coalitions=32, max_lead_coalitions=2048, target_error=0.2,
+    segments="uniform", window_sec=0.5, lead_group="all", level="owen", top_events=10,
+    n_coalitions=64, max_coalitions=2048, n_lead_coalitions=32, max_lead_coalitions=2048,
+    target_error=0.2,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 from ecgxai_core.case import Case
 from ecgxai_core.explainers import explain, hierarchical
 from ecgxai_core.explainers.prepared import Shelf
+from ecgxai_core.games.local.hierarchy import LocalQuads
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.pipeline import explain as cached
@@ -18,7 +19,9 @@ from ecgxai_core.store.values import entry_of
 from ecgxai_core.types import STANDARD_LEADS, Record, is_preview
 from tests.small import AF, FS, beats, write_model
 
-PARAMS = ExplainParams(window_sec=0.6, level="owen", target_error=0.001)
+PARAMS = ExplainParams(
+    segments="uniform", window_sec=0.6, level="owen", lead_group="all", target_error=0.001
+)
 ASKED = {"timeshap": PARAMS, "occlusion": PARAMS}
 
 
@@ -70,13 +73,18 @@ def test_nothing_preliminary_is_kept_where_nobody_looks(case, store, monkeypatch
     assert kinds == ["attribution", "attribution"]
 
 
-def test_work_that_goes_on_evaluates_nothing_again(case, store) -> None:
+def test_work_that_goes_on_evaluates_nothing_again(case, store, monkeypatch) -> None:
+    rows = []
+    following = LocalQuads._next
+    monkeypatch.setattr(
+        LocalQuads, "_next", lambda self, row: rows.append(row) or following(self, row)
+    )
     stopped_after(case, store, 3)
-    with cached._SHELF.prepared(case) as prepared:
-        known = prepared.game(case, PARAMS, "all").linear_game(
-            prepared.segmentation(case, PARAMS), "logit"
-        )
-    assert known.quads.known - known.quads.columns >= hierarchical.STAGES[1]
+    assert max(rows) > hierarchical.STAGES[0]
+    stopped = len(rows)
+    explain_case(case, ASKED, store)
+    assert len(rows) > stopped
+    assert len(rows) <= len(set(rows)) + 1, "but for what was interrupted"
 
 
 def test_work_that_begins_anew_shows_nothing_worse(case, store, monkeypatch) -> None:
