@@ -67,7 +67,7 @@ def test_every_slider_moves_and_a_and_b_are_compared(server, page):
         settled(page)
     assert "beta=0.95" in page.url
     shown = page.evaluate("window.previews")
-    for text in ("beta 0.95", "tau 0.01", "topk 4", "share 0.45"):
+    for text in ("beta 0.95", "tau 0.01", "topk 4", "weight 2 0.95"):
         assert any(text in said for said in shown), "the viewer answers before the page does"
     page.locator("[data-testid=ecg-viewer][data-preview='']").wait_for()
     assert page.evaluate("history.length") == entries, (
