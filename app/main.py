@@ -32,11 +32,10 @@ def main() -> None:
         name: st.Page(
             ROOT / "pages" / f"{name}.py",
             title=title,
-            icon=icon,
             url_path=None if name == START else name,
             default=name == START,
         )
-        for name, (title, icon) in PAGES.items()
+        for name, title in PAGES.items()
         if (ROOT / "pages" / f"{name}.py").is_file()
     }
     st.session_state["pages"] = pages

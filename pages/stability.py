@@ -31,7 +31,7 @@ method = controls.pick(
 one, other = found.original[method], found.changed[method]
 rows = stability.score_rows(found, view)
 st.markdown(f"**{escaped(stability.answer(found, view, method))}**")
-stability.cards(rows, explain.method_title(method), one.probability, other.probability)
+stability.cards(rows, explain.method_title(method))
 traces, panels, inserted = stability.aligned(found, record, method)
 name = frame.target_name(one.target)
 frame.figure(

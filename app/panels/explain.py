@@ -12,7 +12,7 @@ import streamlit as st
 
 from app.data import services
 from app.data.examples import example
-from app.shell import controls, frame, jobs, state
+from app.shell import controls, frame, jobs, sessions, state
 from app.shell.frame import escaped, target_name
 from app.shell.state import FUSED, View
 from ecgxai_core.diagnoses import aliases
@@ -90,12 +90,16 @@ def shown_map(fused: FusedMap, view: View) -> FusedMap:
 
 def run_panel(view: View, record: Record, shown: Mapping[str, Map]) -> None:
     """Offer to compute what the maps that are shown lack; show the job that does it, and draw the
-    page anew when a map comes in."""
-    missing = missing_methods(view, shown)
-    if not missing or not services.target(view):
+    page anew when a map comes in, and when what the job adds to the maps is there."""
+    missing, methods = missing_methods(view, shown), wanted_methods(view)
+    if not services.target(view):
         return
-    methods = wanted_methods(view)
     key = services.explain_key(view, record, methods)
+    if not missing:
+        job = jobs.get(key)
+        if job is not None and job.active and sessions.here() in job.asked_by:
+            jobs.show(job)
+        return
     titles = listed([method_title(name) for name in missing])
     text = (
         f"{titles} of this record, target and profile: not computed yet. It runs in the "

@@ -112,26 +112,24 @@ def answer(found: ExtraBeatTest, view: View, method: str) -> str:
     return f"{stability_answer(explain.method_title(method), row)} {counted}"
 
 
-def cards(rows: pd.DataFrame, title: str, before: float, after: float) -> None:
-    """The scores of one map, and the probability of both records."""
+def cards(rows: pd.DataFrame, title: str) -> None:
+    """The scores of one map; the answer above them names the probabilities. Six of them: they stand
+    in rows of six, three or two, and none alone."""
     with st.container(horizontal=True):
-        st.metric(
-            "Probability", f"{after:.3f}", _by_the_beat(after - before), border=True,
-            delta_color="off", delta_arrow="off", help="of the record with the extra beat",
-        )  # fmt: skip
         for row in rows[rows["map"] == title].to_dict("records"):
             value, random = float(row["value"]), float(row["random"])
             known, chance = value == value, random == random
             st.metric(
                 str(row["metric"]),
-                f"{value:.3f}" if known else "–",
+                _number(value) if known else "–",
                 f"{value - random:+.3f} vs random" if known and chance else None,
-                border=True,
-            )
+                border=True, height="stretch",
+            )  # fmt: skip
     st.caption(
         "Random: what an unrelated ranking of the same leads and beats is expected to score."
     )
 
 
-def _by_the_beat(change: float) -> str:
-    return "unchanged by the beat" if abs(change) < 5e-4 else f"{change:+.3f} by the beat"
+def _number(value: float) -> str:
+    """A share or a count."""
+    return f"{value:.0f}" if value > 1 and value == round(value) else f"{value:.3f}"

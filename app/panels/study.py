@@ -55,6 +55,7 @@ class Here:
 def open_frame() -> None:
     """The page without the sidebar and facts of the others: they name records, models, targets."""
     sessions.here()
+    frame.style()
     if st.query_params:
         st.query_params.clear()
     st.caption(f":material/science: {frame.BANNER}")

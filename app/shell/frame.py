@@ -27,22 +27,23 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-PAGES: dict[str, tuple[str, str]] = {
-    "start": ("Start", ":material/home:"),
-    "records": ("Records", ":material/list_alt:"),
-    "explain": ("Explain", ":material/ecg_heart:"),
-    "fusion_lab": ("Fusion lab", ":material/tune:"),
-    "evaluation": ("Evaluation", ":material/fact_check:"),
-    "stability": ("Stability", ":material/sync_alt:"),
-    "what_if": ("What-if", ":material/science:"),
-    "cohort": ("Cohort", ":material/groups:"),
-    "study": ("Study", ":material/assignment:"),
-    "model": ("Model", ":material/neurology:"),
-    "settings": ("Settings", ":material/settings:"),
-    "guide": ("Guide", ":material/menu_book:"),
-    "tour": ("Tour", ":material/slideshow:"),
+PAGES: dict[str, str] = {
+    "start": "Start",
+    "records": "Records",
+    "explain": "Explain",
+    "fusion_lab": "Fusion lab",
+    "evaluation": "Evaluation",
+    "stability": "Stability",
+    "what_if": "What-if",
+    "cohort": "Cohort",
+    "study": "Study",
+    "model": "Model",
+    "settings": "Settings",
+    "guide": "Guide",
+    "tour": "Tour",
 }
-"""File name in ``pages/``, its title and icon, in the order of the navigation."""
+"""File name in ``pages/`` and title, in the order of the navigation: without icons, so that all
+stand in one line beside the sidebar of a narrow screen."""
 
 START = "start"
 """The page without an address of its own."""
@@ -88,7 +89,7 @@ def page(title: str, parts: Sequence[str] = (), *, compact: bool = False) -> Vie
     from app.panels import tour  # which opens pages through this module
 
     sessions.here()  # known from its first page on, so that its end is noticed
-    st.html(assets_dir() / "page.css")
+    style()
     services.look_again()
     view = _completed(state.current())
     view = _with_part(view, title, [state.slug(part) for part in parts])
@@ -108,6 +109,11 @@ def page(title: str, parts: Sequence[str] = (), *, compact: bool = False) -> Vie
         st.markdown(_facts(view))
     tour.bar()
     return view
+
+
+def style() -> None:
+    """The little that the theme cannot say."""
+    st.html(assets_dir() / "page.css")
 
 
 def _with_part(view: View, title: str, slugs: Sequence[str]) -> View:
@@ -224,16 +230,21 @@ def offer(
         if job.number not in looked:
             looked.add(job.number)
             st.rerun()
-    if hint:
-        empty(text, hint)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        clicked = st.button(label, icon=":material/play_arrow:", **{"type": "primary", **more})
-        if text and not hint:
-            st.caption(escaped(text))
+    place = st.empty()
+    with place.container():
+        if hint:
+            empty(text, hint)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            clicked = st.button(label, icon=":material/play_arrow:", **{"type": "primary", **more})
+            if text and not hint:
+                st.caption(escaped(text))
     if clicked:
         jobs.forget(job_key)  # a finished one whose results have left the cache
         begin()
-        st.rerun()
+        if (job := jobs.get(job_key)) is None or not job.active:
+            st.rerun()  # it has ended already
+        with place.container():  # in this run: the page below is there already
+            jobs.show(job, begin, news)
     return None
 
 

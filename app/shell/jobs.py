@@ -2,7 +2,7 @@
 
 A job has a key (what it computes). Whoever asks for the same key gets the same job, so a second
 session, a second click or another page never starts the work twice. It runs in a worker process
-(:mod:`app.shell.workers`); the page shows it with :func:`show`, which looks again every half
+(:mod:`app.shell.workers`); the page shows it with :func:`show`, which looks again four times a
 second until it has ended. Only sessions that asked for a job see its name and can cancel
 it; it ends when none of them is left.
 """
@@ -192,10 +192,10 @@ def _say_cancelled(job: Job) -> None:
     st.info(escaped(f"{job.title}: cancelled."))
 
 
-@st.fragment(run_every=0.5)
+@st.fragment(run_every=0.25)
 def _watch(job: Job, news: Callable[[], bool] | None = None) -> None:
     if job.state == "cancelled" and st.session_state.get("cancelled-job") != job.number:
-        # said at once; the page, whose figures take a second, is drawn again half a second later
+        # said at once; the page, whose figures take a second, is drawn again a moment later
         st.session_state["cancelled-job"] = job.number
         _say_cancelled(job)
         return

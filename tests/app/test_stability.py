@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
 def test_a_cached_experiment_is_shown_at_once():
     at = opened("stability", record="T000", target=AF)
-    assert [card.label for card in at.metric][:2] == ["Probability", "Spearman"]
+    assert [card.label for card in at.metric][:2] == ["Spearman", "Jaccard@k"]
     said = texts(at).replace("\\", "")
     assert "Fused map: " in said
     assert "when one beat is doubled (Spearman" in said
@@ -27,7 +27,7 @@ def test_the_experiment_runs_from_here():
     assert "has not been run" in texts(at)
     next(b for b in at.button if b.label == "Run the experiment").click().run()
     settled(at)
-    assert len(at.metric) == 7
+    assert len(at.metric) == 6
 
 
 def test_a_run_is_summed_up(monkeypatch):

@@ -229,9 +229,7 @@ def test_a_slider_is_answered_by_the_viewer_and_the_host_has_the_last_word(lab):
     assert numbers(page) != shown
     page.locator(".slider-share input").focus()
     page.keyboard.press("ArrowRight")
-    previewed(page, "share 0.3")  # the host's answer stands for 0.3, the reader came back to it
-    show(page, lab_payload(FusionParams(method_weights=(0.3, 0.7))))
-    previewed(page, "")
+    previewed(page, "")  # the host's answer stands for 0.3, and the reader came back to it
     assert numbers(page) == shown, "the host's map is the one that was previewed"
 
 
@@ -245,6 +243,22 @@ def test_two_sliders_add_up(lab):
     previewed(page, "beta 0.95, share 0.55")
     show(page, lab_payload(FusionParams(beta=0.95)))
     previewed(page, "share 0.55")
+
+
+def test_a_slider_that_the_host_puts_back_is_its_own_again(lab):
+    """Also where its map comes first and the slider a moment later."""
+    page = lab
+    page.locator(".slider-beta input").focus()
+    page.keyboard.press("ArrowLeft")
+    previewed(page, "beta 0.95")
+    show(page, lab_payload(FusionParams(agg="mean")))
+    previewed(page, "beta 0.95")
+    page.locator(f"{ROOT} .stage").focus()
+    page.keyboard.press("l")
+    page.locator(".slider-beta input").evaluate(
+        "(e) => { e.value = 1; e.setAttribute('value', 1); }"
+    )
+    previewed(page, "")
 
 
 def test_tau_and_topk_are_answered_too(lab):

@@ -83,6 +83,21 @@ def mine(tmp_path: Path) -> list[Path]:
     return sorted(write_data(tmp_path / "mine", 1).iterdir())
 
 
+def test_the_parameters_stay_open_and_hold_their_button(page: Any, server: str) -> None:
+    _open(page, f"{server}/explain?record=T003")
+    page.locator(READY).wait_for()
+    settled(page)
+    page.get_by_text("Parameters of the explanation").click()
+    field = page.locator(".st-key-explain-seed input")
+    field.fill("7")
+    field.press("Enter")
+    page.wait_for_url("**explain.seed=7*")
+    settled(page)
+    page.get_by_role("button", name="Explain with these").wait_for(state="visible")
+    assert field.is_visible(), "the panel is still open"
+    assert field.input_value() == "7"
+
+
 def test_upload_of_a_good_and_a_bad_record(page: Any, server: str, mine: list[Path]) -> None:
     _open(page, f"{server}/records")
     page.get_by_text("Open your own record").click()

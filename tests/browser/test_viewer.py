@@ -90,6 +90,12 @@ class Viewer:
         self.tab.wait_for_timeout(200)  # a frame, and the picture at full density
         return self
 
+    def drawn(self) -> None:
+        """Wait until what was asked for is drawn."""
+        self.tab.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+
     def show(self, data: dict[str, Any]) -> Viewer:
         self.tab.evaluate("(data) => window.show(data)", data)
         return self.wait()
@@ -206,6 +212,13 @@ def orange(pixels: Any) -> float:
 def red(pixels: Any) -> int:
     """How many pixels have the colour of warnings."""
     return int(np.sum((pixels[..., 0] > 150) & (pixels[..., 1] < 70) & (pixels[..., 2] < 70)))
+
+
+def inks(pixels: Any) -> int:
+    """How many pixels have the colours of thin lines and bars: evidence for, and against."""
+    r, g, b = (pixels[..., i] for i in range(3))
+    found = (r > 210) & (g < 130) & (b < 60) | (r > 100) & (r < 190) & (g < 80) & (b > 200)
+    return int(np.sum(found))
 
 
 def teal(pixels: Any) -> int:
@@ -659,6 +672,30 @@ def test_expected_evidence_and_disagreement_can_be_shown(viewer):
     viewer.tab.wait_for_timeout(200)
     assert teal(viewer.pixels("base", *area)) > 200
     assert np.any(viewer.pixels("base", 150, y - 20, 600, 40) != before)
+    slider = viewer.root.get_by_label(re.compile("^tau"))
+    slider.evaluate("(e) => { e.value = 0.5; e.dispatchEvent(new Event('input')) }")
+    viewer.drawn()
+    marked = viewer.pixels("base", 150, y - 20, 400, 40)  # no cell of V6 before 9 s reaches half
+    viewer.root.get_by_label("Mark cells where methods disagree").uncheck()
+    viewer.drawn()
+    changed = np.any(viewer.pixels("base", 150, y - 20, 400, 40) != marked, axis=2)
+    assert not changed.any(), f"tau hides marks too: {np.argwhere(changed)[:3]}"
+
+
+@pytest.mark.parametrize("layout", ["12x1", "3x4", "6x2"])
+def test_the_leads_that_are_named_are_marked_on_the_paper(viewer, layout):
+    viewer.root.get_by_label("Layout (L)").select_option(layout)
+    slider = viewer.root.get_by_label("how strong the colours are")
+    slider.evaluate("(e) => { e.value = 0.1; e.dispatchEvent(new Event('input')) }")
+    counts = {}
+    for top in (0, 1, 12):
+        viewer.root.get_by_label(re.compile("^topk")).evaluate(
+            "(e, top) => { e.value = top; e.dispatchEvent(new Event('change')) }", top
+        )
+        viewer.drawn()
+        box = viewer.box()
+        counts[top] = inks(viewer.pixels("base", 0, 0, box["width"] - 200, box["height"] - 20))
+    assert counts[0] < counts[1] < counts[12]
 
 
 def test_without_a_map_the_paper_stands_alone(viewer):

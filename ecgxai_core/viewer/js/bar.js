@@ -151,7 +151,7 @@ function enable(input, on, title, why) {
 function footText(v) {
   const { data, view, geo } = v;
   const shown = Math.min(viewStop(v), geo.to) - v.t0;
-  const half = view.gain === "auto" && v.gain < 10 ? ` (${v.gain === 5 ? "half" : "quarter"} gain, so that all leads fit)` : "";
+  const half = view.gain === "auto" && v.gain < 10 ? ` (${v.gain === 5 ? "half" : "quarter"} gain, so that all leads fit at this width)` : "";
   const parts = [`${view.speed} mm/s, ${v.gain} mm/mV${half}; pulse 1 mV, 200 ms`, data.filter_text];
   if (shown < data.duration_sec - 0.02) parts.push(`${v.t0.toFixed(1)} to ${(v.t0 + shown).toFixed(1)} s of ${data.duration_sec.toFixed(1)} s`);
   else if (data.duration_sec < PAGE_SEC - 0.02) parts.push(`record of ${data.duration_sec.toFixed(1)} s, shorter than the page`);

@@ -167,16 +167,16 @@ function touchLab(v, event) {
   v.touched = event.target instanceof Element && controls.find(([, place]) => event.target.closest(place))?.[0];
 }
 
-/* A slider of the page has moved: if the reader moved it, show the map of where it stands. */
+/* A slider of the page has moved: show the map of where the reader put it, or again that of the
+host, where the reader or the host has put it back. */
 function answerLab(v) {
   const lab = v.given?.lab, slider = lab && v.touched && sliderOf(lab, v.touched);
-  if (!slider || slider.disabled || +slider.value === v.pending[v.touched]) return;
-  const before = Object.keys(v.pending).length;
-  if (!before && Math.abs(labValue(lab, v.touched) - slider.value) < 1e-6) return;
-  v.pending[v.touched] = +slider.value;
-  const edges = shownMap(v)?.n;
-  v.data = labData(v.given, v.pending) || v.given;
-  v.view = { ...usualView(v.data), ...leftView(v.memory, v.data.defaults) };
-  if (shownMap(v)?.n !== edges) v.cell = null;
+  const before = JSON.stringify(v.pending);
+  if (slider && !slider.disabled) v.pending[v.touched] = +slider.value;
+  const data = lab && labShown(v), { n } = shownMap(v) || {};
+  if (JSON.stringify(v.pending) === before) return;
+  v.data = data;
+  v.view = { ...usualView(data), ...leftView(v.memory, data.defaults) };
+  if (shownMap(v)?.n !== n) v.cell = null;
   changed(v);
 }

@@ -101,7 +101,7 @@ function geometry(v) {
   v.gain = view.gain === "auto" ? 10 : view.gain;
   let sheet = rowsOf(v, kWide);
   const fits = (least) => narrow || (v.most - AXIS_PX) / sheet.height >= least;
-  while (view.gain === "auto" && v.gain > 2.5 && !fits(v.gain === 10 ? Math.min(0.6 * kWide, 2.6) : kLeast)) {
+  while (view.gain === "auto" && v.gain > 2.5 && !fits(v.gain === 10 ? (2 / 3) * kWide : kLeast)) {
     v.gain /= 2; // half or quarter gain, as a cardiograph would print it, so that all leads fit
     sheet = rowsOf(v, kWide);
   }
@@ -226,7 +226,7 @@ function drawLabel(v, ctx, map, panel, x) {
   const top = yOf(v, panel.row.top), high = panel.row.height * geo.k;
   const derived = (data.derived || []).includes(panel.label.replace(/^-/, ""));
   const first = x === null;
-  const left = first ? 8 : Math.max(geo.left, x) + 5;
+  const left = first ? 8 : Math.max(geo.left, x) + (marked ? 10 : 5);
   const below = first && geo.narrow && own && high > 34 ? 13 : 0; // a phone has the share there
   const middle = first ? Math.max(Math.min(yMv(v, panel, data.leads[panel.lead].rest), top + high - 9 - below), top + 9) : top + 9;
   if (first && marked) {
@@ -243,8 +243,13 @@ function drawLabel(v, ctx, map, panel, x) {
   const text = panel.label.replace("-", "−") + (derived ? "†" : "");
   ctx.font = `${marked || !map ? 700 : 600} 13px ${v.font}`;
   if (!first) {
+    const mark = marked ? 6 : 0; // beside the label, on its own ground, as cells may have its colour
     ctx.fillStyle = colours.chip;
-    ctx.fillRect(left - 2, middle - 8, ctx.measureText(text).width + 4, 16);
+    ctx.fillRect(left - 2 - mark, middle - 8, ctx.measureText(text).width + 4 + mark, 16);
+    if (marked) {
+      ctx.fillStyle = inkOf(v, own.up >= own.down ? 1 : -1);
+      ctx.fillRect(left - mark, middle - 7, 4, 14);
+    }
   }
   ctx.fillStyle = colours.text;
   ctx.fillText(text, left, middle);
