@@ -32,6 +32,7 @@ from ecgxai_core.pipeline.explain import cached_attributions, cached_previews
 from ecgxai_core.pipeline.fitting_edit import cached_quote
 from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from ecgxai_core.plots.words import listed
+from ecgxai_core.records.catalogues.ptbxl import clinical_classes
 from ecgxai_core.records.read import find_records, read_record
 from ecgxai_core.settings import assets_dir, settings
 from ecgxai_core.simulation.demonstration import demonstration_folder
@@ -229,8 +230,11 @@ def _classifier(path: str, *_stamps: int) -> LazyClassifier:
 
 
 def targets(view: View) -> tuple[str, ...]:
-    """The classes of the view's model; empty without a model."""
-    return classifier(view).classes if model(view) is not None else ()
+    """The classes of the view's model that are offered as targets; empty without a model.
+
+    The statements of a model that also has codes are targets only by name.
+    """
+    return clinical_classes(classifier(view).classes) if model(view) is not None else ()
 
 
 def target(view: View) -> str:
@@ -273,7 +277,7 @@ def first_target(view: View) -> str:
         described = row is not None and row.has_evidence
         return called, called and code not in plain, called and described, p
 
-    return max(value.classes, key=rank)
+    return max(clinical_classes(value.classes), key=rank)
 
 
 def threshold(view: View, code: str) -> float:

@@ -25,6 +25,7 @@ from ecgxai_core.pipeline.explain import fused_map
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.pipeline.sel_df import labels_can_name
 from ecgxai_core.plots.words import answer_in_words, listed
+from ecgxai_core.records.catalogues.ptbxl import clinical_classes
 from ecgxai_core.types import (
     PREVIEW_WARNING,
     ROUTINE_WARNINGS,
@@ -439,21 +440,26 @@ def ranking_table(rows: pd.DataFrame, record: str, top: int) -> None:
 
 
 def probabilities(view: View, record: str) -> None:
-    """Every class with probability, threshold and label, most probable first."""
+    """Every class with probability, threshold and label, most probable first.
+
+    Statements of PTB-XL are left out where the model also has codes.
+    """
     import pandas as pd
 
     value, known = services.prediction(view), services.info(view)
     if value is None or known is None:
         frame.empty("There is no model.", "Set ECGXAI_MODELS to a folder with one.")
         return
-    limits = [services.threshold(view, code) for code in value.classes]
+    shown = clinical_classes(value.classes)
+    limits = [services.threshold(view, code) for code in shown]
+    found = [value.probability(code) for code in shown]
     rows = pd.DataFrame({
-        "diagnosis": [target_name(code) for code in value.classes],
-        "probability": [float(p) for p in value.probabilities],
+        "diagnosis": [target_name(code) for code in shown],
+        "probability": found,
         "threshold": limits,
-        "present": [bool(p >= limit) for p, limit in zip(value.probabilities, limits, strict=True)],
-        "labelled": [code in (known.labels or ()) for code in value.classes],
-        "code": value.classes,
+        "present": [p >= limit for p, limit in zip(found, limits, strict=True)],
+        "labelled": [code in (known.labels or ()) for code in shown],
+        "code": shown,
     })  # fmt: skip
     column = st.column_config
     rows = rows.sort_values("probability", ascending=False, ignore_index=True)

@@ -148,9 +148,22 @@ def evaluate_model(
     for name in found.refused:
         say_error(f"{name}: could not be read")
     say(json.dumps(found.results["macro"], indent=1))
+    _say_tasks(found.results["tasks"])
     say(f"report: {folder}")
     if found.refused:
         raise typer.Exit(3)
+
+
+def _say_tasks(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The published tasks, one line each; those that the model cannot answer for say so."""
+    for row in rows:
+        about = f"{row['task']}: {row['classes']} classes, {row['records']} records"
+        if row["known"] < row["classes"]:
+            say(f"{about}: the model can answer for {row['known']} of the classes")
+            continue
+        interval = "-".join(f"{end:.4f}" for end in row["interval"])
+        said = f" ({interval})" if interval else ""
+        say(f"{about}: macro AUROC {row['auroc']:.4f}{said}")
 
 
 def _say_epoch(row: dict[str, Any]) -> None:

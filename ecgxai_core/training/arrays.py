@@ -190,7 +190,7 @@ def _training_record(entry: Entry, fs: float, samples: int) -> TrainingRecord:
         name=entry.name,
         patient=entry.patient,
         fold=entry.fold or 0,
-        labels=entry.labels or (),
+        labels=entry.all_labels,
         signal=microvolts(record.signal),
         age=float("nan") if entry.age is None else entry.age,
         sex=entry.sex or "",

@@ -31,7 +31,15 @@ class DataParams(Params):
 
     train_folds: tuple[int, ...] = Field((1, 2, 3, 4, 5, 6, 7, 8), min_length=1)
     tune_folds: tuple[int, ...] = Field((9,), min_length=1)
-    least_records: int = Field(100, ge=1, description="fewest records of a class to be an output")
+    least_records: int = Field(
+        100, ge=1, description="fewest records of a code or superclass to be an output"
+    )
+    outputs: tuple[Literal["codes", "superclasses", "statements"], ...] = Field(
+        ("codes", "superclasses"),
+        min_length=1,
+        description="what the outputs are: SNOMED-CT codes, superclasses, and every statement of "
+        "the data set, scp:NAME, however rare",
+    )
     sampler: Literal["shuffle", "balanced"] = Field(
         "shuffle", description="each record once per epoch, or rare classes drawn more often"
     )

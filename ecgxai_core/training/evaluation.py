@@ -22,7 +22,7 @@ from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.models.training_range import TrainingRange, fit_range
 from ecgxai_core.records.catalogues.catalogue import Catalogue, Entry, read_entry
-from ecgxai_core.records.catalogues.ptbxl import SUPERCLASSES
+from ecgxai_core.records.catalogues.ptbxl import SUPERCLASSES, output_groups
 from ecgxai_core.store.atomic import write_csv_atomic
 from ecgxai_core.training.runs import write_atomically, write_json
 from ecgxai_core.training.scores import (
@@ -37,6 +37,7 @@ from ecgxai_core.training.scores import (
     sensitivity,
     specificity,
 )
+from ecgxai_core.training.tasks import task_scores
 from ecgxai_core.types import (
     BoolArray,
     Float32Array,
@@ -101,7 +102,10 @@ class EvaluationData:
 def evaluate(
     evaluated: EvaluationData, *, n_bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
-    """All scores as plain JSON: ``macro``, ``superclasses``, ``per_class``, ``calibration``.
+    """All scores as plain JSON: ``macro``, ``superclasses``, ``groups``, ``per_class``, ...
+
+    ``groups`` has the codes, superclasses and statements that the model has, each with its macro
+    scores.
 
     Intervals are 95 %, from resampling patients (a patient's records are not independent).
     """
@@ -116,11 +120,18 @@ def evaluate(
         for c, name in enumerate(evaluated.classes)
     }
     supers = np.isin(evaluated.classes, SUPERCLASSES)
+    groups = {
+        group: {"outputs": len(places)}
+        | {score: macro(values[list(places)]) for score, values in table.items()}
+        | ({"auroc_interval": intervals[f"auroc_{group}"]} if intervals else {})
+        for group, places in output_groups(evaluated.classes).items()
+    }
     return {
         "records": len(evaluated.names),
         "patients": len(set(evaluated.patients)),
         "macro": {score: macro(values) for score, values in table.items()},
         "superclasses": {score: macro(values[supers]) for score, values in table.items()},
+        "groups": groups,
         "intervals": {key: value for key, value in intervals.items() if key != "per_class"},
         "per_class": per_class,
         "reliability": {
@@ -157,14 +168,14 @@ def _curve(truth: BoolArray, p: FloatArray) -> dict[str, list[float]]:
 
 
 def bootstrap(evaluated: EvaluationData, n: int, seed: int) -> dict[str, Any]:
-    """95 % intervals of AUROC, patients resampled: macro, macro of the superclasses, each class."""
-    supers = np.isin(evaluated.classes, SUPERCLASSES)
+    """95 % intervals of AUROC, patients resampled: macro, macro of each group, each class."""
+    groups = output_groups(evaluated.classes)
 
     def areas(rows: IntArray) -> FloatArray:
         each = auroc(evaluated.truth[rows], evaluated.probabilities[rows])
-        return np.array([macro(each), macro(each[supers]), *each])
+        return np.array([macro(each), *(macro(each[list(at)]) for at in groups.values()), *each])
 
-    every, superclasses, *per_class = (
+    every, *others = (
         [interval.low, interval.high] if np.isfinite(interval.low) else []
         for interval in bootstrap_clusters(
             evaluated.patients,
@@ -174,8 +185,9 @@ def bootstrap(evaluated: EvaluationData, n: int, seed: int) -> dict[str, Any]:
             seed=content_seed("evaluate bootstrap", seed, len(evaluated.names)),
         )
     )
-    found: dict[str, Any] = {"auroc": every, "per_class": per_class}
-    return found | ({"auroc_superclasses": superclasses} if supers.any() else {})
+    found: dict[str, Any] = {"auroc": every, "per_class": others[len(groups) :]}
+    of_groups = zip(groups, others[: len(groups)], strict=True)
+    return found | {f"auroc_{group}": interval for group, interval in of_groups}
 
 
 def age_band(age: float) -> str:
@@ -296,7 +308,7 @@ def evaluate_model(
         The folds contain no labelled record, or none that can be read.
     """
     # A class that the data set never labels is not evaluated: absence of the label means nothing.
-    labelled = set(catalogue.label_counts())
+    labelled = {name for entry in catalogue for name in entry.all_labels}
     classes = tuple(c for c in classifier.classes if labelled & set(aliases(c)))
     if not classes:
         problem = "none is a class of the model"
@@ -318,6 +330,9 @@ def evaluate_model(
         **evaluate(evaluated, n_bootstrap=n_bootstrap),
         "subgroups": subgroups(evaluated),
         "failures": failures(evaluated),
+        "tasks": task_scores(
+            catalogue.tasks, found.entries, classifier.classes, found.probabilities, n_bootstrap
+        ),
     }
     return Report(results, evaluated, found.refused, found.warnings)
 
@@ -422,7 +437,7 @@ def _predicted(
     kept = found.entries
     columns = [classifier.classes.index(name) for name in classes]
     codes = [set(aliases(name)) for name in classes]
-    truth = [[bool(same & set(entry.labels or ())) for same in codes] for entry in kept]
+    truth = [[bool(same & set(entry.all_labels)) for same in codes] for entry in kept]
     evaluated = EvaluationData(
         classes=classes,
         names=tuple(entry.name for entry in kept),

@@ -14,7 +14,11 @@ import numpy as np
 
 from ecgxai_core.errors import ParameterError, RunError
 from ecgxai_core.params import checked
-from ecgxai_core.records.catalogues.ptbxl import SUPERCLASSES, frequent_classes
+from ecgxai_core.records.catalogues.ptbxl import (
+    STATEMENT,
+    frequent_classes,
+    output_groups,
+)
 from ecgxai_core.training.arrays import EcgArrays
 from ecgxai_core.training.batches import TrainingBatches, whole_records
 from ecgxai_core.training.config import ScheduleParams, TrainParams
@@ -53,9 +57,25 @@ class _State:
 
 
 def choose_classes(params: TrainParams, arrays: EcgArrays) -> tuple[str, ...]:
-    """The outputs: every class with enough records in the training and tuning folds."""
+    """The outputs: codes and superclasses with enough records in the training and tuning folds, and
+    every statement of the data set, as far as the configuration asks for each.
+
+    Raises
+    ------
+    RunError
+        Statements are asked for, and the data set was prepared without them.
+    """
+    asked = params.data.outputs
     rows = arrays.in_folds((*params.data.train_folds, *params.data.tune_folds))
-    return frequent_classes([arrays.labels[row] for row in rows], params.data.least_records)
+    frequent = frequent_classes([arrays.labels[row] for row in rows], params.data.least_records)
+    groups = output_groups(frequent)
+    chosen = [frequent[place] for group in groups if group in asked for place in groups[group]]
+    every = {name for labels in arrays.labels for name in labels}
+    statements = sorted(name for name in every if name.startswith(STATEMENT))
+    if "statements" in asked and not statements:
+        problem, fix = "the data set has no statements", "prepare it again from PTB-XL"
+        raise RunError("data", "outputs", problem, fix)
+    return (*chosen, *(statements if "statements" in asked else ()))
 
 
 def train(
@@ -248,10 +268,10 @@ def _score_epoch(
 
 def _summary(truth: BoolArray, p: Float32Array, classes: tuple[str, ...]) -> dict[str, float]:
     each = auroc(truth, p)
-    supers = np.array([name in SUPERCLASSES for name in classes])
+    groups = {"superclasses": (), **output_groups(classes)}
     return {
         "auroc": macro(each),
-        "auroc_superclasses": macro(each[supers]),
+        **{f"auroc_{name}": macro(each[list(places)]) for name, places in groups.items()},
         "f1": macro(f1(truth, p)),
         "sensitivity": macro(sensitivity(truth, p)),
         "specificity": macro(specificity(truth, p)),

@@ -1,26 +1,35 @@
-"""Edits against a delineator of others: ``python -m tests.benchmarks.bench_edits --data DATA``.
+"""Edits against borders of others: ``python -m tests.benchmarks.bench_edits --data DATA``.
 
 Every record is changed, and each interval is measured by ``neurokit2`` (each lead by itself, the
 median over the leads and then over the beats), which shares nothing with the delineation that the
-edits rest on but the R peaks. PR is measured by prominence, QT by wavelets. QRS is measured twice:
-by wavelets (``qrs``), and from the onset by prominence to the offset by wavelets (``qrs, best``),
-each the method that lies closest to LUDB's cardiologists in records as they are
-(``bench_delineation --methods dwt prominence``). ``qrs, best, agrees`` has those records of LUDB in
-which that measurement lies within 10 ms of the cardiologists' own before the change. ``qrs,
-spread`` needs no border: the duration that the cardiologists marked, times the relative change of
-the time over which the squared slope of all leads is spread about each R peak. Amplitudes are
-read off the samples: ST at 60 ms after the J point, T and P at the original's peak over the level
-before the QRS complex. Simulated sinus rhythm, and those records of LUDB in which P waves are found
-in most beats. The table has, by edit and size, the records that had room for it, the median of what
-was measured and the share of records within 8 ms or 10 % (0.03 mV or 10 % for amplitudes).
+edits rest on but the R peaks. PR is measured by prominence, QT by wavelets. QRS is measured three
+times: by wavelets (``qrs``), from the onset by prominence to the offset by wavelets (``qrs,
+best``), each the method that lies closest to LUDB's cardiologists in records as they are
+(``bench_delineation --methods dwt prominence``), and without borders (``qrs, spread``): the
+duration that the cardiologists marked, times the relative change of the time over which the
+squared slope of all leads is spread about each R peak.
+
+Two more sets of rows say what such a measurement is worth. ``marks``: the borders that LUDB's
+cardiologists drew, in every lead, carried along by the edit. How it moves each moment is read off
+what it does to a record whose signal is its own time. ``control``: the same measurements of a
+change that is known beforehand and owes nothing to this program: the complex between the
+cardiologists' borders stretched by the size (``LUDB, control``), and the whole record slowed down
+or sped up (``LUDB, all times``, the size is the factor). An instrument that sees a part of those
+sees the same part of an edit.
+
+Amplitudes are read off the samples: ST at 60 ms after the J point, T and P at the original's peak
+over the level before the QRS complex. Simulated sinus rhythm, and those records of LUDB in which P
+waves are found in most beats. The table has, by edit and size, the records that had room for it,
+the median of what was measured and the share of records within 8 ms or 10 % (0.03 mV or 10 % for
+amplitudes).
 """
 
 from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +41,12 @@ from ecgxai_core.signal.delineation import Delineation, delineate
 from ecgxai_core.signal.intervals import measure_signal
 from ecgxai_core.simulation import simulate
 from ecgxai_core.simulation.edits import Place, edited
-from ecgxai_core.types import Record
-from tests.benchmarks.bench_delineation import Found, marks, neurokit
+from ecgxai_core.types import FloatArray, Record
+from tests.benchmarks.bench_delineation import Found, Marks, marks, neurokit
 
 LEAD = "V3"
-AGREES_MS = 10.0
+ROOM_SEC = (0.12, 0.15)
+"""Before and after a complex: what gives way in a control."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +65,18 @@ INTERVALS: dict[str, Measure] = {
     "qrs, best": Measure("qrs", ("prominence", "qrs_onset"), ("dwt", "qrs_offset"), (-20, 20, 40)),
     "qt": Measure("qt", ("dwt", "qrs_onset"), ("dwt", "t_offset"), (-40, 40, 80)),
 }
+MARKED = {"pr": (("p", 0), ("N", 0)), "qrs": (("N", 0), ("N", 1)), "qt": (("N", 0), ("t", 1))}
+"""Between which marks of a cardiologist an interval lies: the wave, and its onset (0) or end."""
+
+FACTORS = (0.8, 1.2, 1.4)
 AMPLITUDES = {"st_level": (-0.2, 0.2), "t_amplitude": (-1.0, 0.5, 2.0), "p_amplitude": (0.0, 2.0)}
 RATES = (-10.0, 10.0)
 
 
-def sinus(data: Path, n: int, sets: Sequence[str]) -> Iterator[tuple[str, Record, float]]:
-    """Records with the set that each is of and the QRS duration that cardiologists marked, ms."""
+def sinus(data: Path, n: int, sets: Sequence[str]) -> Iterator[tuple[str, Record, Marks]]:
+    """Records with the set that each is of and what cardiologists marked."""
     for seed in range(n if "simulated" in sets else 0):
-        yield "simulated", simulate("sinus_rhythm", seed=seed).record, float("nan")
+        yield "simulated", simulate("sinus_rhythm", seed=seed).record, []
     if "LUDB" not in sets:
         return
     found = 0
@@ -71,12 +85,64 @@ def sinus(data: Path, n: int, sets: Sequence[str]) -> Iterator[tuple[str, Record
         waves = delineate(record.signal, record.fs, record.leads)
         if len(waves) >= 6 and np.isfinite(waves.p_onset).mean() > 0.8:
             found += 1
-            marked = [
-                stop - start for lead in marks(path) for kind, start, stop in lead if kind == "N"
-            ]
-            yield "LUDB", record, 1e3 * float(np.nanmedian(marked))
+            yield "LUDB", record, marks(path)
         if found == n:
             return
+
+
+def marked(drawn: Marks, name: str) -> FloatArray:
+    """``float64[interval, 2]``: start and stop of an interval, seconds, of every lead and beat."""
+    (first, side), (last, end) = MARKED[name]
+    found = []
+    for lead in drawn:
+        for place, wave in enumerate(lead):
+            later = wave if first == last else lead[place + 1] if place + 1 < len(lead) else None
+            if wave[0] == first and later is not None and later[0] == last:
+                found.append((wave[1 + side], later[1 + end]))
+    pairs = np.array(found, np.float64).reshape(-1, 2)
+    return pairs[np.isfinite(pairs).all(axis=1)]
+
+
+def moments(record: Record, name: str, size: float, waves: Delineation) -> FloatArray:
+    """Of every sample of an edited record, the time in the original that it shows, seconds."""
+    time = np.tile(np.arange(record.n_samples) / record.fs, (len(record.leads), 1))
+    clock = replace(record, signal=time.astype(np.float32))
+    return edited(clock, name, size, None, waves).signal[0].astype(float)
+
+
+def lengthened(pairs: FloatArray, source: FloatArray, fs: float) -> float:
+    """Median change of intervals when the record shows ``source`` seconds at its samples, ms."""
+    moved = np.interp(pairs, source, np.arange(len(source)) / fs)
+    return float(1e3 * np.median(np.diff(moved, axis=1) - np.diff(pairs, axis=1)))
+
+
+def complexes(drawn: Marks) -> FloatArray:
+    """``float64[beat, 2]``: QRS onset and end, seconds, the median over six or more leads."""
+    groups: list[list[tuple[float, float]]] = []
+    for start, stop in sorted(map(tuple, marked(drawn, "qrs"))):
+        if not groups or start - groups[-1][0][0] > 0.25:
+            groups.append([])
+        groups[-1].append((start, stop))
+    return np.array([np.median(group, axis=0) for group in groups if len(group) >= 6])
+
+
+def stretched(record: Record, source: FloatArray) -> Record:
+    """The record as it was at ``source`` seconds, by a cubic spline."""
+    from scipy.interpolate import CubicSpline
+
+    curve = CubicSpline(np.arange(record.n_samples) / record.fs, record.signal, axis=1)
+    return replace(record, name=f"{record.name}_control", signal=curve(source).astype(np.float32))
+
+
+def control(record: Record, drawn: Marks, size: float) -> Record:
+    """The record with the complexes that the cardiologists marked longer by ``size`` ms."""
+    knots, by, last = [(0.0, 0.0)], size / 2e3, record.duration
+    for start, stop in complexes(drawn):
+        before, after = start - ROOM_SEC[0], stop + ROOM_SEC[1]
+        if before > knots[-1][0] and after < last:
+            knots += [(before, before), (start, start - by), (stop, stop + by), (after, after)]
+    old, new = np.array([*knots, (last, last)]).T
+    return stretched(record, np.interp(np.arange(record.n_samples) / record.fs, new, old))
 
 
 def amplitude(record: Record, waves: Delineation, name: str) -> float:
@@ -127,22 +193,61 @@ def spread(record: Record) -> float:
 
 
 Row = tuple[str, str, float, float, float, float, float]
+Borders = Callable[[Record, Measure], float]
+"""Duration of an interval of a record, ms."""
 
 
-def of_record(kind: str, record: Record, marked: float, edits: Sequence[str]) -> Iterator[Row]:
+def qrs_measures(borders: Borders, drawn: Marks) -> dict[str, Callable[[Record], float]]:
+    """The ways in which a QRS duration is measured, ms."""
+    duration = 1e3 * float(np.median(np.diff(marked(drawn, "qrs"), axis=1)))
+    ways: dict[str, Callable[[Record], float]] = {
+        name: lambda one, how=how: borders(one, how)  # type: ignore[misc]
+        for name, how in INTERVALS.items()
+        if how.edit == "qrs"
+    }
+    kept: list[float] = []
+
+    def by_spread(one: Record) -> float:
+        found = spread(one)
+        kept.append(found)  # the first is that of the record as it is
+        return duration * found / kept[0]
+
+    return {**ways, "qrs, spread": by_spread}
+
+
+def of_control(record: Record, drawn: Marks, borders: Borders) -> Iterator[Row]:
+    """What the ways of measuring a QRS duration see of a change that is known."""
+    duration = 1e3 * float(np.median(np.diff(marked(drawn, "qrs"), axis=1)))
+    time = np.arange(record.n_samples) / record.fs
+    for name, measure in qrs_measures(borders, drawn).items():
+        before = measure(record)
+        for size in INTERVALS["qrs"].sizes:
+            change = measure(control(record, drawn, size)) - before
+            yield "LUDB, control", name, size, size, change, _near(before, size), np.nan
+        for factor in FACTORS:
+            asked = (factor - 1) * duration
+            change = measure(stretched(record, np.minimum(time / factor, time[-1]))) - before
+            yield "LUDB, all times", name, factor, asked, change, _near(before, asked), np.nan
+
+
+def _near(before: float, change: float) -> float:
+    """How far a measured change (ms) may lie from the one asked for."""
+    return max(8.0, 0.1 * (before + change))
+
+
+def of_record(kind: str, record: Record, drawn: Marks, edits: Sequence[str]) -> Iterator[Row]:
     """Set, edit, size; asked and measured change, tolerance, and the change by our measurement."""
     waves = delineate(record.signal, record.fs, record.leads)
     known: dict[tuple[str, str], Found] = {}
 
-    def borders(one: Record, method: str) -> Found:
+    def found(one: Record, method: str) -> Found:
         key = one.digest, method
         if key not in known:
             known[key] = neurokit(method)(one.signal.astype(float), one.fs, one.leads)
         return known[key]
 
     def measured(one: Record, how: Measure) -> float:
-        ends = (borders(one, method)[name] for method, name in (how.start, how.stop))
-        start, stop = ends
+        start, stop = (found(one, method)[name] for method, name in (how.start, how.stop))
         return float(np.nanmedian(stop - start) * 1e3)
 
     def changed(name: str, size: float, place: Place | None = None) -> Record | None:
@@ -163,14 +268,25 @@ def of_record(kind: str, record: Record, marked: float, edits: Sequence[str]) ->
             values = (np.nan, np.nan)
             if after is not None:
                 values = measured(after, how) - before, own(after, how.edit) - ours
-            tolerance = max(8.0, 0.1 * (before + size))
-            yield kind, name, size, size, values[0], tolerance, values[1]
-            if name == "qrs, best" and abs(before - marked) <= AGREES_MS:
-                yield kind, f"{name}, agrees", size, size, values[0], tolerance, values[1]
-    for size in (-20, 20, 40) if "qrs" in edits and np.isfinite(marked) else ():
-        after = changed("qrs", size)
-        value = np.nan if after is None else marked * (spread(after) / spread(record) - 1)
-        yield kind, "qrs, spread", size, size, value, max(8.0, 0.1 * (marked + size)), np.nan
+            yield kind, name, size, size, values[0], _near(before, size), values[1]
+    if drawn and "qrs" in edits:
+        by_spread = qrs_measures(measured, drawn)["qrs, spread"]
+        before = by_spread(record)
+        for size in INTERVALS["qrs"].sizes:
+            after = changed("qrs", size)
+            value = np.nan if after is None else by_spread(after) - before
+            yield kind, "qrs, spread", size, size, value, _near(before, size), np.nan
+        yield from of_control(record, drawn, measured)
+    for name in MARKED if drawn else ():
+        pairs = marked(drawn, name)
+        if name not in edits or not len(pairs):
+            continue
+        before = 1e3 * float(np.median(np.diff(pairs, axis=1)))
+        for size in INTERVALS[name].sizes:
+            value = np.nan
+            if changed(name, size) is not None:
+                value = lengthened(pairs, moments(record, name, size, waves), record.fs)
+            yield "LUDB, marks", name, size, size, value, _near(before, size), np.nan
     for name, levels in AMPLITUDES.items():
         if name not in edits:
             continue
@@ -197,8 +313,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     rows = [
         row
-        for kind, record, marked in sinus(options.data, options.n, options.sets)
-        for row in of_record(kind, record, marked, options.edits)
+        for kind, record, drawn in sinus(options.data, options.n, options.sets)
+        for row in of_record(kind, record, drawn, options.edits)
     ]
     print("| records | edit | size | had room | median asked | median measured | within | ours |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,14 @@ from ecgxai_core.signal.intervals import Measured, measure_signal
 from ecgxai_core.simulation import simulate
 from ecgxai_core.simulation.edits import EDITS, SWAPS, Place, edited
 from ecgxai_core.types import DERIVED_LEADS, Record
+from tests.benchmarks.bench_edits import (
+    complexes,
+    control,
+    lengthened,
+    marked,
+    moments,
+    sinus,
+)
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +231,40 @@ def test_edits_of_real_records_are_measured_anew(data_dir):
             - measured(real).named()[own].value
         )
         assert change == pytest.approx(size, abs=8), name
+
+
+@pytest.mark.parametrize(("name", "size"), [("pr", 30), ("qrs", -20), ("qrs", 40), ("qt", 60)])
+def test_borders_that_the_simulator_drew_move_by_what_was_asked(name, size):
+    for seed in range(4):
+        simulated = simulate("sinus_rhythm", seed=seed)
+        record, drawn = simulated.record, simulated.waves
+        found = delineate(record.signal, record.fs, record.leads)
+        start, stop = {
+            "pr": (drawn.p_onset, drawn.qrs_onset), "qrs": (drawn.qrs_onset, drawn.qrs_offset),
+            "qt": (drawn.qrs_onset, drawn.t_offset),
+        }[name]  # fmt: skip
+        pairs = np.stack([start, stop], axis=1)
+        inner = (pairs[:, 0] > 0.3) & (pairs[:, 1] < record.duration - 0.3)
+        moved = lengthened(pairs[inner], moments(record, name, size, found), record.fs)
+        assert moved == pytest.approx(size, abs=5)
+
+
+@pytest.mark.parametrize(("name", "size"), [("pr", 20), ("qrs", -20), ("qrs", 40), ("qt", 40)])
+def test_borders_that_cardiologists_drew_move_by_what_was_asked(name, size, data_dir):
+    pytest.importorskip("wfdb")
+    for _, record, drawn in islice(sinus(data_dir, 6, ["LUDB"]), 6):
+        found = delineate(record.signal, record.fs, record.leads)
+        moved = lengthened(marked(drawn, name), moments(record, name, size, found), record.fs)
+        assert moved == pytest.approx(size, abs=8)
+
+
+def test_a_control_lengthens_the_complexes_that_cardiologists_drew(data_dir):
+    """The yardstick of the benchmark, which no edit of ours takes part in."""
+    pytest.importorskip("wfdb")
+    _, record, drawn = next(iter(sinus(data_dir, 1, ["LUDB"])))
+    time = np.arange(record.n_samples) / record.fs
+    clock = np.tile(time, (len(record.leads), 1)).astype(np.float32)
+    source = control(Record("clock", clock, record.fs, record.leads), drawn, 30).signal[0]
+    assert len(complexes(drawn)) >= 6
+    moved = lengthened(complexes(drawn)[1:-1], source.astype(float), record.fs)
+    assert moved == pytest.approx(30, abs=0.5)

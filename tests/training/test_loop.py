@@ -13,8 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ecgxai_core.case import find_target
 from ecgxai_core.errors import RunError
+from ecgxai_core.models.loading import load_classifier
+from ecgxai_core.models.manifest import free_names_note
+from ecgxai_core.records.catalogues.ptbxl import clinical_classes
 from ecgxai_core.training.arrays import EcgArrays, open_arrays, write_arrays
+from ecgxai_core.training.jobs import run_training
 from ecgxai_core.training.loop import choose_classes, train, training_truth
 from ecgxai_core.training.runs import load_bundle, read_json
 from tests.training.small_data import CLASSES, FS, SAMPLES, records, small_params
@@ -149,3 +154,43 @@ def test_classes_need_enough_records(arrays: EcgArrays) -> None:
     assert choose_classes(small_params(), arrays) == CLASSES
     data = {"train_folds": [1, 2], "tune_folds": [5], "least_records": 1000}
     assert choose_classes(small_params(data=data), arrays) == ()
+
+
+STATEMENTS = ("scp:FAST", "scp:RARE", "scp:SLOW")
+
+
+def stated(folder: Path) -> EcgArrays:
+    """The small records with statements beside their labels; one has the rare one."""
+    found = []
+    for record in records(80):
+        own = "scp:FAST" if "427084000" in record.labels else "scp:SLOW"
+        rare = ("scp:RARE",) if record.name == "r003" else ()
+        found.append(replace(record, labels=(*record.labels, own, *rare)))
+    write_arrays(found, 80, SAMPLES, FS, "invented signals", folder)
+    return open_arrays(folder)
+
+
+def test_statements_are_outputs_where_they_are_asked_for_and_are_learned(tmp_path: Path) -> None:
+    arrays = stated(tmp_path / "data")
+    assert choose_classes(small_params(), arrays) == CLASSES
+    data = {**small_params().data.model_dump(), "outputs": ["codes", "superclasses", "statements"]}
+    schedule = {"epochs": 8, "learning_rate": 0.01, "warmup_epochs": 0.5}
+    params = small_params(data=data, schedule=schedule)
+    assert choose_classes(params, arrays) == (*CLASSES, *STATEMENTS)
+    only = small_params(data={**data, "outputs": ["statements"]})
+    assert choose_classes(only, arrays) == STATEMENTS
+    results = run_training(params, tmp_path / "data", tmp_path / "run")
+    assert results["groups"]["statements"]["outputs"] == 3
+    assert results["per_class"]["scp:FAST"]["auroc"] > 0.8
+    assert history(tmp_path / "run")[-1]["auroc_statements"] > 0.8
+    model = load_classifier(tmp_path / "run" / "small.keras")
+    assert find_target("scp:FAST", model) == "scp:FAST"
+    assert "'scp:FAST'" in free_names_note(model.classes)
+    assert clinical_classes(model.classes) == CLASSES
+    assert clinical_classes(STATEMENTS) == STATEMENTS
+
+
+def test_statements_that_the_data_do_not_have_are_refused(arrays: EcgArrays) -> None:
+    data = {**small_params().data.model_dump(), "outputs": ["statements"]}
+    with pytest.raises(RunError, match="no statements"):
+        choose_classes(small_params(data=data), arrays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
@@ -39,6 +39,8 @@ class Entry:
         Names of quality flags defined by the data set.
     standard_leads
         Whether it has leads of the 12-lead ECG; ambulatory records (MIT-BIH, CinC 2017) do not.
+    statements
+        The data set's own statements where they are finer than the labels (PTB-XL: ``scp:NAME``).
     """
 
     name: str
@@ -50,6 +52,12 @@ class Entry:
     sex: str | None = None
     quality: tuple[str, ...] = ()
     standard_leads: bool = True
+    statements: tuple[str, ...] = ()
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """Labels and statements; empty where the record is not labelled."""
+        return () if self.labels is None else (*self.labels, *self.statements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,8 @@ class Catalogue(Sequence[Entry]):
 
     ``fs`` is the sampling rate in Hz, if the layout defines one. ``patients_known`` states whether
     ``patient`` comes from the data set; otherwise a split by patient is a split by record.
-    ``skipped`` names records that could not be read.
+    ``skipped`` names records that could not be read. ``tasks`` are groups of classes for which
+    results are published: task -> class -> the statements that make it present.
     """
 
     name: str
@@ -68,6 +77,7 @@ class Catalogue(Sequence[Entry]):
     citation: str = ""
     patients_known: bool = False
     skipped: tuple[str, ...] = ()
+    tasks: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict, hash=False)
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -6,7 +6,8 @@ Wagner et al., "PTB-XL, a large publicly available electrocardiography dataset",
 SCP-ECG statements become SNOMED-CT codes as in the PhysioNet/CinC Challenge 2020, which contains
 PTB-XL under those codes (Perez Alday et al., Physiol. Meas. 41:124003, 2020). The five diagnostic
 superclasses are PTB-XL's own: the column ``diagnostic_class`` of ``scp_statements.csv``. A
-statement counts when it is present, whatever its likelihood, as in both sources.
+statement counts when it is present, whatever its likelihood, as in both sources. The statements
+themselves are kept beside the labels as ``scp:NAME``, for models that are trained on all 71.
 """
 
 from __future__ import annotations
@@ -26,18 +27,30 @@ from ecgxai_core.records.catalogues.entry import Catalogue, Entry
 from ecgxai_core.records.files import open_table
 
 __all__ = [
+    "STATEMENT",
     "SUPERCLASSES",
+    "Tasks",
+    "clinical_classes",
     "frequent_classes",
+    "output_groups",
     "parse_scp_codes",
     "read_ptbxl",
     "read_superclass_table",
+    "read_tasks",
     "scp_snomed",
     "snomed_labels",
+    "statement_labels",
     "superclass_labels",
 ]
 
 SUPERCLASSES: tuple[str, ...] = ("NORM", "MI", "STTC", "CD", "HYP")
 """Names of the superclass outputs; they are not SNOMED-CT codes and have no evidence rows."""
+
+STATEMENT = "scp:"
+"""Before the name of a statement where it is a label or the name of an output."""
+
+Tasks = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""Name of a task -> class -> the statements (``scp:NAME``) of which any makes it present."""
 
 _MOST_CHARACTERS = 2000
 """Of one ``scp_codes`` field; the longest of PTB-XL has 128."""
@@ -90,13 +103,64 @@ def read_superclass_table(path: Path) -> dict[str, str]:
     RecordError
         The file is not readable or has no ``diagnostic_class`` column.
     """
+    table = {row[""]: row["diagnostic_class"] for row in _statement_rows(path)}
+    return {name: kind for name, kind in table.items() if kind in SUPERCLASSES}
+
+
+def _statement_rows(path: Path) -> list[dict[str, str]]:
     with open_table(path) as stream:
         rows = list(csv.DictReader(stream))
     if not rows or "diagnostic_class" not in rows[0] or "" not in rows[0]:
         problem = "column is missing"
         raise RecordError(path.name, "diagnostic_class", problem, "use the official file")
-    table = {row[""]: row["diagnostic_class"] for row in rows}
-    return {name: kind for name, kind in table.items() if kind in SUPERCLASSES}
+    return rows
+
+
+def read_tasks(path: Path) -> Tasks:
+    """The tasks on which results on PTB-XL are published, from ``scp_statements.csv``.
+
+    All statements, diagnostic ones, their sub- and superclasses, form, rhythm: Strodthoff et al.,
+    "Deep Learning for ECG Analysis: Benchmarks and Insights from PTB-XL", IEEE J. Biomed. Health
+    Inform. 25:1519 (2021). Subclasses are called ``sub:NAME``, because some are called as a
+    superclass is.
+
+    Raises
+    ------
+    RecordError
+        As :func:`read_superclass_table`.
+    """
+    rows = _statement_rows(path)
+    tasks: dict[str, dict[str, tuple[str, ...]]] = {
+        task: {} for task in ("all", "diagnostic", "subdiagnostic", "superdiagnostic")
+    }
+    for row in rows:
+        name = STATEMENT + row[""]
+        tasks["all"][name] = (name,)
+        for task in ("diagnostic", "form", "rhythm"):
+            if (row.get(task) or "").strip():
+                tasks.setdefault(task, {})[name] = (name,)
+        sub, kind = (row.get("diagnostic_subclass") or "").strip(), row["diagnostic_class"]
+        if sub:
+            of_sub = tasks["subdiagnostic"]
+            of_sub[f"sub:{sub}"] = (*of_sub.get(f"sub:{sub}", ()), name)
+        if kind in SUPERCLASSES:
+            of_super = tasks["superdiagnostic"]
+            of_super[kind] = (*of_super.get(kind, ()), name)
+    return {task: classes for task, classes in tasks.items() if classes}
+
+
+def statement_labels(statements: Iterable[str]) -> tuple[str, ...]:
+    """The statements of one record as labels, ``scp:NAME``, sorted."""
+    return tuple(sorted(STATEMENT + name for name in statements))
+
+
+def output_groups(classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Positions of a model's ``codes``, ``superclasses`` and ``statements``; groups that it has."""
+    places: dict[str, list[int]] = {"codes": [], "superclasses": [], "statements": []}
+    for place, name in enumerate(classes):
+        group = "superclasses" if name in SUPERCLASSES else "codes"
+        places["statements" if name.startswith(STATEMENT) else group].append(place)
+    return {group: tuple(found) for group, found in places.items() if found}
 
 
 def superclass_labels(statements: Iterable[str], table: Mapping[str, str]) -> tuple[str, ...]:
@@ -105,9 +169,19 @@ def superclass_labels(statements: Iterable[str], table: Mapping[str, str]) -> tu
     return tuple(name for name in SUPERCLASSES if name in found)
 
 
+def clinical_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Classes that are shown where nobody asked for statements: codes and superclasses. All of
+    them, where a model has only statements."""
+    kept = tuple(name for name in classes if not name.startswith(STATEMENT))
+    return kept or tuple(classes)
+
+
 def frequent_classes(labels: Sequence[Sequence[str]], least: int = 100) -> tuple[str, ...]:
-    """Classes that at least ``least`` records carry: codes by number, superclasses last."""
-    counts = Counter(name for record in labels for name in record)
+    """Classes that at least ``least`` records carry: codes by number, superclasses last.
+
+    Statements (``scp:NAME``) are not among them.
+    """
+    counts = Counter(name for record in labels for name in record if not name.startswith(STATEMENT))
     codes = [name for name in counts if name not in SUPERCLASSES and counts[name] >= least]
     supers = [name for name in SUPERCLASSES if counts[name] >= least]
     return (*sorted(codes, key=lambda code: (len(code), code)), *supers)
@@ -147,6 +221,7 @@ def read_ptbxl(folder: Path, fs: Literal[100, 500] = 100, *, check_files: bool =
         citation="Wagner et al., Scientific Data 7:154 (2020)",
         patients_known=True,
         skipped=tuple(skipped),
+        tasks=read_tasks(folder / "scp_statements.csv"),
     )
 
 
@@ -173,4 +248,5 @@ def _entry(
         age=age if age < _OLDEST else None,
         sex={"0": "male", "1": "female"}.get(sex),
         quality=tuple(flag for flag in QUALITY_FLAGS if (row.get(flag) or "").strip()),
+        statements=statement_labels(statements),
     )

@@ -22,7 +22,7 @@ from ecgxai_core.records.catalogues.catalogue import (
     read_mit_bih,
 )
 from ecgxai_core.records.catalogues.entry import Catalogue, Entry, with_folds
-from ecgxai_core.records.catalogues.ptbxl import read_ptbxl
+from ecgxai_core.records.catalogues.ptbxl import read_ptbxl, read_tasks
 from ecgxai_core.records.write import write_record
 from ecgxai_core.types import STANDARD_LEADS
 from tests.small import beats
@@ -230,3 +230,35 @@ def test_impossible_splits_are_refused() -> None:
         with_folds(invented(20, 1), 50)
     with pytest.raises(ParameterError, match="positive"):
         with_folds(invented(20, 1), (1.0, 0.0))
+
+
+def test_statements_are_kept_beside_the_labels(tmp_path: Path) -> None:
+    first, second = open_catalogue(ptbxl_folder(tmp_path))
+    assert first.statements == ("scp:NORM", "scp:SR")
+    assert second.statements == ("scp:AFIB", "scp:IMI")
+    assert second.all_labels == (*(second.labels or ()), "scp:AFIB", "scp:IMI")
+    assert not any(name.startswith("scp:") for entry in (first, second) for name in entry.labels)
+
+
+def test_the_published_tasks_follow_the_table_of_statements(tmp_path: Path) -> None:
+    (tmp_path / "scp_statements.csv").write_text(
+        ",description,diagnostic,form,rhythm,diagnostic_class,diagnostic_subclass\n"
+        "NDT,t,1.0,1.0,,STTC,STTC\nIMI,infarct,1.0,,,MI,IMI\nILMI,infarct,1.0,,,MI,IMI\n"
+        "PVC,beat,,1.0,,,\nSR,sinus,,,1.0,,\n"
+    )
+    tasks = read_tasks(tmp_path / "scp_statements.csv")
+    assert set(tasks["all"]) == {"scp:NDT", "scp:IMI", "scp:ILMI", "scp:PVC", "scp:SR"}
+    assert set(tasks["diagnostic"]) == {"scp:NDT", "scp:IMI", "scp:ILMI"}
+    assert set(tasks["form"]) == {"scp:NDT", "scp:PVC"}
+    assert set(tasks["rhythm"]) == {"scp:SR"}
+    assert tasks["superdiagnostic"] == {"STTC": ("scp:NDT",), "MI": ("scp:IMI", "scp:ILMI")}
+    assert tasks["subdiagnostic"]["sub:IMI"] == ("scp:IMI", "scp:ILMI")
+
+
+@pytest.mark.data
+def test_the_tasks_of_ptbxl_have_the_published_numbers_of_classes(data_dir: Path) -> None:
+    tasks = read_tasks(data_dir / "ptbxl100" / "scp_statements.csv")
+    assert {task: len(classes) for task, classes in tasks.items()} == {
+        "all": 71, "diagnostic": 44, "subdiagnostic": 23, "superdiagnostic": 5, "form": 19,
+        "rhythm": 12,
+    }  # fmt: skip
