@@ -94,6 +94,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "ablate": training.ablate,
     "search": training.search,
     "cross-validate": training.cross_validate,
+    "soft-labels": training.soft_labels,
     "evaluate-model": training.evaluate_model,
     "app": inspection.dashboard,
 }

@@ -16,7 +16,15 @@ from ecgxai_core.errors import ParameterError
 if TYPE_CHECKING:
     from ecgxai_core.training.config import TrainParams
 
-__all__ = ["ablate", "cross_validate", "evaluate_model", "runs_app", "search", "train"]
+__all__ = [
+    "ablate",
+    "cross_validate",
+    "evaluate_model",
+    "runs_app",
+    "search",
+    "soft_labels",
+    "train",
+]
 
 ConfigArgument = Annotated[
     Path, typer.Argument(help="TOML file with every hyperparameter", metavar="CONFIG")
@@ -46,9 +54,14 @@ def train(
         Path | None,
         typer.Option("--labels", help="readers' labels: the CSV of ecgxai feedback export"),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option("--teacher", help="soft labels to learn from: what ecgxai soft-labels wrote"),
+    ] = None,
 ) -> None:
     """Train a classifier, or continue a stopped run, and export it with a manifest."""
     from ecgxai_core.training.config import read_train_params
+    from ecgxai_core.training.distil import read_soft_labels
     from ecgxai_core.training.jobs import run_training
     from ecgxai_core.training.reviewed import initial
 
@@ -60,7 +73,11 @@ def train(
     if start is not None and start.reviews is not None:
         number = sum(len(said) for said in start.reviews.values())
         say(f"{number} labels of {len(start.reviews)} reviewed records")
-    results = run_training(params, data, out, _say_epoch, start)
+    if teacher is not None and labels is not None:
+        fix = "give one of the two"
+        raise ParameterError("--teacher", teacher.name, "and readers' labels exclude", fix)
+    soft = read_soft_labels(teacher) if teacher is not None else None
+    results = run_training(params, data, out, _say_epoch, start, soft)
     say(json.dumps(results.get("macro", results), indent=1))
     if "before" in results:
         before = ", ".join(f"{name} {value:.4f}" for name, value in results["before"].items())
@@ -109,12 +126,29 @@ def cross_validate(
     data: DataOption,
     out: OutOption,
     fold: FoldsOption = None,
+    parts: Annotated[
+        int, typer.Option("--parts", min=0, help="runs to deal the folds to; 0 = one per fold")
+    ] = 0,
     settings: SetOption = None,
 ) -> None:
     """Each fold once as the tuning fold; no patient is in two folds."""
     from ecgxai_core.training.jobs import cross_validation
 
-    _run_all(cross_validation(_base(config, settings), fold), data, out)
+    _run_all(cross_validation(_base(config, settings), fold, parts), data, out)
+
+
+def soft_labels(
+    runs: Annotated[list[Path], typer.Argument(help="finished training runs", metavar="RUN...")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="npz file to write")],
+) -> None:
+    """What trained models say of their tuning folds, as targets for ecgxai train --teacher."""
+    from ecgxai_core.training import jobs
+    from ecgxai_core.training.distil import save_soft_labels
+
+    soft = jobs.soft_labels(runs, data)
+    save_soft_labels(soft, out)
+    say(f"{len(soft.names)} records, {len(soft.classes)} classes, {len(soft.runs)} models: {out}")
 
 
 def evaluate_model(

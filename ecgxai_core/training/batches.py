@@ -15,7 +15,7 @@ from ecgxai_core.training.arrays import EcgArrays
 from ecgxai_core.training.config import AugmentParams, TrainParams
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray, content_seed
 
-__all__ = ["TrainingBatches", "balanced_chances", "crop", "perturb", "whole_records"]
+__all__ = ["TrainingBatches", "balanced_chances", "crop", "mixed", "perturb", "whole_records"]
 
 
 def balanced_chances(truth: BoolArray) -> FloatArray:
@@ -76,7 +76,7 @@ class TrainingBatches:
         window = crop(raw.astype(np.float32) / np.float32(1000), self.length(epoch), rng)
         signals = perturb(window, self.arrays.fs, self.params.augment, rng)
         learned = self.truth if self.targets is None else self.targets
-        return signals, learned[places].astype(np.float32)
+        return mixed(signals, learned[places].astype(np.float32), self.params.augment, rng)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Float32Array, Float32Array]]:
         """Batches of an epoch from ``first_step`` on, prefetched by ``tf.data``."""
@@ -134,6 +134,34 @@ def perturb(
     if params.lead_dropout:
         out *= rng.random((len(out), 1, out.shape[2])) >= params.lead_dropout
     return out
+
+
+def mixed(
+    signals: Float32Array, targets: Float32Array, params: AugmentParams, rng: Generator
+) -> tuple[Float32Array, Float32Array]:
+    """Mix each record of a batch with another one, and their targets in the same proportion.
+
+    Mixup adds the signals (Zhang et al., ICLR 2018, arXiv:1710.09412), CutMix replaces a window of
+    time (Yun et al., ICCV 2019, arXiv:1905.04899); both draw the share of the record itself from
+    Beta(alpha, alpha). Where both are enabled, each batch is mixed in one of the two ways.
+    """
+    if not params.mixup and not params.cutmix:
+        return signals, targets
+    n, samples, _ = signals.shape
+    cut = bool(params.cutmix) and (not params.mixup or rng.random() < 0.5)
+    alpha = params.cutmix if cut else params.mixup
+    own = np.asarray(rng.beta(alpha, alpha, n), np.float32)
+    other = rng.permutation(n)
+    if cut:
+        lengths = np.rint((1 - own) * samples).astype(np.int64)
+        starts = (rng.random(n) * (samples - lengths + 1)).astype(np.int64)
+        time = np.arange(samples)
+        taken = (time >= starts[:, None]) & (time < (starts + lengths)[:, None])
+        out = np.where(taken[:, :, None], signals[other], signals)
+        own = (1 - lengths / samples).astype(np.float32)
+    else:
+        out = own[:, None, None] * signals + (1 - own[:, None, None]) * signals[other]
+    return out, own[:, None] * targets + (1 - own[:, None]) * targets[other]
 
 
 def _gains(shape: tuple[int, ...], params: AugmentParams, rng: Generator) -> Float32Array:

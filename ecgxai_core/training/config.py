@@ -69,6 +69,9 @@ class LossParams(Params):
     class_weights: Literal["none", "sqrt", "inverse"] = "none"
     gamma: float = Field(2.0, ge=0, le=10, description="focusing parameter of the focal loss")
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    teacher_share: float = Field(
+        0.7, ge=0, le=1, description="share of the teachers' probabilities in the targets, if given"
+    )
 
 
 class AugmentParams(Params):
@@ -82,6 +85,18 @@ class AugmentParams(Params):
     cutout: float = Field(0.3, ge=0, le=1, description="probability that a window is zeroed")
     cutout_share: float = Field(0.1, ge=0, le=1, description="longest zeroed fraction of time")
     lead_dropout: float = Field(0.0, ge=0, le=0.9, description="probability of zeroing a lead")
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="mix each record with another: alpha of the Beta law; 0 = none",
+    )
+    cutmix: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="put a window of another record into each: alpha of the Beta law; 0 = none",
+    )
 
 
 class OptimiserParams(Params):
@@ -92,6 +107,12 @@ class OptimiserParams(Params):
     clip_norm: float = Field(1.0, gt=0)
     average_decay: float = Field(
         0.998, ge=0, lt=1, description="decay of the moving average of weights; 0 = none"
+    )
+    equal_average_from: int = Field(
+        0,
+        ge=0,
+        description="after so many epochs, weights are averaged with equal shares from there on "
+        "(stochastic weight averaging); 0 = never",
     )
 
 

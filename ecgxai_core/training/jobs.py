@@ -19,6 +19,7 @@ from ecgxai_core.records.catalogues.ptbxl import SUPERCLASSES
 from ecgxai_core.training.arrays import EcgArrays, open_arrays, prepare_arrays
 from ecgxai_core.training.card import model_card, receptive_field_text
 from ecgxai_core.training.config import TrainParams, set_parameter
+from ecgxai_core.training.distil import Answers, SoftLabels, pooled
 from ecgxai_core.training.evaluation import EvaluationData, evaluate, failures, subgroups
 from ecgxai_core.training.loop import Progress, predict_rows, train
 from ecgxai_core.training.reviewed import Start, relabelled
@@ -49,6 +50,7 @@ __all__ = [
     "run_training",
     "seeds",
     "ship_model",
+    "soft_labels",
 ]
 
 _BATCH = 64
@@ -217,6 +219,7 @@ def run_training(
     run: Path,
     progress: Progress | None = None,
     start: Start | None = None,
+    teacher: SoftLabels | None = None,
 ) -> dict[str, Any]:
     """Train or resume, then write ``NAME.keras``, its manifest and ``results.json`` into the run.
 
@@ -224,10 +227,12 @@ def run_training(
     model scores on the tuning folds (``before``).
     """
     arrays = prepared(data, run.parent / f"{data.name}-arrays")
-    train(params, arrays, run, progress, start)
+    train(params, arrays, run, progress, start, teacher)
     if start is not None and start.reviews is not None:
         arrays = relabelled(arrays, start.reviews)
     dest, notes = run / f"{params.name}.keras", default_notes(params)
+    if teacher is not None:
+        notes += f" Distilled from {len(teacher.runs)} models that had not seen the record."
     if start is not None:
         notes += f" Trained further from the model with SHA-256 {start.digest[:12]}"
         said = start.reviews
@@ -237,6 +242,31 @@ def run_training(
         results["before"] = _before(start, params, arrays)
         write_json(run / "results.json", results)
     return results
+
+
+def soft_labels(runs: Sequence[Path], data: Path) -> SoftLabels:
+    """What finished runs say of their tuning folds, pooled (:func:`ecgxai_core.training.distil`).
+
+    ``data`` is the folder of the runs' training arrays, or of PTB-XL.
+
+    Raises
+    ------
+    RunError
+        A run is not finished, was made on other data, or does not fit the others.
+    """
+    arrays = prepared(data, runs[0].parent / f"{data.name}-arrays") if runs else None
+    return pooled(_answers(run, arrays) for run in runs if arrays is not None)
+
+
+def _answers(run: Path, arrays: EcgArrays) -> Answers:
+    finished = finished_run(run, int(arrays.signals.shape[1]))
+    if finished.config["data"] != arrays.digest:
+        raise RunError(run.name, "data", "is another data set", "give the folder it was made on")
+    folds = finished.params.data
+    rows = arrays.in_folds(folds.tune_folds)
+    seen = frozenset((*folds.train_folds, *folds.tune_folds))
+    p, names = _predict(finished.model, arrays, rows), tuple(arrays.names[row] for row in rows)
+    return Answers(run.name, finished.classes, names, p, seen, arrays.digest)
 
 
 def _before(start: Start, params: TrainParams, arrays: EcgArrays) -> dict[str, float]:
@@ -265,6 +295,8 @@ def ship_model(run: Path, data: Path, folder: Path) -> dict[str, Any]:
     )
     if done < params.schedule.epochs:
         command += f" --set schedule.stop_after={done}"
+    if "teacher" in config:
+        command += " --teacher soft.npz"
     field = receptive_field_text(params, arrays.fs)
     text = model_card(params, results, field, command, arrays.fs)
     write_atomically(folder / "README.md", text.encode("utf-8"))
@@ -315,16 +347,25 @@ def ablation(base: TrainParams, architectures: Sequence[str]) -> list[TrainParam
     ]
 
 
-def cross_validation(base: TrainParams, folds: Sequence[int] | None = None) -> list[TrainParams]:
-    """Use each fold once for tuning and the others for training; patients are never split."""
+def cross_validation(
+    base: TrainParams, folds: Sequence[int] | None = None, parts: int = 0
+) -> list[TrainParams]:
+    """Use each fold once for tuning and the others for training; patients are never split.
+
+    With ``parts`` the folds are dealt into so many groups, which makes so many runs.
+    """
     every = sorted(folds or (*base.data.train_folds, *base.data.tune_folds))
-    if len(every) < 2:
-        raise ParameterError("folds", every, "fewer than two folds", "give two or more")
+    parts = parts or len(every)
+    if not 2 <= parts <= len(every):
+        problem = "needs two folds or more, and two parts to one per fold"
+        raise ParameterError("folds", every, problem, "give more folds, or another --parts")
     variants = []
-    for fold in every:
-        others = tuple(other for other in every if other != fold)
-        data = base.data.updated(train_folds=others, tune_folds=(fold,))
-        variants.append(base.updated(name=f"{base.name}-fold{fold}", data=data))
+    for part in range(parts):
+        held = tuple(every[part::parts])
+        others = tuple(other for other in every if other not in held)
+        data = base.data.updated(train_folds=others, tune_folds=held)
+        name = "-".join(map(str, held))
+        variants.append(base.updated(name=f"{base.name}-fold{name}", data=data))
     return variants
 
 

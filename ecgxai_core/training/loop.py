@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ecgxai_core.records.catalogues.ptbxl import (
 from ecgxai_core.training.arrays import EcgArrays
 from ecgxai_core.training.batches import TrainingBatches, whole_records
 from ecgxai_core.training.config import ScheduleParams, TrainParams
+from ecgxai_core.training.distil import SoftLabels, distilled
 from ecgxai_core.training.reviewed import Reviews, Start, relabelled, soft_targets
 from ecgxai_core.training.runs import git_revision, load_bundle, read_json, save_bundle, write_json
 from ecgxai_core.training.scores import auroc, f1, macro, sensitivity, specificity
@@ -84,12 +85,14 @@ def train(
     run: Path,
     progress: Progress | None = None,
     start: Start | None = None,
+    teacher: SoftLabels | None = None,
 ) -> Path:
     """Train, or resume the run in the directory; returns the directory.
 
     With a ``start`` a trained model is trained further; where readers' labels come with it, on the
     records of the training folds that were reviewed. Labels of the tuning folds, readers' too, only
-    choose the epoch.
+    choose the epoch. With a ``teacher`` the targets are its probabilities, in part
+    (``loss.teacher_share``), on the training records that it has.
 
     Afterwards ``best.npz`` contains the (averaged) weights of the epoch with the best macro AUROC
     on the tuning folds, ``history.json`` one row per epoch, ``config.json`` the configuration.
@@ -98,20 +101,22 @@ def train(
     ------
     RunError
         The directory belongs to a run with another configuration, data set or start; a patient is
-        in training and tuning folds; there are no records or classes; or the start is a model of
-        another architecture.
+        in training and tuning folds; there are no records or classes; the start is a model of
+        another architecture; or the teacher does not fit (:func:`distilled`).
     """
     reviews = start.reviews if start is not None else None
     if reviews is not None:
         arrays = relabelled(arrays, reviews)
     classes = start.classes if start is not None else choose_classes(params, arrays)
     rows, tune = _rows(params, arrays, reviews)
-    _claim(run, params, arrays, classes, start)
+    _claim(run, params, arrays, classes, start, teacher)
     truth = training_truth(params, arrays, classes, rows)
+    targets = None
+    if teacher is not None:
+        targets = distilled(teacher, params, arrays, rows, classes, truth)
     samples, leads = int(arrays.signals.shape[1]), int(arrays.signals.shape[2])
     shape = Shape(samples, leads, len(classes))
     trainer = Trainer(params, shape, class_weights(truth, params.loss.class_weights))
-    targets = None
     if start is not None:
         trainer.begin_from(start.weights)
         if reviews is not None:
@@ -173,6 +178,7 @@ def _claim(
     arrays: EcgArrays,
     classes: tuple[str, ...],
     start: Start | None,
+    teacher: SoftLabels | None,
 ) -> None:
     """Write the run's configuration, or check that the directory belongs to the same run."""
     if not classes:
@@ -182,9 +188,11 @@ def _claim(
     }  # fmt: skip
     if start is not None:
         wanted["start"] = start.key()
+    if teacher is not None:
+        wanted["teacher"] = teacher.digest
     if (run / "config.json").exists():
         found = read_json(run / "config.json")
-        same = all(found.get(key) == wanted.get(key) for key in ("data", "classes", "start"))
+        same = all(found.get(key) == wanted.get(key) for key in _SAME)
         if not (same and _same_params(found.get("params"), params)):
             fix = "choose an empty directory"
             raise RunError(run.name, "config.json", "belongs to another run", fix)
@@ -197,6 +205,9 @@ def _claim(
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_json(run / "config.json", {**about, **wanted, "revision": git_revision()})
+
+
+_SAME = ("data", "classes", "start", "teacher")
 
 
 def _same_params(found: Any, params: TrainParams) -> bool:
@@ -228,17 +239,32 @@ def _stopped(params: TrainParams, state: _State) -> bool:
 def _train_epoch(trainer: Trainer, batches: TrainingBatches, state: _State, run: Path) -> None:
     params, steps = batches.params, batches.steps
     scores = [row["auroc"] for row in state.history]
+    equal = params.optimiser.equal_average_from
     started = time.monotonic()
     for signals, targets in batches.epoch(state.epoch, state.step):
         rate = learning_rate(params.schedule, state.epoch, state.step, steps, scores)
-        state.loss_sum += trainer.step(signals, targets, rate)
+        since = (state.epoch - equal) * steps + state.step if 0 < equal <= state.epoch else -1
+        state.loss_sum += trainer.step(signals, targets, rate, since)
         state.step += 1
         every = params.checkpoint_steps
         if every and state.step % every == 0 and state.step < steps:
             state.seconds += time.monotonic() - started
             started = time.monotonic()
             _checkpoint(run, trainer, state)
+    if 0 < equal <= state.epoch:
+        trainer.renormalise(_some_of_training(batches))
     state.seconds += time.monotonic() - started
+
+
+_NORMALISING_BATCHES = 40
+
+
+def _some_of_training(batches: TrainingBatches) -> Iterator[Float32Array]:
+    """Unaltered training records, spread evenly over the data set, in batches."""
+    size = batches.params.optimiser.batch_size
+    number = min(len(batches.rows), _NORMALISING_BATCHES * size)
+    some = batches.rows[np.linspace(0, len(batches.rows) - 1, number).astype(np.int64)]
+    return whole_records(batches.arrays, some[: max(size, number // size * size)], size)
 
 
 def _score_epoch(

@@ -5,6 +5,15 @@
 - ``inception1d``: InceptionTime (Ismail Fawaz et al., Data Mining and Knowledge Discovery 34:1936,
   2020). Kernels of several lengths are applied in parallel to a bottleneck, beside a pooled branch;
   a shortcut spans three modules. No stride.
+- ``xresnet1d``: the "bag of tricks" ResNet (He et al., CVPR 2019, arXiv:1812.01187) in one
+  dimension, as in Strodthoff et al., IEEE J. Biomed. Health Inform. 25:1519 (2021): a stem of three
+  convolutions, bottleneck blocks of constant width whose last normalisation starts at zero, and the
+  mean and the maximum over time. ``blocks`` (3, 4, 6, 3) is their xresnet1d50, (3, 4, 23, 3) their
+  xresnet1d101.
+- ``rhythm``: a residual encoder that ends at an eighth of the sampling rate (12.5 Hz at 100 Hz), a
+  two-way GRU over the whole record, and attention over its steps (Bahdanau et al., ICLR 2015)
+  beside their mean and maximum, as in the attention-based networks of the PhysioNet/CinC
+  Challenges. It can compare intervals between beats, which a mean over local features cannot.
 - ``cnn``, ``cnn_lstm``, ``cnn_bilstm``, ``cnn_gru``, ``lstm``: strided convolutions, then a
   recurrent layer (LSTM: Hochreiter & Schmidhuber 1997; bidirectional: Graves & Schmidhuber 2005;
   GRU: Cho et al. 2014). Its outputs are averaged over time, because serial convolution-LSTM models
@@ -13,7 +22,7 @@
   separately. Temporal attention weights the time steps of each lead, lead attention the leads (both
   as in Bahdanau et al., ICLR 2015: softmax of a small tanh network).
 
-All but the last end in global average pooling over time and one dense sigmoid layer.
+The others end in global average pooling over time and one dense sigmoid layer.
 """
 
 from __future__ import annotations
@@ -36,19 +45,95 @@ def untrained(name: str, shape: Shape, options: Options, seed: int) -> Any:
 
     ``lead_attention`` also returns its attention, in a dict: ``probability`` ``[output]``,
     ``temporal_attention`` ``[step, lead]`` (sums to 1 over steps) and ``lead_attention`` ``[lead]``
-    (sums to 1). Its kernels are the stem's, then those of the two convolutions of each stage. The
-    filters of ``inception1d`` are per branch, one entry per module; its kernels are the branches.
+    (sums to 1). Its kernels, as those of ``rhythm``, are the stem's, then those of the two
+    convolutions of each stage. The filters of ``inception1d`` are per branch, one entry per module;
+    its kernels are the branches. The filters of ``xresnet1d`` are those inside the bottlenecks.
     """
     start = layers.Input((shape.samples, shape.leads), name="ecg")
     if name == "lead_attention":
         return keras.Model(start, _lead_attention(start, shape, options, seed), name=name)
-    body = {"resnet1d": _resnet, "inception1d": _inception}.get(name)
-    x = body(start, options) if body else _serial(start, options, name)
-    x = layers.GlobalAveragePooling1D(name="mean_over_time")(x)
+    bodies = {
+        "resnet1d": _resnet, "inception1d": _inception, "xresnet1d": _xresnet, "rhythm": _rhythm,
+    }  # fmt: skip
+    x = bodies[name](start, options) if name in bodies else _serial(start, options, name)
+    x = _over_time(x, options, name)
     if options.dropout:
         x = layers.Dropout(options.dropout, seed=seed % 2**31, name="dropout")(x)
     output = layers.Dense(shape.outputs, activation="sigmoid", name="probability")(x)
     return keras.Model(start, output, name=name)
+
+
+def _over_time(x: Any, options: Options, name: str) -> Any:
+    """Features ``[batch, feature]`` of all steps ``[batch, step, feature]``."""
+    mean = layers.GlobalAveragePooling1D(name="mean_over_time")(x)
+    if name not in {"xresnet1d", "rhythm"}:
+        return mean
+    parts = [mean, layers.GlobalMaxPooling1D(name="maximum_over_time")(x)]
+    if name == "rhythm":
+        weights = _attention(x, options.units, "temporal")
+        parts.append(ops.sum(layers.Multiply(name="steps_weighted")([x, weights]), axis=1))
+    x = layers.Concatenate(name="pooled")(parts)
+    return layers.BatchNormalization(name="pooled_norm")(x)
+
+
+def _xresnet(x: Any, options: Options) -> Any:
+    kernel = options.kernels_of(0)[0]
+    for number, (filters, stride) in enumerate(((32, 2), (32, 1), (64, 1)), start=1):
+        x = _normed(x, filters, kernel, stride, f"stem{number}")
+        x = layers.ReLU(name=f"stem{number}_relu")(x)
+    x = layers.MaxPooling1D(3, strides=2, padding="same", name="stem_pool")(x)
+    for stage, filters in enumerate(options.filters):
+        blocks = options.blocks[stage] if stage < len(options.blocks) else 1
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            name = f"stage{stage + 1}_block{block + 1}"
+            x = _bottleneck(x, filters, options.kernels_of(stage)[0], stride, name)
+    return x
+
+
+_EXPANSION = 4  # filters after a bottleneck over those inside it
+
+
+def _bottleneck(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
+    shortcut = x
+    if stride > 1:
+        shortcut = layers.AveragePooling1D(stride, padding="same", name=f"{name}_pool")(shortcut)
+    if x.shape[-1] != _EXPANSION * filters:
+        shortcut = _normed(shortcut, _EXPANSION * filters, 1, 1, f"{name}_shortcut")
+    x = layers.ReLU(name=f"{name}_relu1")(_normed(x, filters, 1, 1, f"{name}_conv1"))
+    x = layers.ReLU(name=f"{name}_relu2")(_normed(x, filters, kernel, stride, f"{name}_conv2"))
+    x = _normed(x, _EXPANSION * filters, 1, 1, f"{name}_conv3", gamma="zeros")
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_sum")([x, shortcut]))
+
+
+def _normed(x: Any, filters: int, kernel: int, stride: int, name: str, gamma: str = "ones") -> Any:
+    """Convolution and batch normalisation; ``gamma`` is how its scale starts."""
+    x = layers.Conv1D(filters, kernel, strides=stride, padding="same", use_bias=False, name=name)(x)
+    return layers.BatchNormalization(gamma_initializer=gamma, name=f"{name}_norm")(x)
+
+
+def _rhythm(x: Any, options: Options) -> Any:
+    x = _normed(x, options.filters[0], options.kernels_of(0)[0], 2, "stem")
+    x = layers.ReLU(name="stem_relu")(x)
+    for stage, filters in enumerate(options.filters):
+        name, kernels, stride = (
+            f"stage{stage + 1}",
+            options.kernels_of(stage + 1),
+            min(stage, 1) + 1,
+        )
+        shortcut = x
+        if stride > 1:
+            shortcut = layers.AveragePooling1D(2, padding="same", name=f"{name}_pool")(x)
+        if x.shape[-1] != filters:
+            shortcut = _normed(shortcut, filters, 1, 1, f"{name}_shortcut")
+        x = layers.ReLU(name=f"{name}_relu1")(
+            _normed(x, filters, kernels[0], stride, f"{name}_conv1")
+        )
+        x = _normed(x, filters, kernels[-1], 1, f"{name}_conv2")
+        x = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_sum")([x, shortcut]))
+    gru = layers.GRU(options.units, return_sequences=True, name="gru")
+    turned = layers.Bidirectional(gru, name="two_way_gru")(x)
+    return layers.Concatenate(name="steps")([x, turned])
 
 
 def _resnet(x: Any, options: Options) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +62,9 @@ class Trainer:
     Predictions use an exponential moving average of the weights over steps (Polyak & Juditsky,
     SIAM J. Control Optim. 30:838, 1992), including normalisation statistics. Its decay is
     min(decay, (1 + step) / (10 + step)), so that the initial weights have little influence.
+    In the last epochs of a run it can be the mean with equal shares instead (stochastic weight
+    averaging: Izmailov et al., UAI 2018, arXiv:1803.05407); :meth:`renormalise` then measures the
+    normalisation statistics that belong to it.
     """
 
     def __init__(self, params: TrainParams, shape: Shape, weights: Float32Array) -> None:
@@ -112,7 +115,7 @@ class Trainer:
 
         limit = self.params.optimiser.average_decay
 
-        def step(signals: Any, targets: Any) -> Any:
+        def step(signals: Any, targets: Any, equal: Any) -> Any:
             with tf.GradientTape() as tape:
                 outputs = self.model(signals, training=True)
                 value = loss(targets, class_probabilities(outputs))
@@ -122,31 +125,61 @@ class Trainer:
             )
             done = tf.cast(self._steps.assign_add(1), tf.float32)
             decay = tf.minimum(tf.constant(limit, tf.float32), (1 + done) / (10 + done))
+            decay = tf.where(equal >= 0, equal / (equal + 1), decay)
             for average, weight in zip(self._average, self.model.weights, strict=True):
                 average.assign(decay * average + (1 - decay) * weight.value)
             return value
 
         return step
 
-    def step(self, signals: Any, targets: Any, rate: float) -> float:
+    def step(self, signals: Any, targets: Any, rate: float, averaged: int = -1) -> float:
         """Take one optimiser step; returns the loss.
+
+        ``averaged`` is the number of steps that the mean with equal shares has so far; below 0,
+        the average is exponential.
 
         Raises
         ------
         RunError
             The loss is not finite.
         """
+        import tensorflow as tf
+
         self.optimiser.learning_rate = rate
-        value = float(self._step(signals, targets))
+        value = float(self._step(signals, targets, tf.constant(averaged, tf.float32)))
         if not np.isfinite(value):
             raise RunError("training", "loss", "is not finite", "lower the learning rate")
         return value
 
     def averaged(self) -> list[npt.NDArray[Any]]:
         """The averaged weights, in the model's order."""
-        if not self.params.optimiser.average_decay:
+        optimiser = self.params.optimiser
+        if not optimiser.average_decay and not optimiser.equal_average_from:
             return list(self.model.get_weights())
         return [variable.numpy() for variable in self._average]
+
+    def renormalise(self, batches: Iterable[Float32Array]) -> None:
+        """Replace the averaged normalisation statistics by those of the averaged weights: the mean
+        over some batches of training signals, each with the same share."""
+        import keras
+
+        self._full.set_weights(self.averaged())
+        layers = [
+            layer
+            for layer in self._full._flatten_layers(include_self=False, recursive=True)
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        if not layers:
+            return
+        usual = [layer.momentum for layer in layers]
+        for number, signals in enumerate(batches):
+            for layer in layers:
+                layer.momentum = number / (number + 1)
+            self._full(signals, training=True)
+        for layer, momentum in zip(layers, usual, strict=True):
+            layer.momentum = momentum
+        for average, weight in zip(self._average, self._full.get_weights(), strict=True):
+            average.assign(weight)
 
     def predictor(self) -> Callable[[Float32Array], Float32Array]:
         """A function that predicts whole records with the current averaged weights."""

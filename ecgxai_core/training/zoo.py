@@ -21,6 +21,8 @@ __all__ = ["ARCHITECTURES", "DEFAULTS", "Options", "Shape", "build", "receptive_
 ARCHITECTURES: dict[str, str] = {
     "resnet1d": "Wang 2017: residual blocks, no stride, global average pooling",
     "inception1d": "Ismail Fawaz 2020: parallel kernels of several lengths, residual",
+    "xresnet1d": "He 2019 in one dimension, as in the PTB-XL benchmark: strided bottleneck blocks",
+    "rhythm": "strided residual encoder to an eighth of the rate, two-way GRU, attention over time",
     "cnn": "strided convolutions, global average pooling",
     "cnn_lstm": "convolutions, then LSTM",
     "cnn_bilstm": "convolutions, then bidirectional LSTM",
@@ -52,6 +54,9 @@ class Options(Params):
         description="kernel lengths of each stage's convolutions; the last row also serves "
         "all later stages",
     )
+    blocks: tuple[int, ...] = Field(
+        (), max_length=12, description="residual blocks of each stage, where they are several"
+    )
     units: int = Field(64, ge=1, le=4096, description="units of recurrent or dense layers")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the last layer")
 
@@ -65,6 +70,12 @@ DEFAULTS: dict[str, Options] = {
     **dict.fromkeys(ARCHITECTURES, _SERIAL),
     "resnet1d": Options(filters=(64, 128, 128), kernels=((8, 5, 3),)),
     "inception1d": Options(filters=(32, 32, 32, 32, 32, 32), kernels=((40, 20, 10),)),
+    "xresnet1d": Options(
+        filters=(64, 64, 64, 64), kernels=((5,),), blocks=(3, 4, 6, 3), dropout=0.5
+    ),
+    "rhythm": Options(
+        filters=(48, 96, 128), kernels=((11,), (5, 5), (5, 5), (5, 5)), units=96, dropout=0.3
+    ),
     "lead_attention": Options(
         filters=(16, 32, 64), kernels=((9,), (5, 5), (5, 5), (5, 3)), dropout=0.3
     ),

@@ -62,3 +62,12 @@ def small_params(**changes: object) -> TrainParams:
         "checkpoint_steps": 2,
     }
     return checked(TrainParams, {**values, **changes})
+
+
+def student_params() -> TrainParams:
+    """Parameters of a student with all that a teacher's run has: mixing, equal averaging."""
+    return small_params(
+        name="student",
+        augment={"warp_sd": 0.05, "mixup": 0.3, "cutmix": 0.5},
+        optimiser={"batch_size": 8, "average_decay": 0.9, "equal_average_from": 1},
+    )

@@ -9,6 +9,7 @@ import pytest
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.settings import assets_dir
 from ecgxai_core.training.config import read_train_params
+from ecgxai_core.training.zoo import Shape, build, receptive_field
 
 
 def write(folder: Path, text: str) -> Path:
@@ -38,3 +39,16 @@ def test_the_shipped_training_files_do_not_use_the_test_fold(name: str) -> None:
     assert params.name == name
     assert params.data.train_folds == (1, 2, 3, 4, 5, 6, 7, 8)
     assert params.data.tune_folds == (9,)
+
+
+@pytest.mark.parametrize("path", sorted((assets_dir() / "training").glob("*.toml")), ids=str)
+def test_the_configurations_that_come_with_the_program_are_valid_and_small_enough(path) -> None:
+    params = read_train_params(path)
+    assert params.name == path.stem
+    assert params.data.outputs == ("codes", "superclasses", "statements")
+    assert 9 not in params.data.train_folds
+    if params.name.startswith("student"):
+        model = build(params.model.name, Shape(1000, 12, 99), params.model.options)
+        assert 4 * model.count_params() < 4_000_000  # bytes
+        field = receptive_field(params.model.name, params.model.options)
+        assert field is None or field <= 47

@@ -44,9 +44,10 @@ def finished(arrays: EcgArrays, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return run
 
 
-def in_process(data: Path, run: Path, steps: int) -> int:
+def in_process(data: Path, run: Path, steps: int, *soft: Path) -> int:
     env = {**os.environ, "PYTHONPATH": str(REPO), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "tests.training.kill_me", str(data), str(run), str(steps)]
+    command += map(str, soft)
     return subprocess.run(command, cwd=REPO, env=env, capture_output=True, check=False).returncode
 
 

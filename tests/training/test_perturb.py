@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecgxai_core.training.batches import crop, perturb
+from ecgxai_core.training.batches import crop, mixed, perturb
 from ecgxai_core.training.config import AugmentParams
 
+NOT_ALONE = {"cutout_share", "mixup", "cutmix"}
 OFF = dict.fromkeys(AugmentParams.model_fields, 0.0)
 
 
@@ -24,7 +25,7 @@ def test_without_enabled_changes_signals_are_unaltered() -> None:
     assert np.array_equal(changed(signals()), signals())
 
 
-@pytest.mark.parametrize("name", [n for n in AugmentParams.model_fields if n != "cutout_share"])
+@pytest.mark.parametrize("name", [n for n in AugmentParams.model_fields if n not in NOT_ALONE])
 def test_each_change_is_seeded_and_does_not_modify_its_input(name: str) -> None:
     x = signals()
     on = {name: 0.2, "cutout_share": 0.5}
@@ -80,3 +81,35 @@ def test_crops_are_windows_of_their_record() -> None:
         start = int(found[i, 0, 0]) - 50 * i
         assert np.array_equal(found[i], x[i, start : start + 10])
     assert crop(x, 50, np.random.default_rng(3)) is x
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_targets_are_mixed_in_the_proportion_of_the_signals(name: str) -> None:
+    """Record i is i everywhere, so a mixed signal tells its parts and their shares."""
+    n, samples = 8, 250
+    x = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None, None], (n, samples, 12)).copy()
+    targets = np.eye(n, dtype=np.float32)
+    params = AugmentParams(**{**OFF, name: 0.5})
+    signals, learned = mixed(x, targets, params, np.random.default_rng(3))
+    assert np.array_equal(x[:, 0, 0], np.arange(n)), "the input is left alone"
+    assert np.allclose(learned.sum(axis=1), 1)
+    assert (learned.max(axis=1) < 1).any()
+    assert np.allclose(signals.mean(axis=(1, 2)), learned @ np.arange(n), atol=1e-4)
+    if name == "cutmix":
+        for row, target in zip(signals[:, :, 0], learned, strict=True):
+            assert set(np.unique(row)) <= set(np.flatnonzero(target > 0))
+            assert np.count_nonzero(np.diff(row)) <= 2, "one window"
+    again = mixed(x, targets, params, np.random.default_rng(3))
+    assert np.array_equal(again[0], signals)
+    assert np.array_equal(again[1], learned)
+
+
+def test_a_batch_is_mixed_in_one_way_or_the_other() -> None:
+    x, targets = signals(), np.eye(6, dtype=np.float32)
+    both = AugmentParams(**{**OFF, "mixup": 0.5, "cutmix": 0.5})
+    ways = set()
+    for seed in range(12):
+        out, _ = mixed(x, targets, both, np.random.default_rng(seed))
+        copied = np.isin(out, x).mean()
+        ways.add("cutmix" if copied == 1 else "mixup")
+    assert ways == {"mixup", "cutmix"}

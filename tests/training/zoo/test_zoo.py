@@ -19,6 +19,8 @@ SHAPE = Shape(96, 12, 3)
 SMALL = {
     "resnet1d": Options(filters=(4, 6), kernels=((5, 3),)),
     "inception1d": Options(filters=(3, 3, 3), kernels=((9, 5),)),
+    "xresnet1d": Options(filters=(4, 4), kernels=((5,),), blocks=(1, 2)),
+    "rhythm": Options(filters=(4, 6), kernels=((5,), (3, 3)), units=4),
     "cnn": Options(filters=(4, 6), kernels=((5,),)),
     "cnn_lstm": Options(filters=(4, 6), kernels=((5,),), units=4),
     "cnn_bilstm": Options(filters=(4, 6), kernels=((5,),), units=4),
