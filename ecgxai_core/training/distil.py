@@ -172,6 +172,6 @@ def distilled(
     at = [place[arrays.names[row]] for row in rows[known]]
     answers = soft.probabilities[at][:, [soft.classes.index(classes[c]) for c in shared]]
     targets = truth.astype(np.float32)
-    share, where = np.float32(params.loss.teacher_share), np.ix_(known, shared)
+    share, where = np.float32(params.loss.teacher_share), np.ix_(known, np.array(shared))
     targets[where] = (1 - share) * targets[where] + share * answers
     return targets
