@@ -122,7 +122,7 @@ def methods() -> dict[str, tuple[str, ExplainParams]]:
         "shapley_exact": ("timeshap", whole_games),
         **{name: (name, default) for name in METHODS},
         "timeshap": ("timeshap", every),
-        "timeshap_12_leads": ("timeshap", every.updated(lead_group="all")),
+        "timeshap_8_leads": ("timeshap", every.updated(lead_group="independent")),
         "timeshap_windows": ("timeshap", windows),
         "timeshap_published": ("timeshap", published.timeshap.updated(window_sec=WINDOW_SEC)),
         "lime_published": ("lime", published.lime.updated(window_sec=WINDOW_SEC)),
