@@ -168,7 +168,9 @@ def _projected(rates: list[Rate], overhead: float) -> str:
             times = (one.start + max(count * cost / cores, _tasks(one, count) * overhead)
                      for cores in CORES)  # fmt: skip
             rows.append((one.what, f"{count:,}", *map(_words, times)))
-    return table(("projection", "records", *(f"{cores} cores" for cores in CORES)), rows)
+    return table(
+        ("projection", "records", *(f"{cores} core{'s' * (cores > 1)}" for cores in CORES)), rows
+    )
 
 
 def _tasks(one: Rate, count: int) -> float:
