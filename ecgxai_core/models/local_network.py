@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
-from ecgxai_core.models.increments import Increments, increments
+from ecgxai_core.models.increments import Increments
+from ecgxai_core.models.keras_increments import increments
 from ecgxai_core.models.locality import Locality, axes_of_one
 from ecgxai_core.stopping import check_stop
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
