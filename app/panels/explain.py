@@ -264,9 +264,6 @@ def _map_notes(overlay: Map | None) -> list[str]:
             "from pieces of the record (largest error in probability in a check: "
             f"{facts['engine_error']:.0e})."
         )
-    if isinstance(overlay, FusedMap):
-        disagreement = float(np.mean(overlay.agreement[overlay.explored] == -1))
-        notes.append(f"The methods disagree in sign on {disagreement:.0%} of the explored cells.")
     return notes
 
 

@@ -3,7 +3,7 @@
 Share is signed density over the map's largest. Orange speaks for the target, purple against, on
 ramps of equal lightness and chroma (OKLCH), full at the largest cell. The height of a band is
 linear in the share; its colour follows share ** 0.6, so that one strong cell does not make all
-others too pale to see. The sign is also told by place: what speaks for hangs from the top of the
+others too pale to see, and so does the line at its edge. The sign is also told by place: what speaks for hangs from the top of the
 row, what speaks against stands on its bottom, so it survives greyscale. */
 
 const HUES = { 1: 52, "-1": 298 };
@@ -73,14 +73,14 @@ function drawMap(v, ctx) {
 
 function drawCell(v, ctx, share, x, y, width, high) {
   const up = share > 0, size = Math.min(1, Math.abs(share));
-  const edge = Math.min(high / 3, 3);
+  const edge = Math.min(high / 3, 1 + 2 * size);
   if (v.view.encoding === "band") {
-    const band = high * (0.45 + 0.55 * size);
+    const band = high * (0.3 + 0.7 * size);
     ctx.globalAlpha = v.view.strength;
     ctx.fillStyle = colourOf(v, share);
     ctx.fillRect(x, up ? y : y + high - band, width, band);
   }
-  ctx.globalAlpha = Math.max(0.55, v.view.strength);
+  ctx.globalAlpha = Math.max(0.55, v.view.strength) * (0.2 + 0.8 * size ** GAMMA);
   ctx.fillStyle = inkOf(v, up ? 1 : -1);
   ctx.fillRect(x, up ? y : y + high - edge, Math.max(1, width - 0.5), edge);
 }
