@@ -101,7 +101,7 @@ class Lab:
 
     Attributes
     ----------
-    fused, methods
+    result, methods
         Ids of the fused map and of the maps that it is made of.
     unsigned
         Those of them whose weights are magnitudes.
@@ -114,7 +114,7 @@ class Lab:
         ... are sliders of one weight, ``share`` that of the first against the second.
     """
 
-    fused: str
+    result: str
     methods: tuple[str, ...]
     unsigned: tuple[str, ...]
     settings: Mapping[str, Any]

@@ -1,7 +1,7 @@
-/* lab.js: the fused map under the settings that the reader is choosing, at once.
+/* lab.js: the map that others are joined to, under the settings that the reader is choosing, at once.
 
 A port of ecgxai_core/fusion (maps.fuse, cells.combine, grid, families.take_signs, aggregations), which
-stays the definition: while a slider of the page moves, its map is fused here, and the host's own map
+stays the definition: while a slider of the page moves, its map is made here, and the host's own map
 takes its place as soon as it arrives. The tests compare both, setting by setting. */
 
 const EDGE_TOLERANCE_SEC = 1e-6;
@@ -62,19 +62,19 @@ function fuseMaps(maps, weights, settings, unsigned = []) {
                                                    ...scaledOf(densityOn(map, leads, edges), n, settings) }));
   takeSigns(parts);
   const top = Math.max(...parts.map((part) => part.weight));
-  const fused = { leads, edges, n, weights: new Float32Array(leads.length * n).fill(NaN),
+  const joined = { leads, edges, n, weights: new Float32Array(leads.length * n).fill(NaN),
                   agreement: new Int8Array(leads.length * n), largest: 0 };
   const sums = new Float64Array(leads.length);
-  for (let i = 0; i < fused.weights.length; i++) {
+  for (let i = 0; i < joined.weights.length; i++) {
     const cell = fuseCell(parts, i, how, top, settings), seconds = edges[(i % n) + 1] - edges[i % n];
     if (!cell) continue;
-    fused.weights[i] = cell.value * seconds;
-    fused.agreement[i] = cell.agreement;
-    fused.largest = Math.max(fused.largest, Math.abs(cell.value));
+    joined.weights[i] = cell.value * seconds;
+    joined.agreement[i] = cell.agreement;
+    joined.largest = Math.max(joined.largest, Math.abs(cell.value));
     sums[Math.floor(i / n)] += Math.abs(cell.value * seconds);
   }
   const ranking = [...leads.keys()].filter((row) => sums[row] > 0).sort((a, b) => sums[b] - sums[a] || a - b);
-  return { ...fused, ranking: ranking.map((row) => leads[row]) };
+  return { ...joined, ranking: ranking.map((row) => leads[row]) };
 }
 
 /* Densities over the largest of the map, or of each lead; and which cells the method found. */
@@ -125,19 +125,19 @@ function labWeights({ methods, weights: usual }, pending) {
   return methods.map((_, i) => weights[i] ?? mean);
 }
 
-/* The data as they would be with other settings: another fused map, and where tau and topk then
+/* The data as they would be with other settings: another joined map, and where tau and topk then
 begin. Null where the settings are none that this file knows. */
 function labData(data, pending) {
   const { lab } = data, settings = { ...lab.settings, ...pending };
   const maps = lab.methods.map((id) => data.maps.find((map) => map.id === id));
-  const fused = fuseMaps(maps, labWeights(lab, pending), settings, lab.unsigned);
-  if (!fused) return null;
+  const joined = fuseMaps(maps, labWeights(lab, pending), settings, lab.unsigned);
+  if (!joined) return null;
   const mass = settings.tau_mode === "mass", name = (lead) => data.leads[lead].name;
-  if (mass) fused.weights.forEach((w, i) => { if (Math.abs(w) < settings.tau) fused.weights[i] = 0; });
-  const old = data.maps.find((map) => map.id === lab.fused);
-  const map = mapOf({ ...old, ...fused, leads: fused.leads.map(name), full: null,
-                      ranking: fused.ranking.slice(0, settings.topk).map(name) }, data);
-  const tau = mass || !fused.largest ? 0 : Math.min(1, +(settings.tau / fused.largest).toFixed(4));
+  if (mass) joined.weights.forEach((w, i) => { if (Math.abs(w) < settings.tau) joined.weights[i] = 0; });
+  const old = data.maps.find((map) => map.id === lab.result);
+  const map = mapOf({ ...old, ...joined, leads: joined.leads.map(name), full: null,
+                      ranking: joined.ranking.slice(0, settings.topk).map(name) }, data);
+  const tau = mass || !joined.largest ? 0 : Math.min(1, +(settings.tau / joined.largest).toFixed(4));
   return { ...data, maps: data.maps.map((one) => (one === old ? map : one)),
            defaults: { ...data.defaults, tau, topk: settings.topk } };
 }
@@ -148,7 +148,7 @@ const labValue = ({ settings, weights }, name) => name === "share" ? weights[0] 
 
 const sliderOf = (lab, name) => document.querySelector(`${lab.controls[name]} input[type=range]`);
 
-/* The data to show: as they came, or fused anew where the reader has moved on since they were made.
+/* The data to show: as they came, or joined anew where the reader has moved on since they were made.
 What the host has answered, or has set itself, is no longer the reader's. */
 function labShown(v) {
   const { lab } = v.given;
