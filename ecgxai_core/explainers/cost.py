@@ -80,7 +80,9 @@ class Size:
         """
         window = params.window_sec or segment_sec
         per_sec = {"uniform": 1 / window, "beat": BEATS_PER_SEC}
-        segments = max(1, round(seconds * per_sec.get(params.segments, WAVES_PER_SEC)))
+        local = params.engine == "auto" and field_sec is not None
+        kind = "beat" if params.segments == "auto" and not local else params.segments
+        segments = max(1, round(seconds * per_sec.get(kind, WAVES_PER_SEC)))
         piece, span = None, 1
         if params.engine == "auto" and field_sec is not None:
             length = seconds / segments
