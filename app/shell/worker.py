@@ -45,6 +45,13 @@ class _Worker:
         self._passes = self._said = 0.0
         self._last: tuple[int, int, str] = (0, 0, "")
 
+    def greet(self) -> None:
+        """Say that it has started; before anything else is heard or said."""
+        try:
+            self._say("ready")
+        except OSError:
+            os._exit(0)  # the server is gone
+
     def listen(self) -> None:
         """Receive messages of the server; in a thread of its own, so that a stop works at once."""
         while True:
@@ -56,12 +63,11 @@ class _Worker:
                 self._waiting.put(tuple(rest))  # type: ignore[arg-type]
             elif kind == "stop":
                 self._stopped.add(rest[0])
-                if rest[0] > self._run:  # it has not begun, and will not
+                if rest[0] > self._run:  # not begun: tools may be loading, which takes seconds
                     self._say("stopped", rest[0], _memory())
 
     def work(self, warm: Callable[[], None]) -> None:
         """One job after the other, for ever."""
-        self._say("ready")
         try:
             job = self._waiting.get(timeout=_IDLE_SEC)
         except queue.Empty:
@@ -78,6 +84,7 @@ class _Worker:
     def _do(self, run: int, name: str, args: tuple[Any, ...]) -> None:
         self._run, self._passes, self._said, self._last = run, 0.0, 0.0, (0, 0, "")
         if run in self._stopped:
+            self._say("stopped", run, _memory())  # a second answer is not listened to
             return
         answer: tuple[Any, ...]
         try:
@@ -144,6 +151,7 @@ def main() -> None:
     logging.basicConfig(format="worker: %(levelname)s: %(message)s", level=logging.WARNING)
     os.nice(niceness)  # pages are answered first
     worker = _Worker(Connection(descriptor))
+    worker.greet()
     threading.Thread(target=worker.listen, name="listen", daemon=True).start()
     worker.work(_function(warm) if warm else lambda: None)
 

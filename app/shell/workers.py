@@ -376,7 +376,8 @@ class Pool:
                 return
             else:
                 self._answered(process, job, kind, rest[1:])
-            if not self._closed and (process.ready or process.ended_here):
+            never_began = kind == "gone" and not (process.ready or process.ended_here)
+            if not self._closed and not never_began:
                 self._start()
                 self._give_out()
 

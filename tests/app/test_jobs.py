@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +341,40 @@ def test_who_was_served_longest_ago_comes_next(
     modest = ask("modest", "m", slow_work.steps, tmp_path / "m", 60.0, short=False)
     pool.withdraw(busy, "greedy")
     running(modest)
+
+
+def test_a_worker_greets_first_and_answers_for_a_job_stopped_before_it_began() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, Connection(ours.detach()) as channel:
+        for number in range(1, 4):  # they wait in the socket before there is a worker
+            channel.send(("run", number, "tests.app.slow_work:process", ()))
+            channel.send(("stop", number))
+        command = [sys.executable, "-m", "app.shell.worker", str(theirs.fileno()), "0", ""]
+        process = subprocess.Popen(
+            command, cwd=REPO, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL
+        )
+        try:
+            assert channel.poll(60)
+            assert channel.recv() == ("ready",)
+            answered = set()
+            while answered < {1, 2, 3}:
+                assert channel.poll(30), answered
+                _, run, *_ = channel.recv()
+                answered.add(run)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_an_answer_that_overtakes_the_greeting_lets_the_next_job_begin(
+    ask: Asks, pool: workers.Pool, tmp_path: Path
+) -> None:
+    stopped = ask("one", "0", slow_work.steps, tmp_path / "0", 60.0, short=False)
+    waiting = ask("one", "1", slow_work.steps, tmp_path / "1", 60.0, short=False)
+    process = pool._processes["any"]
+    assert process is not None
+    pool._heard(process, ("stopped", stopped.run, 0.0))
+    assert (stopped.state, waiting.state) == ("cancelled", "running")
 
 
 def test_a_session_cannot_fill_the_queue(ask: Asks, tmp_path: Path) -> None:
