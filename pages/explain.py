@@ -27,6 +27,7 @@ with st.container(gap="xsmall"):
         words = f"{words} {asked}"
     if verdict := explain.verdict(view):
         st.markdown(f"{verdict}. {escaped(words)}")
+    measurements.intervals_line(view, record)
     explain.run_panel(view, record, maps)
     explain.serious_warnings(record, overlay)
     sentence = words or f"{record.name}: 12-lead ECG."
@@ -35,7 +36,6 @@ with st.container(gap="xsmall"):
         overlay = None  # looked at above; nothing is derived from it
     if overlay is not None:
         feedback.ask(view, record, overlay, reader)
-measurements.intervals_line(view, record)
 st.caption(explain.facts(record))
 measurements.criteria_panel(view, record, overlay)
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.data import services
 from app.data.examples import example
-from app.panels import ecg, explain, start
+from app.panels import ecg, explain, measurements, start
 from app.shell import frame
 from app.shell.frame import escaped
 
@@ -28,7 +28,13 @@ with frame.refusals():
 overlay = maps.get(shown.method, next(iter(maps.values()), None))
 words = explain.answer(overlay, ecg.known(record).waves) if overlay is not None else ""
 verdict = explain.verdict(shown)
-st.markdown(f"Record {escaped(record.name)}. {verdict}. {escaped(words)}" if verdict else "")
+with st.container(gap="xsmall"):
+    left, right = st.columns([4, 1], gap="medium", vertical_alignment="center")
+    with left:
+        said = f"Record {escaped(record.name)}. {verdict}. {escaped(words)}" if verdict else ""
+        st.markdown(said)
+    with right:
+        start.open_record(shown, found)
+    measurements.intervals_line(shown, record)
 start.prepare(shown, record, maps)
 ecg.show(shown, record, maps, words or f"{record.name}: 12-lead ECG.", key="start-ecg")
-start.open_record(shown, found)

@@ -21,6 +21,7 @@ from ecgxai_core.audit.model_check import Probe, probe_model
 from ecgxai_core.audit.model_quality import ModelQuality, evaluate_quality
 from ecgxai_core.audit.report_card import CardRequest, ReportCard, build_card
 from ecgxai_core.case import Case
+from ecgxai_core.diagnoses import term_of
 from ecgxai_core.errors import EcgXaiError, ExplanationError
 from ecgxai_core.explainers.cost import Cost
 from ecgxai_core.models.loading import LazyClassifier
@@ -50,6 +51,9 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
 
 _POINTS, _SECONDS = 90, 4
+
+ALSO_EXPLAINED = 3
+"""How many other diagnoses that are called are explained with the one that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +189,31 @@ def prediction(file: CaseFile, *, progress: Progress) -> Prediction:
 
 def explanation(file: CaseFile, params: Mapping[str, ExplainParams], *, progress: Progress) -> None:
     """Explain with every method in ``params``, and ask the what-if that fits the target; the
-    results, and preliminary maps on the way, land in the cache."""
+    results, and preliminary maps on the way, land in the cache. So do the maps of what else the
+    model calls, where the games that were played are theirs too."""
     case = _affordable(file, explain_cost, params)
     with file.place.store() as store:
         explain_case(case, params, store, progress, _read_from_the_cache)
         quoted(case, store)
+        for code in _also_called(case, params):
+            progress(1, 1, f"also {term_of(code).name}")
+            explain_case(case.changed(target=code), params, store)
+
+
+def _also_called(case: Case, params: Mapping[str, ExplainParams]) -> list[str]:
+    """The most probable other diagnoses that the model calls, if they cost next to nothing: the
+    network is local, and its games are cut by the record and not by the diagnosis."""
+    cut_by_record = all(choice.segments != "uniform" for choice in params.values())
+    if not cut_by_record or field_of(case.classifier) is None:
+        return []
+    values = case.classifier.predict(case.model_input().values[None])[0]
+    limits = case.classifier.manifest.thresholds or {}
+    called = [
+        (float(value), code)
+        for code, value in zip(case.classifier.classes, values, strict=True)
+        if value >= limits.get(code, 0.5) and code != case.target
+    ]
+    return [code for _, code in sorted(called, reverse=True)[:ALSO_EXPLAINED]]
 
 
 def _read_from_the_cache(_preview: Attribution) -> None:

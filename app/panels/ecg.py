@@ -149,7 +149,8 @@ def _view_of(view: View, maps: Mapping[str, Map]) -> tuple[float, dict[str, Map]
 def _model_filter(view: View) -> str:
     if services.model(view) is None:
         return "unknown (no model)"
-    band = services.classifier(view).manifest.filter
+    manifest = services.classifier(view).manifest
+    band = manifest.filter
     if band is None:
-        return "unfiltered"
-    return f"{band.kind} {'-'.join(f'{edge:g}' for edge in band.edges)} Hz"
+        return f"at {manifest.fs:g} Hz, unfiltered"
+    return f"at {manifest.fs:g} Hz, {band.kind} {'-'.join(f'{edge:g}' for edge in band.edges)} Hz"

@@ -153,8 +153,6 @@ def facts(record: Record) -> str:
     parts = [
         f"{record.duration:.1f} s at {record.fs:g} Hz",
         f"{len(record.leads)} leads",
-        f"{record.age:.0f} years" if record.age is not None else "age unknown",
-        record.sex or "sex unknown",
         "labels: " + (", ".join(map(target_name, record.labels)) or "none")
         if record.labels is not None
         else "no labels",

@@ -29,19 +29,22 @@ from ecgxai_core.signal.intervals import QTC_FORMULA
 from ecgxai_core.types import Map, Record
 
 _SIGNS = {"above": "↑", "below": "↓", "within": ""}
-_TITLES = {"heart rate": "Rate", "axis": "Axis"}
+_TITLES = {"heart rate": "Rate", "QTc": f"QTc{QTC_FORMULA[0]}", "axis": "Axis"}
 _UNITS = {"1/min": "/min", "deg": "°"}
 
 
 def intervals_line(view: View, record: Record) -> None:
-    """The intervals as a cardiograph prints them, each with its confidence in brackets."""
+    """Age, sex, and the intervals as a cardiograph prints them; confidences where they are low."""
+    age = f"{record.age:.0f} years" if record.age is not None else "age unknown"
+    who = escaped(f"{age}, {record.sex or 'sex unknown'}")
     said = [_said(item) for item in _intervals(view, record)]
     st.markdown(
-        ":material/straighten: Measured: " + " · ".join(said),
+        f":material/straighten: {who} · Measured: " + " · ".join(said),
         help=(
             "Medians over the beats of the whole record, measured by this program; not inputs of "
-            "the model. In brackets the confidence, 0 to 1, lower if the beats differ. Arrow: "
-            "above or below the normal range of adults; dash: not measurable."
+            f"the model. QTcF: QTc by {QTC_FORMULA}. Arrow: above or below the normal range of "
+            "adults; dash: not measurable; in brackets a confidence (0 to 1) that is low, all of "
+            "them stand in the table of measured intervals."
         ),
     )
 
@@ -52,20 +55,23 @@ def _intervals(view: View, record: Record) -> tuple[Interval, ...]:
 
 
 def _said(item: Interval) -> str:
-    """``PR **216 ms** ↑ (0.92)``, safe as markdown."""
+    """``PR **216 ms** ↑``, with the confidence where it is low; safe as markdown."""
     name = _TITLES.get(item.name, item.name)
     if not item.measured.n:
         return f"{name} **–**"
     value, sign = f"**{_value(item)}**", _SIGNS.get(item.reading, "")
     if sign:
         value = f":orange[{value} {sign}]"
-    irregular = f"{item.note}, " if item.note == IRREGULAR else ""
-    return f"{name} {value} ({irregular}{item.measured.confidence:.2f})"
+    confidence = item.measured.confidence
+    doubt = f"confidence {confidence:.2f}" if confidence < LEAST_CONFIDENCE else ""
+    notes = ", ".join(filter(None, (item.note if item.note == IRREGULAR else "", doubt)))
+    return f"{name} {value}{f' ({notes})' if notes else ''}"
 
 
 def _value(item: Interval) -> str:
     unit = _UNITS.get(item.measured.unit, item.measured.unit)
-    return f"{item.measured.value:.0f}{'' if unit == '°' else ' '}{unit}"
+    number = f"{item.measured.value:.0f}".replace("-", "−")
+    return f"{number}{'' if unit == '°' else ' '}{unit}"
 
 
 def intervals_panel(view: View, record: Record) -> None:

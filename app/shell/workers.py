@@ -112,9 +112,9 @@ class Job:
     @property
     def share(self) -> float:
         """How much is done, 0 to 1: by passes where their number is known, else by steps."""
-        by_steps = self.done / self.total if self.total else 0.0
-        by_passes = self.computed / self.passes if self.passes else 0.0
-        return min(1.0, max(by_steps, by_passes))
+        if self.passes and self.computed:
+            return min(1.0, self.computed / self.passes)
+        return min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
     def seconds_left(self) -> float | None:

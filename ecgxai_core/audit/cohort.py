@@ -28,9 +28,11 @@ from ecgxai_core.pipeline.predict import (
     Failure,
     Predictions,
     checksum_policy,
-    predict_paths,
+    find_files,
+    predict_files,
     with_labels,
 )
+from ecgxai_core.pipeline.shards import WHOLE, Shard
 from ecgxai_core.progress import Progress, no_progress
 from ecgxai_core.records.catalogues.catalogue import IN_HEADERS, find_layout, open_catalogue
 from ecgxai_core.records.read import find_records, read_record
@@ -43,12 +45,16 @@ if TYPE_CHECKING:
 __all__ = [
     "WHO",
     "Cohort",
+    "CohortMember",
+    "CohortPart",
     "CohortRecord",
     "CohortRequest",
     "Difference",
     "cell_table",
+    "cohort_of",
     "compare_cohorts",
     "distances",
+    "explain_members",
     "labelled_paths",
     "make_cohort",
     "max_t",
@@ -116,6 +122,42 @@ class Cohort:
 
 
 @dataclass(frozen=True, slots=True)
+class CohortMember:
+    """A record that belongs to a cohort: its ``place`` among the files, its ``order`` in the draw,
+    and what was made of it, or the ``reason`` why nothing was."""
+
+    place: int
+    order: int
+    name: str
+    digest: str
+    synthetic: bool
+    record: CohortRecord | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CohortPart:
+    """What one shard contributes: of ``looked_at`` records ``found`` belong to the cohort here, of
+    which ``members`` were explained; ``asked`` names the group."""
+
+    name: str
+    asked: str
+    target: str
+    method: str
+    leads: tuple[str, ...]
+    looked_at: int
+    found: int
+    members: tuple[CohortMember, ...]
+    unread: tuple[Failure, ...]
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What could not be read or explained."""
+        failed = (Failure(m.name, m.reason) for m in self.members if m.record is None)
+        return (*self.unread, *failed)
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """Two cohorts: ``float64[wave, lead]`` difference of the means (first minus second), and the
     p value of each cell, corrected for their number; NaN with too few records."""
@@ -158,34 +200,49 @@ def make_cohort(
     RunError
         No record belongs to the cohort, or none could be explained.
     """
+    part = explain_members(
+        request, store, checksum=checksum, classifier=classifier, progress=progress
+    )
+    return cohort_of([part], request.n)
+
+
+def explain_members(
+    request: CohortRequest,
+    store: Store,
+    *,
+    shard: Shard = WHOLE,
+    checksum: str = "warn",
+    classifier: LazyClassifier | None = None,
+    progress: Progress = no_progress,
+) -> CohortPart:
+    """Explain the records of a cohort that a shard holds; raises as :func:`make_cohort`, but where
+    the shard has none.
+
+    Of a shard as many are explained as could be drawn from it, at most ``request.n``.
+    """
     method = find_method(request.method).name
     classifier = classifier or LazyClassifier(request.model)
     target = find_target(request.target, classifier)
     labels = labelled_paths(request.data)
     known = {target, *aliases(target)}
     paths = [path for path, own in labels.items() if _may_belong(own, known, request.who)]
-    nobody = RunError(
-        "cohort", f"{request.who} {request.target}", f"fits none of {len(labels)} records",
-        "choose another target, or other records with --who",
+    predictions = predict_files(
+        find_files(paths) if paths else [], classifier, store, checksum=checksum,
+        progress=progress, shard=shard,
     )  # fmt: skip
-    if not paths:
-        raise nobody
-    predictions = predict_paths(paths, classifier, store, checksum=checksum, progress=progress)
     predictions = with_labels(predictions, labels)
     inside = _members(predictions, classifier, target, request.who)
-    if not inside:
-        raise nobody
-    seed = request.profile.explain.seed
     records = predictions.records
-    inside.sort(key=lambda i: content_seed("cohort", records[i].digest, seed))
-    drawn = sorted(inside[: request.n])
+    order = {i: content_seed("cohort", records[i].digest, request.profile.explain.seed)
+             for i in inside}  # fmt: skip
+    drawn = sorted(sorted(inside, key=lambda i: order[i])[: request.n])
     params = request.profile.for_method(method)
-    made: list[CohortRecord] = []
-    failures = list(predictions.failures)
+    members: list[CohortMember] = []
     leads: tuple[str, ...] = ()
     for done, i in enumerate(drawn):
         info = records[i]
         progress(done, len(drawn), info.name)
+        about = info.place, order[i], info.name, info.digest, info.synthetic
         try:
             record = read_record(info.path, checksum=checksum_policy(checksum))
             times = wave_times(record)
@@ -197,16 +254,48 @@ def make_cohort(
             if not np.isfinite(shares).all():
                 raise RunError(info.name, "", "its map has no weight", "leave the record out")
         except EcgXaiError as error:
-            failures.append(Failure(info.name, str(error)))
+            members.append(CohortMember(*about, None, str(error)))
             continue
         leads = item.leads
-        made.append(CohortRecord(info.name, info.digest, item.probability, shares))
+        made = CohortRecord(info.name, info.digest, item.probability, shares)
+        members.append(CohortMember(*about, made, ""))
     progress(len(drawn), len(drawn), "")
+    asked = f"{request.who} {term_of(target).name}"
+    name = f"{asked}, {request.model.stem}, {request.data.name}"
+    return CohortPart(
+        name, asked, target, method, leads, len(labels), len(inside), tuple(members),
+        predictions.failures,
+    )  # fmt: skip
+
+
+def cohort_of(parts: Sequence[CohortPart], n: int | None) -> Cohort:
+    """The cohort that parts are of: at most ``n`` of their members, whatever the parts.
+
+    Raises
+    ------
+    RunError
+        No record belongs to it, or none could be explained.
+    """
+    first = parts[0]
+    found = sum(part.found for part in parts)
+    if not found:
+        fix = "choose another target, or other records with --who"
+        raise RunError("cohort", first.asked, f"fits none of {first.looked_at} records", fix)
+    members = sorted((m for part in parts for m in part.members), key=lambda m: (m.order, m.place))
+    drawn = sorted(members[:n], key=lambda m: m.place)
+    made = tuple(m.record for m in drawn if m.record is not None)
+    failed = [Failure(m.name, m.reason) for m in drawn if m.record is None]
     if not made:
-        raise RunError("cohort", "records", "none could be explained", failures[-1].reason)
-    synthetic = any(records[i].synthetic for i in drawn)
-    name = f"{request.who} {term_of(target).name}, {request.model.stem}, {request.data.name}"
-    return Cohort(name, target, method, leads, tuple(made), len(inside), tuple(failures), synthetic)
+        raise RunError("cohort", "records", "none could be explained", failed[-1].reason)
+    failures = sorted(
+        (*(failure for part in parts for failure in part.unread), *failed),
+        key=lambda failure: (failure.record, failure.reason),
+    )
+    leads = next(part.leads for part in parts if part.leads)
+    synthetic = any(m.synthetic for m in drawn)
+    return Cohort(
+        first.name, first.target, first.method, leads, made, found, tuple(failures), synthetic
+    )
 
 
 def labelled_paths(data: Path) -> dict[Path, tuple[str, ...] | None]:

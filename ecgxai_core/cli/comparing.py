@@ -13,13 +13,16 @@ from ecgxai_core.cli.console import finish, progress_bar, say, say_map_warnings
 from ecgxai_core.errors import ParameterError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ecgxai_core.audit.cohort import Cohort
     from ecgxai_core.case import Case
-    from ecgxai_core.params import Profile
+    from ecgxai_core.params import EvaluationParams, Profile
     from ecgxai_core.progress import Progress
     from ecgxai_core.report.comparison import ModelView
     from ecgxai_core.store.cache import Store
 
-__all__ = ["cohort", "compare"]
+__all__ = ["cohort", "compare", "refuse_cohort_form", "write_cohorts"]
 
 _FORMS = (".html", ".svg", ".pdf", ".png")
 
@@ -120,7 +123,10 @@ def cohort(
     data: options.DataOption,
     model: options.ModelOption,
     target: Annotated[str, typer.Option("--target", help="SNOMED-CT code or abbreviation")],
-    out: Annotated[Path, typer.Option("--out", help=".html (a page) or .csv (wave by lead)")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help=".html (a page) or .csv (wave by lead); of a shard a folder"),
+    ],
     n: Annotated[int, typer.Option("--n", min=1, help="records at most, drawn by the seed")] = 100,
     who: Annotated[
         str,
@@ -148,26 +154,21 @@ def cohort(
     settings: options.SetOption = None,
     seed: options.SeedOption = None,
     checksum: options.ChecksumOption = "warn",
+    shard: options.ShardOption = None,
 ) -> None:
     """Mean map by wave and lead over many records, with intervals, alone or against others.
 
     Segments are the waves of each beat, unless --set segments=... says otherwise. The same command
     continues after an interruption.
     """
-    from ecgxai_core.audit.cohort import (
-        WHO,
-        CohortRequest,
-        cell_table,
-        compare_cohorts,
-        make_cohort,
-        outliers,
-    )
-    from ecgxai_core.report.cohort import cohort_report, difference_words
-    from ecgxai_core.store.atomic import write_bytes_atomic, write_csv_atomic
+    from ecgxai_core.audit.cohort import WHO, CohortRequest, make_cohort
+    from ecgxai_core.audit.cohort_shards import write_cohort_shard
+    from ecgxai_core.pipeline.shards import Shard
     from ecgxai_core.store.cache import open_store
 
-    if out.suffix.lower() not in (".html", ".csv"):
-        raise ParameterError("--out", out.name, "is neither .html nor .csv", "use one of them")
+    part = Shard.of(shard) if shard else None
+    if part is None:
+        refuse_cohort_form(out)
     for option, chosen_who in (("--who", who), ("--against-who", against_who)):
         if chosen_who is not None and chosen_who not in WHO:
             fix = f"use {', '.join(WHO)}"
@@ -181,13 +182,40 @@ def cohort(
     other = {name: value for name, value in changes.items() if value is not None}
     requests = [first, *([replace(first, **other)] if other else [])]  # type: ignore[arg-type]
     with open_store() as store, progress_bar("cohort") as report:
-        made = [make_cohort(one, store, checksum=checksum, progress=report) for one in requests]
+        if part is not None:
+            parts = write_cohort_shard(
+                out, requests, store, part, checksum=checksum, progress=report
+            )
+        else:
+            made = [make_cohort(one, store, checksum=checksum, progress=report) for one in requests]
+    if part is None:
+        write_cohorts(out, made, chosen.evaluation)
+        return
+    for item in parts:
+        say(f"{item.name}: {len(item.members)} of {item.found} records in shard {part}")
+    say(f"written to {out}; 'ecgxai merge' joins the shards")
+    finish([failure for item in parts for failure in item.failures])
+
+
+def refuse_cohort_form(out: Path) -> None:
+    """Refuse a name that is no page and no table."""
+    if out.suffix.lower() not in (".html", ".csv"):
+        raise ParameterError("--out", out.name, "is neither .html nor .csv", "use one of them")
+
+
+def write_cohorts(out: Path, made: Sequence[Cohort], evaluation: EvaluationParams) -> None:
+    """Write one or two cohorts as a page or a table, say what they show, and end."""
+    from ecgxai_core.audit.cohort import cell_table, compare_cohorts, outliers
+    from ecgxai_core.report.cohort import cohort_report, difference_words
+    from ecgxai_core.store.atomic import write_bytes_atomic, write_csv_atomic
+
+    refuse_cohort_form(out)
     found = compare_cohorts(made[0], made[1]) if len(made) == 2 else None
     if out.suffix.lower() == ".html":
-        page = cohort_report(made, found, chosen.evaluation)
+        page = cohort_report(made, found, evaluation)
         write_bytes_atomic(out, page.encode("utf-8"))
     else:
-        table = cell_table(made[0], chosen.evaluation)
+        table = cell_table(made[0], evaluation)
         if found is not None:
             table = table.assign(
                 other_mean=made[1].mean.reshape(-1), difference=found.difference.reshape(-1),

@@ -133,15 +133,22 @@ def _note_free_names(classifier: LazyClassifier) -> None:
 
 
 def merge(
-    out: Annotated[Path, typer.Argument(help="run directory, or CSV or .parquet file, to write")],
+    out: Annotated[Path, typer.Argument(help="run directory, or table or page, to write")],
     shards: Annotated[
         list[Path], typer.Argument(help="what the shards wrote, all of them", metavar="SHARD...")
     ],
 ) -> None:
-    """Put the shards of a run, or of a prediction, together: the same bytes as without shards."""
+    """Put the shards of a run, prediction or cohort together: the same bytes as without shards."""
+    from ecgxai_core.audit.cohort_shards import is_cohort, merge_cohorts
+    from ecgxai_core.cli.comparing import refuse_cohort_form, write_cohorts
     from ecgxai_core.pipeline.predict_many import is_prediction, merge_predictions
     from ecgxai_core.pipeline.run.merge import merge_runs
 
+    if any(is_cohort(folder) for folder in shards):
+        refuse_cohort_form(out)
+        made, evaluation = merge_cohorts(shards)
+        write_cohorts(out, made, evaluation)
+        return
     with progress_bar("merge") as report:
         if any(is_prediction(folder) for folder in shards):
             result = merge_predictions(out, shards)

@@ -309,6 +309,7 @@ def _diagnostics(
         "n_segments": len(task.segmentation),
         "segments": task.segmentation.kind,
         "segments_reason": task.segmentation.reason or None,
+        "waves": list(task.segmentation.labels) or None,
         **{
             name: getattr(task.params, name) if name in method.uses else None
             for name in ("sampling", "link", "baseline")

@@ -116,10 +116,21 @@ def fuse(
             "same_family": [list(group) for group in same_family(methods)],
             "explored_share": float((explored * durations).sum() / (durations.sum() * len(leads))),
             "lead_group": "independent" if all(groups) else "all",
+            "waves": _waves(chosen, edges),
         },
         provenance=combined_provenance(chosen, weights, params),
         warnings=(*combined_warnings(chosen), *warnings, *_mixed(methods, groups)),
     )
+
+
+def _waves(chosen: Sequence[Attribution], edges: FloatArray) -> list[str] | None:
+    """The wave of each segment, where all maps were cut into the same ones."""
+    first = chosen[0].diagnostics.get("waves")
+    same = all(
+        item.diagnostics.get("waves") == first and np.array_equal(item.edges_sec, edges)
+        for item in chosen
+    )
+    return list(first) if first and same else None
 
 
 def _mixed(methods: Sequence[str], groups: Sequence[bool]) -> tuple[QualityWarning, ...]:

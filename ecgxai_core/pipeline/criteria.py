@@ -16,7 +16,7 @@ from ecgxai_core.pipeline.evaluation import beats_of
 from ecgxai_core.pipeline.measurements import LEAST_CONFIDENCE, measured_record, waves_of
 from ecgxai_core.signal.beats import DOUBTFUL_BELOW, median_of_five
 from ecgxai_core.signal.intervals import Measured, Measurement
-from ecgxai_core.signal.segments import waves_of_segments
+from ecgxai_core.signal.segments import waves_of_map
 from ecgxai_core.types import FloatArray, IntArray, Map, Record, Segmentation
 
 __all__ = [
@@ -370,7 +370,7 @@ def evidence_in(
     ``None`` where that would be the whole map: all leads, and segments that cut through waves.
     """
     rows = np.array([not leads or lead in leads for lead in overlay.leads])
-    labels = waves_of_segments(overlay.edges_sec, found) if found is not None else None
+    labels = waves_of_map(overlay, found)
     columns = np.array([labels is None or label in waves for label in labels or overlay.durations])
     if labels is None and rows.all():
         return None

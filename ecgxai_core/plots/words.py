@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.signal.segments import waves_of_segments
+from ecgxai_core.signal.segments import waves_of_map
 from ecgxai_core.types import FusedMap, Map, Record, Segmentation
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def answer_in_words(overlay: Map, waves: Segmentation | None = None, *, signed: 
         return "The map is empty: the method found no evidence."
     rows = [row for row in lead_ranking(overlay)[:_MOST_NAMED] if row["share"] >= 0.005]
     leads = listed([f"{row['lead']} ({row['share']:.0%})" for row in rows])
-    parts = wave_shares(overlay, waves) if waves is not None else {}
+    parts = wave_shares(overlay, waves)
     where = f", most of all in {max(parts, key=lambda name: parts[name])}" if parts else ""
     where = where and f"{where} ({max(parts.values()):.0%})"
     said = f"The evidence lies in {leads}{where}"
@@ -132,12 +132,12 @@ def _limits_in_words(overlay: Map) -> list[str]:
     return [f"The {len(overlay.methods)} methods agree in sign on {agree:.0%} of it."]
 
 
-def wave_shares(overlay: Map, waves: Segmentation) -> dict[str, float]:
+def wave_shares(overlay: Map, waves: Segmentation | None = None) -> dict[str, float]:
     """Share of a map's sum of |weight| by wave; empty where its segments cut through waves.
 
-    Which wave a segment belongs to: :func:`ecgxai_core.signal.segments.waves_of_segments`.
+    Which wave a segment belongs to: :func:`ecgxai_core.signal.segments.waves_of_map`.
     """
-    labels = waves_of_segments(overlay.edges_sec, waves)
+    labels = waves_of_map(overlay, waves)
     if labels is None:
         return {}
     size = np.abs(np.nan_to_num(overlay.weights.astype(np.float64))).sum(axis=0)

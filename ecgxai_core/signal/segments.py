@@ -14,7 +14,7 @@ from ecgxai_core.errors import ExplanationError
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.signal.beats import DOUBTFUL_BELOW
 from ecgxai_core.signal.delineation import Delineation, delineate
-from ecgxai_core.types import FloatArray, IntArray, ModelInput, Segmentation
+from ecgxai_core.types import FloatArray, IntArray, Map, ModelInput, Segmentation
 
 __all__ = [
     "SEGMENT_SEC",
@@ -25,6 +25,7 @@ __all__ = [
     "segment",
     "uniform_edges",
     "wave_edges",
+    "waves_of_map",
     "waves_of_segments",
 ]
 
@@ -302,6 +303,18 @@ def _seen_peaks(
 
 
 _WITHIN = 0.9  # of a segment in one wave, and of the time in such segments
+
+
+def waves_of_map(item: Map, waves: Segmentation | None = None) -> tuple[str, ...] | None:
+    """The wave that each segment of a map belongs to; ``None`` where they cut through waves.
+
+    A map that was cut into waves says itself which they are: the same record delineated at another
+    rate has borders some samples away. Any other is compared with the record's ``waves``.
+    """
+    own = item.diagnostics.get("waves")
+    if own is not None and len(own) == item.edges_sec.size - 1:
+        return tuple(own)
+    return None if waves is None else waves_of_segments(item.edges_sec, waves)
 
 
 def waves_of_segments(edges_sec: FloatArray, waves: Segmentation) -> tuple[str, ...] | None:

@@ -18,11 +18,14 @@ pytestmark = pytest.mark.usefixtures("evaluated_folders")
 def test_intervals_stand_over_the_paper_and_in_a_table():
     at = opened("explain", record="T000", target=AF)
     line = next(item.value for item in at.markdown if "Measured:" in item.value)
-    for name in ("Rate", "PR", "QRS", "QT", "QTc", "Axis"):
+    assert "QTcF: QTc by Fridericia" in next(
+        item.help for item in at.markdown if "Measured:" in item.value
+    )
+    for name in ("Rate", "PR", "QRS", "QT", "QTcF", "Axis"):
         assert f"{name} **" in line.replace(":orange[", "")
-    assert "**70 /min** (" in line
+    assert "**70 /min** ·" in line
     rows = next(d.value for d in at.dataframe if "confidence" in d.value)
-    assert list(rows["interval"]) == ["Rate", "PR", "QRS", "QT", "QTc", "Axis"]
+    assert list(rows["interval"]) == ["Rate", "PR", "QRS", "QT", "QTcF", "Axis"]
     assert rows["confidence"].between(0, 1).all()
     assert rows["source"].iloc[0]
 
@@ -34,6 +37,7 @@ def test_what_cannot_be_measured_is_a_dash(monkeypatch: pytest.MonkeyPatch, tmp_
     at = opened("explain", record="flat", target=AF)
     line = next(item.value for item in at.markdown if "Measured:" in item.value)
     assert line.count("**–**") == 6
+    assert "50 years, male" in line
     assert "nan" not in line
     rows = next(d.value for d in at.dataframe if "confidence" in d.value)
     assert (rows["value"] == "–").all()

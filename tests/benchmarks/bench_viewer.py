@@ -35,9 +35,9 @@ GOAL_FRAME, GOAL_RECORD, GOAL_KB = 33, 150, 250
 
 _NEXT = """
 async (file) => { const data = await (await fetch(file)).json(); return new Promise((done) => {
-  const root = document.querySelector("[data-testid=ecg-viewer]");
   const begun = performance.now();
   window.show(data);
+  const root = document.querySelector("[data-testid=ecg-viewer]");
   const look = () => root.dataset.ready === "true" && root.dataset.record === data.record.id
     ? requestAnimationFrame(() => done(performance.now() - begun)) : requestAnimationFrame(look);
   look();

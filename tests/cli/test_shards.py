@@ -216,3 +216,48 @@ def test_a_shard_needs_records_that_are_chosen_before(cli, data, tiny_model, tmp
     assert code == 2
     assert "--selection" in err
     assert not (tmp_path / "run").exists()
+
+
+def cohort(cli, data, model, out, *more):
+    words = ["--target", "AF", "--method", "input_x_gradient", "--against-who", "predicted"]
+    return cli("cohort", "--data", data, "--model", model, "--out", out, *words, *more)
+
+
+@pytest.mark.parametrize("drawn", [(), ("--n", "2")])
+def test_the_shards_of_a_cohort_are_the_bytes_of_one(cli, data, tiny_model, tmp_path, drawn):
+    folders = [tmp_path / f"cohort{i}" for i in range(1, N + 1)]
+    for form in ("csv", "html"):
+        code, _, err = cohort(cli, data, tiny_model, tmp_path / f"whole.{form}", *drawn)
+        assert code in (0, 3), err
+    for i, folder in enumerate(folders, start=1):
+        code, _, err = cohort(cli, data, tiny_model, folder, "--shard", f"{i}/{N}", *drawn)
+        assert code in (0, 3), err
+    assert "T006" in (tmp_path / "whole.html").read_text()
+    for form in ("csv", "html"):
+        code, _, err = cli("merge", tmp_path / f"joined.{form}", *reversed(folders))
+        assert code in (0, 3), err
+        joined, whole = tmp_path / f"joined.{form}", tmp_path / f"whole.{form}"
+        assert joined.read_bytes() == whole.read_bytes()
+
+
+def test_a_wrong_set_of_cohort_shards_is_named(cli, data, tiny_model, tmp_path):
+    one, two, other = (tmp_path / name for name in ("one", "two", "other"))
+    for i, folder in ((1, one), (2, two)):
+        assert cohort(cli, data, tiny_model, folder, "--shard", f"{i}/2")[0] in (0, 3)
+    assert cohort(cli, data, tiny_model, other, "--shard", "2/2", "--n", "1")[0] in (0, 3)
+    out = tmp_path / "joined.csv"
+    for folders, said in (
+        ((one,), "shard 2/2 is missing"),
+        ((one, one), "is there twice"),
+        ((one, other), "another job"),
+        ((one, tmp_path / "none"), "holds no finished shard"),
+    ):
+        code, _, err = cli("merge", out, *folders)
+        assert (code, said in err) == (2, True), err
+    (two / "cohort.json").write_text("{")
+    code, _, err = cli("merge", out, one, two)
+    assert (code, "is damaged" in err) == (2, True), err
+    assert not out.exists()
+    (two / "mine.txt").write_text("kept")
+    code, _, err = cohort(cli, data, tiny_model, two, "--shard", "2/2")
+    assert (code, "mine.txt" in err) == (2, True), err

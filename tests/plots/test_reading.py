@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,18 @@ def test_waves_are_not_named_of_windows_that_cut_through_them() -> None:
     cut = Segmentation("wave", edges, 500.0, 0.0, ("P", "QRS", "T", "TP"))
     assert wave_shares(simple(), cut) == {}
     assert "most of all" not in answer_in_words(simple(), cut)
+
+
+def test_a_map_that_was_cut_into_waves_says_itself_which_they_are() -> None:
+    """Delineated at another rate, the record has borders some samples away."""
+    item = replace(simple(), diagnostics={"waves": ["P", "QRS", "T", "TP"]})
+    size = np.abs(np.nan_to_num(item.weights)).sum(axis=0)
+    expected = dict(zip(("P", "QRS", "T", "TP"), size / size.sum(), strict=True))
+    edges = np.array([0, 200, 450, 700, 1250], np.int64)
+    cut = Segmentation("wave", edges, 500.0, 0.0, ("P", "QRS", "T", "TP"))
+    assert wave_shares(item, cut) == pytest.approx(expected)
+    assert wave_shares(item) == pytest.approx(expected)
+    assert "most of all in " in answer_in_words(item)
 
 
 def tone(hertz: float, fs: float = 500.0) -> Record:
