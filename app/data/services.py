@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -82,10 +84,8 @@ class Folders:
 def folders() -> Folders:
     """Folders that the operator set: ``ECGXAI_DATA`` and ``ECGXAI_MODELS`` (separated as in
     ``PATH``), else ``folders.json`` in the cache folder (written by :func:`save_folders`)."""
-    try:
-        saved = json.loads((settings().cache_dir / "folders.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        saved = {}
+    file = settings().cache_dir / "folders.json"
+    saved = _saved(file, stamps(file))
 
     def of(variable: str, name: str) -> tuple[Path, ...]:
         given = os.environ.get(variable)
@@ -94,6 +94,15 @@ def folders() -> Folders:
         return tuple(Path(text) for text in texts if isinstance(text, str) and text)
 
     return Folders(of("ECGXAI_DATA", "data"), of("ECGXAI_MODELS", "models"))
+
+
+@lru_cache(maxsize=4)
+def _saved(file: Path, _stamps: tuple[int, ...]) -> Any:
+    """What ``folders.json`` holds; a page asks hundreds of times."""
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def save_folders(chosen: Folders) -> None:
@@ -224,8 +233,10 @@ def stamps(*paths: Path) -> tuple[int, ...]:
     return tuple(found)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@lru_cache(maxsize=16)
 def _classifier(path: str, *_stamps: int) -> LazyClassifier:
+    """Kept for all sessions; a page asks hundreds of times, which ``st.cache_resource`` is too slow
+    for."""
     return LazyClassifier(Path(path))
 
 

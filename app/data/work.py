@@ -6,9 +6,11 @@ one the page saw is refused. Nothing here knows streamlit.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +31,7 @@ from ecgxai_core.models.manifest import Manifest, manifest_path
 from ecgxai_core.params import ExplainParams, Profile, SelectionParams
 from ecgxai_core.pipeline import what_if
 from ecgxai_core.pipeline.cost import check_cost, explain_cost, field_of, unit_cost
-from ecgxai_core.pipeline.explain import explain_case, explained
+from ecgxai_core.pipeline.explain import explain_case, explained, forget_prepared
 from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, extra_beat_test
 from ecgxai_core.pipeline.fitting_edit import quoted
 from ecgxai_core.pipeline.given_maps import bound
@@ -117,6 +119,14 @@ def warm() -> None:
         field_of(_classifier(default_model()))
     except EcgXaiError as error:
         log.warning("the shipped model cannot be used: %s", error)
+
+
+def rest() -> None:
+    """Give back memory that the last records needed, now that nobody asks for anything."""
+    forget_prepared()
+    gc.collect()
+    with suppress(OSError, AttributeError):  # only the GNU library keeps freed memory, and has this
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _classifier(path: Path) -> LazyClassifier:

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -31,6 +32,9 @@ _SAY_SEC = 0.2
 
 _IDLE_SEC = 0.5
 """Without a job for so long, a new worker loads what jobs need."""
+
+_REST_SEC = 60.0
+"""Without a job for so long, a worker gives back the memory of its last jobs."""
 
 
 class _Worker:
@@ -66,8 +70,8 @@ class _Worker:
                 if rest[0] > self._run:  # not begun: tools may be loading, which takes seconds
                     self._say("stopped", rest[0], _memory())
 
-    def work(self, warm: Callable[[], None]) -> None:
-        """One job after the other, for ever."""
+    def work(self, warm: Callable[[], None], rest: Callable[[], None]) -> None:
+        """One job after the other, for ever; ``warm`` before the first, ``rest`` after the last."""
         try:
             job = self._waiting.get(timeout=_IDLE_SEC)
         except queue.Empty:
@@ -79,7 +83,11 @@ class _Worker:
         while True:
             self._do(*job)
             del job  # its arguments may be large
-            job = self._waiting.get()
+            try:
+                job = self._waiting.get(timeout=_REST_SEC)
+            except queue.Empty:
+                rest()
+                job = self._waiting.get()
 
     def _do(self, run: int, name: str, args: tuple[Any, ...]) -> None:
         self._run, self._passes, self._said, self._last = run, 0.0, 0.0, (0, 0, "")
@@ -145,15 +153,26 @@ def _memory() -> float:
         return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
+def _call(name: str) -> None:
+    _function(name)()
+
+
+def _nothing() -> None:
+    """Nothing is to be loaded or given back."""
+
+
 def main() -> None:
-    """``python -m <this module> DESCRIPTOR NICENESS WARM``; ``WARM`` is a function, or empty."""
-    descriptor, niceness, warm = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    """``python -m <this module> DESCRIPTOR NICENESS WARM REST``; the last two name functions, or
+    are empty."""
+    descriptor, niceness = int(sys.argv[1]), int(sys.argv[2])
+    warm = _function(sys.argv[3]) if sys.argv[3] else _nothing
+    rest = partial(_call, sys.argv[4]) if sys.argv[4] else _nothing
     logging.basicConfig(format="worker: %(levelname)s: %(message)s", level=logging.WARNING)
     os.nice(niceness)  # pages are answered first
     worker = _Worker(Connection(descriptor))
     worker.greet()
     threading.Thread(target=worker.listen, name="listen", daemon=True).start()
-    worker.work(_function(warm) if warm else lambda: None)
+    worker.work(warm, rest)
 
 
 if __name__ == "__main__":

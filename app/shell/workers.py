@@ -148,7 +148,7 @@ class _Process:
             self._process = subprocess.Popen(
                 [
                     sys.executable, "-m", worker.__name__, str(theirs.fileno()), str(_NICE[lane]),
-                    _name(work.warm) if server_settings().warm else "",
+                    _name(work.warm) if server_settings().warm else "", _name(work.rest),
                 ],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
                 pass_fds=(theirs.fileno(),),

@@ -91,6 +91,11 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def clear(self) -> None:
+        """Give the memory back; what is asked for next is prepared anew."""
+        with self._lock:
+            self._kept.clear()
+
     @contextmanager
     def prepared(self, case: Case) -> Iterator[Prepared]:
         """What the case shares with others; nobody else has it meanwhile.

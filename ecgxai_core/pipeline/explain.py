@@ -35,6 +35,7 @@ __all__ = [
     "cached_previews",
     "explain_case",
     "explained",
+    "forget_prepared",
     "fused_map",
     "with_contrast_code",
 ]
@@ -44,6 +45,11 @@ _FIRST: tuple[Family, ...] = ("gradient", "attention", "occlusion")
 
 _SHELF = Shelf()
 """What this process has computed of its last records, for their other targets."""
+
+
+def forget_prepared() -> None:
+    """Give back the memory of what other targets of the last records would share."""
+    _SHELF.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.shell import jobs, server_settings, sessions, workers
+from app.shell import jobs, server_settings, sessions, worker, workers
 from tests.app import slow_work
 
 REPO = Path(__file__).resolve().parents[2]
@@ -278,6 +280,7 @@ def test_only_who_asked_sees_the_name_and_the_button(
     ask: Asks, pool: workers.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = running(ask("one", "k", slow_work.steps, tmp_path / "a", 60.0))
+    until(lambda: job.done)
     monkeypatch.setattr(sessions, "here", lambda: "stranger")
     other = AppTest.from_string(PAGE).run()
     (bar,) = other.get("progress")
@@ -349,7 +352,7 @@ def test_a_worker_greets_first_and_answers_for_a_job_stopped_before_it_began() -
         for number in range(1, 4):  # they wait in the socket before there is a worker
             channel.send(("run", number, "tests.app.slow_work:process", ()))
             channel.send(("stop", number))
-        command = [sys.executable, "-m", "app.shell.worker", str(theirs.fileno()), "0", ""]
+        command = [sys.executable, "-m", "app.shell.worker", str(theirs.fileno()), "0", "", ""]
         process = subprocess.Popen(
             command, cwd=REPO, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL
         )
@@ -364,6 +367,24 @@ def test_a_worker_greets_first_and_answers_for_a_job_stopped_before_it_began() -
         finally:
             process.kill()
             process.wait()
+
+
+def test_an_idle_worker_gives_memory_back_and_takes_the_next_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "_REST_SEC", 0.05)
+    ours, theirs = socket.socketpair()
+    rested = threading.Event()
+    with Connection(ours.detach()) as channel:
+        one = worker._Worker(Connection(theirs.detach()))
+        body = partial(one.work, slow_work.nothing, rested.set)
+        threading.Thread(target=body, daemon=True).start()
+        for number in (1, 2):
+            rested.clear()
+            one._waiting.put((number, "tests.app.slow_work:process", ()))
+            assert channel.poll(30)
+            assert channel.recv()[:2] == ("done", number)
+            assert rested.wait(30)
 
 
 def test_an_answer_that_overtakes_the_greeting_lets_the_next_job_begin(

@@ -65,6 +65,15 @@ def test_other_targets_need_no_passes_and_are_the_same_as_alone(classifier, ecg,
             assert as_bytes(shared[name]) == as_bytes(item)
 
 
+def test_a_cleared_shelf_holds_nothing(classifier, ecg):
+    shelf = Shelf()
+    with shelf.prepared(Case(ecg, classifier, AF)):
+        pass
+    assert len(shelf) == 1
+    shelf.clear()
+    assert len(shelf) == 0
+
+
 def test_a_shelf_keeps_a_few_records_within_its_limit(classifier, ecg):
     shelf = Shelf(most=2)
     cases = [Case(ecg, classifier, AF, start) for start in (0.0, 0.2, 0.4)]
