@@ -6,11 +6,9 @@ one the page saw is refused. Nothing here knows streamlit.
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from app.shell import memory
 from ecgxai_core.audit.cohort import Cohort, CohortRequest, make_cohort
 from ecgxai_core.audit.model_check import Probe, probe_model
 from ecgxai_core.audit.model_quality import ModelQuality, evaluate_quality
@@ -53,6 +52,9 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
 
 _POINTS, _SECONDS = 90, 4
+
+ALSO = "also: "
+"""How the progress of work begins that is done beside what was asked for, and can be dropped."""
 
 ALSO_EXPLAINED = 3
 """How many other diagnoses that are called are explained with the one that was asked for."""
@@ -124,9 +126,7 @@ def warm() -> None:
 def rest() -> None:
     """Give back memory that the last records needed, now that nobody asks for anything."""
     forget_prepared()
-    gc.collect()
-    with suppress(OSError, AttributeError):  # only the GNU library keeps freed memory, and has this
-        ctypes.CDLL(None).malloc_trim(0)
+    memory.give_back()
 
 
 def _classifier(path: Path) -> LazyClassifier:
@@ -206,7 +206,7 @@ def explanation(file: CaseFile, params: Mapping[str, ExplainParams], *, progress
         explain_case(case, params, store, progress, _read_from_the_cache)
         quoted(case, store)
         for code in _also_called(case, params):
-            progress(1, 1, f"also {term_of(code).name}")
+            progress(1, 1, f"{ALSO}{term_of(code).name}")
             explain_case(case.changed(target=code), params, store)
 
 

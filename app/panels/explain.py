@@ -99,7 +99,8 @@ def run_panel(view: View, record: Record, shown: Mapping[str, Map]) -> None:
     if not missing:
         job = jobs.get(key)
         if job is not None and job.active and sessions.here() in job.asked_by:
-            jobs.show(job)
+            also = "what the finding is worth, and maps of other diagnoses that are called"
+            jobs.show_aside(job, f"The maps are there; still being computed: {also}.")
         return
     titles = listed([method_title(name) for name in missing])
     text = (
@@ -306,10 +307,15 @@ def record_bar(view: View, found: Predictions) -> None:
 
 
 def view_bar(view: View, found: Predictions) -> list[str]:
-    """One line: record, target, model, and how the record is cut. Returns the records' names, among
-    which the viewer steps."""
+    """One line: record, target, model, and how the record is cut; on a phone what is chosen, which
+    opens. Returns the records' names, among which the viewer steps."""
     names, at = _records(view, found)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    if frame.on_phone():
+        chosen = " · ".join(filter(None, (view.record, target_name(services.target(view)))))
+        box = st.expander(escaped(chosen), expanded=at is None)
+    else:
+        box = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    with box:
         _ask_record(view, names, at, label_visibility="collapsed")
         _ask_random(names, compact=True)
         if known := services.targets(view):

@@ -174,6 +174,14 @@ def show(
         st.button("Try again", key=f"again-{job.key}", on_click=_again, args=(job.key, begin))
 
 
+@st.fragment(run_every=0.5)
+def show_aside(job: Job, text: str) -> None:
+    """One line on a job whose main results are shown already; the page runs again when it ends."""
+    if not job.active:
+        st.rerun()
+    st.caption(f":material/hourglass_bottom: {escaped(text)}")
+
+
 def _again(key: str, begin: Callable[[], object] | None) -> None:
     forget(key)
     if begin is not None:

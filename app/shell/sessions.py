@@ -14,6 +14,8 @@ from collections.abc import Callable
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app.shell import memory
+
 log = logging.getLogger(__name__)
 
 GONE_SEC = 12.0
@@ -54,8 +56,11 @@ def _look() -> None:
         if not Runtime.exists():
             continue
         try:
-            for session in _ended(Runtime.instance().is_active_session):
+            ended = _ended(Runtime.instance().is_active_session)
+            for session in ended:
                 _end(session)
+            if ended:
+                memory.give_back()
         except Exception:
             log.exception("looking for ended sessions")
 

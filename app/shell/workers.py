@@ -241,6 +241,10 @@ class Pool:
                     job, "failed", f"{MOST_WAITING} of your jobs are waiting already. {fix}"
                 )
                 return
+            for _, other in self._running():
+                aside = other.active and other.text.startswith(work.ALSO)
+                if aside and other.asked_by <= job.asked_by:
+                    self._end(other)  # what was asked for is there, and this is asked for now
             self._waiting.append(job)
             self._start()
             self._give_out()

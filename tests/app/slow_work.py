@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from app.data.work import ALSO
 from ecgxai_core.errors import RecordError
 from ecgxai_core.stopping import check_stop
 
@@ -42,6 +43,12 @@ def steps(file: Path, seconds: float, *, progress: Any) -> str:
         done += 1
         progress(done, 10_000, f"batch {done}")
     return "to the end"
+
+
+def aside(file: Path, seconds: float, *, progress: Any) -> str:
+    """Has done what was asked for, and goes on with something else."""
+    progress(1, 1, f"{ALSO}more")
+    return steps(file, seconds, progress=lambda *_: None)
 
 
 def deaf(file: Path, *, progress: Any) -> None:

@@ -335,6 +335,17 @@ def test_one_running_job_a_session_and_the_place_in_the_queue(
     running(second)
 
 
+def test_work_beside_what_was_asked_for_gives_way_to_what_its_session_asks_next(
+    ask: Asks, tmp_path: Path
+) -> None:
+    aside = running(ask("one", "0", slow_work.aside, tmp_path / "0", 60.0))
+    until(lambda: aside.text)
+    assert ended(ask("two", "1", slow_work.echo)).state == "done"
+    assert aside.state == "running", "another session's request does not end it"
+    assert ended(ask("one", "2", slow_work.echo)).state == "done"
+    assert aside.state == "cancelled"
+
+
 def test_who_was_served_longest_ago_comes_next(
     ask: Asks, pool: workers.Pool, tmp_path: Path
 ) -> None:

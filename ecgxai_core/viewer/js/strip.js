@@ -31,7 +31,7 @@ function drawStrip(v) {
   ctx.font = `9.5px ${v.font}`;
   ctx.fillStyle = colours.muted;
   ctx.textBaseline = "alphabetic";
-  ctx.fillText(order[0]?.label || "", 8, 8);
+  ctx.fillText(order[0]?.label || "", 8, 10);
   ctx.fillText(order.at(-1)?.label || "", 8, high - 1);
   if (map && !geo.narrow) drawLegend(v, ctx);
   if (data.overview) drawOverview(v, ctx, high);
