@@ -37,6 +37,7 @@ class _Registry:
         self.lock = threading.RLock()
         pool().find_result = self.result
         sessions.at_end(_session_ended)
+        sessions.when_alone(_nobody_is_here)
 
     def result(self, key: str) -> Any:
         """What a job returned; ``None`` where there is nothing."""
@@ -135,6 +136,11 @@ def forget(prefix: str) -> None:
             pool().withdraw(job, session)
             if not job.active:
                 del registry.jobs[key]
+
+
+def _nobody_is_here() -> None:
+    """Give the memory back that workers hold for readers who have left."""
+    pool().renew()
 
 
 def _session_ended(session: str) -> None:

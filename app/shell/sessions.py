@@ -26,6 +26,7 @@ LOOK_SEC = 3.0
 
 _seen: dict[str, float] = {}
 _actions: list[Callable[[str], None]] = []
+_when_alone: list[Callable[[], None]] = []
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 
@@ -50,6 +51,12 @@ def at_end(action: Callable[[str], None]) -> None:
         _actions.append(action)
 
 
+def when_alone(action: Callable[[], None]) -> None:
+    """Call an action when the last session has ended."""
+    if action not in _when_alone:
+        _when_alone.append(action)
+
+
 def _look() -> None:
     while True:
         time.sleep(LOOK_SEC)
@@ -60,6 +67,10 @@ def _look() -> None:
             for session in ended:
                 _end(session)
             if ended:
+                with _lock:
+                    alone = not _seen
+                for action in _when_alone if alone else ():
+                    action()
                 memory.give_back()
         except Exception:
             log.exception("looking for ended sessions")

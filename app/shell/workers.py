@@ -284,6 +284,13 @@ class Pool:
         with self._lock:
             return tuple(process.pid for process in self._processes.values() if process)
 
+    def renew(self) -> None:
+        """Replace idle processes that have worked by new ones: what they hold serves nobody."""
+        with self._lock:
+            for process in self._processes.values():
+                if process is not None and process.job is None and process.run:
+                    process.end()
+
     def close(self) -> None:
         """End everything."""
         with self._lock:

@@ -12,6 +12,9 @@ from ecgxai_core.cli.options import JobsOption
 
 __all__ = ["demo", "fetch", "simulate"]
 
+RECORDS_A_CLASS = 2
+"""Records of each diagnosis that the demonstration explains: minutes, not a quarter of an hour."""
+
 
 def simulate(
     dest: Annotated[Path, typer.Argument(help="folder to write the records to", metavar="DEST")],
@@ -41,7 +44,8 @@ def demo(jobs: JobsOption = 1) -> None:
 
     with progress_bar("simulate") as report:
         records = write_demonstration(report)
-    wanted = choose_records("demo", _well_recognised(records))
+    limits = {"k_per_class": RECORDS_A_CLASS}
+    wanted = choose_records("demo", _well_recognised(records), limits)
     request = RunRequest(records, default_model(), demonstration_run(), profile("default"), wanted)
     with progress_bar("demo") as report:
         done = run_pipeline(request, jobs=jobs, progress=report)
@@ -56,7 +60,6 @@ def _well_recognised(records: Path) -> list[str]:
     from ecgxai_core.models.loading import LazyClassifier
     from ecgxai_core.params import SelectionParams
     from ecgxai_core.pipeline.predict import predict_data
-    from ecgxai_core.pipeline.run.request import MODES
     from ecgxai_core.pipeline.select import select_records
     from ecgxai_core.settings import default_model
     from ecgxai_core.store.cache import open_store
@@ -65,7 +68,7 @@ def _well_recognised(records: Path) -> list[str]:
         predictions = predict_data(records, LazyClassifier(default_model()), store, progress=report)
     chosen = select_records(predictions, SelectionParams()).frame
     counts = chosen[chosen["status"] == "full"]["target"].value_counts(sort=False)
-    return [str(code) for code, count in counts.items() if count >= MODES["demo"]]
+    return [str(code) for code, count in counts.items() if count >= RECORDS_A_CLASS]
 
 
 def fetch(

@@ -172,7 +172,7 @@ def explain_each(
     ----------
     preview
         Called with preliminary maps of a method that refines its map step by step (TimeSHAP on the
-        levels ``owen`` and ``winter``), each from more masked records than the last. They carry
+        levels ``owen`` and ``winter``, integrated gradients), each better than the last. They carry
         the warning ``preliminary_map`` and ``diagnostics["preview"]``. The final maps are the same,
         byte for byte, whether it is given or not.
     """

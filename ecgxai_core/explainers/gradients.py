@@ -134,20 +134,21 @@ def explain_integrated_gradients(task: Task) -> Explanation:
         passes += steps
         weights = cell_sums(difference * mean, task)
         gap = abs(float(weights.sum()) - worth) / max(abs(worth), TINY)
+        found = dense(
+            task,
+            weights,
+            worth,
+            steps=steps,
+            gradient_passes=passes,
+            value=float(ends[0]),
+            baseline_value=float(ends[1]),
+            completeness_gap=gap,
+            converged=gap <= COMPLETE,
+        )
         if gap <= COMPLETE or 2 * steps > max(MAX_STEPS, task.params.ig_steps):
-            break
+            return found
+        task.show(found)
         steps *= 2
-    return dense(
-        task,
-        weights,
-        worth,
-        steps=steps,
-        gradient_passes=passes,
-        value=float(ends[0]),
-        baseline_value=float(ends[1]),
-        completeness_gap=gap,
-        converged=gap <= COMPLETE,
-    )
 
 
 def _start(task: Task) -> Float32Array:

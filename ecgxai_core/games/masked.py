@@ -241,9 +241,13 @@ class MaskedModel:
         return float(self._look_up([INTACT], lambda _: self.classifier.predict(intact))[0])
 
     def baseline_probability(self, segmentation: Segmentation) -> float:
-        """Probability of the target with every cell masked."""
+        """Probability of the target with every cell masked; one whole pass, as a method without
+        games needs no table of pieces."""
         nothing = np.zeros((1, len(self.leads), len(segmentation)), dtype=np.bool_)
-        return float(self.probabilities(nothing, segmentation)[0])
+        found = self._whole(self._of_players(nothing), segmentation)
+        self._valued += 1
+        self._cut += int(beyond_logit(found).sum())
+        return float(found[0])
 
     def probabilities(self, keep: BoolArray, segmentation: Segmentation) -> FloatArray:
         """Probability of the target for each coalition.

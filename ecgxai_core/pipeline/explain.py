@@ -107,7 +107,7 @@ def explain_case(
     def keep(item: Attribution) -> None:
         key = _preview_key(case, item.method, params[item.method])
         kept = store.get(key)
-        if kept is None or _error_of(item) < _error_of(value_as(kept, Attribution)):
+        if kept is None or _error_of(item) <= _error_of(value_as(kept, Attribution)):
             store.put(key, *entry_of(item))  # work that begins anew shows nothing worse
         if preview is not None:
             preview(item)

@@ -32,6 +32,14 @@ def noted(file: Path, *, progress: Any) -> None:
         out.write("called\n")
 
 
+def process_for(seconds: float, *, progress: Any) -> None:
+    """Tell the process's number, and keep it busy."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < seconds:
+        progress(1, 2, str(os.getpid()))
+        time.sleep(0.02)
+
+
 def steps(file: Path, seconds: float, *, progress: Any) -> str:
     """Batches of a hundredth of a second, each noted in a file."""
     begun, done = time.monotonic(), 0

@@ -398,6 +398,25 @@ def test_an_idle_worker_gives_memory_back_and_takes_the_next_job(
             assert rested.wait(30)
 
 
+def test_idle_processes_that_have_worked_are_replaced_and_no_others(
+    ask: Asks, pool: workers.Pool
+) -> None:
+    used = ended(ask("one", "k", slow_work.process)).result
+    until(lambda: len(pool.pids()) == 2)
+    (unused,) = set(pool.pids()) - {used}
+    busy = running(ask("two", "b", slow_work.process_for, 60.0))
+    until(lambda: busy.text)
+    held = int(busy.text)
+    pool.renew()
+    assert busy.state == "running"
+    pool.withdraw(busy, "two")
+    until(lambda: all(p.job is None for p in pool._processes.values() if p))
+    pool.renew()
+    until(lambda: held not in pool.pids() and used not in pool.pids())
+    assert held != used or unused in pool.pids(), "what has done nothing stays"
+    assert ended(ask("one", "next", slow_work.process)).result in pool.pids()
+
+
 def test_an_answer_that_overtakes_the_greeting_lets_the_next_job_begin(
     ask: Asks, pool: workers.Pool, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.browser.serving import ARGUMENTS, CHROMIUM, HINT, complaint, serving, settled
+from tests.browser.viewer_page import serving_page, write_host
 from tests.small import write_data, write_model
 
 __all__ = ["LONG", "browser", "page", "server", "settled"]
@@ -56,6 +57,15 @@ def server(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     }
     with serving(environment, folder / "server.log") as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the page that plays the viewer's host."""
+    folder = tmp_path_factory.mktemp("host")
+    file = write_host(folder)
+    with serving_page(folder) as address:
+        yield f"{address}/{file.name}"
 
 
 @pytest.fixture(scope="session")

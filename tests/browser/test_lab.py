@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -19,7 +18,7 @@ from ecgxai_core.params import FusionParams
 from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance
 from ecgxai_core.viewer import Lab, Start, payload
 from tests.browser.serving import CHROMIUM, HINT
-from tests.browser.viewer_page import attribution, record, serving_page, write_host
+from tests.browser.viewer_page import attribution, record
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HINT)
 
@@ -40,14 +39,6 @@ _FUSE = """
   });
 }
 """
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("host")
-    file = write_host(folder)
-    with serving_page(folder) as address:
-        yield f"{address}/{file.name}"
 
 
 def random_maps(seed: int) -> dict[str, Attribution]:

@@ -23,22 +23,13 @@ from ecgxai_core.types import FusedMap, Record, Segmentation
 from ecgxai_core.viewer import Context, Expected, Start, Words, html, payload
 from tests.browser.conftest import settled
 from tests.browser.serving import CHROMIUM, HINT, REPO
-from tests.browser.viewer_page import attribution, record, serving_page, write_host
+from tests.browser.viewer_page import attribution, record
 
 NASTY = '<img src=x onerror="window.hacked=1"><b>A</b>'
 ROOT = "[data-testid=ecg-viewer]"
 READY = f"{ROOT}[data-ready=true]"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HINT)
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the page that plays the host."""
-    folder = tmp_path_factory.mktemp("host")
-    file = write_host(folder)
-    with serving_page(folder) as address:
-        yield f"{address}/{file.name}"
 
 
 def maps(name: str = "R00") -> dict[str, Any]:

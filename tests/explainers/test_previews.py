@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ecgxai_core.case import Case
-from ecgxai_core.explainers import explain_each, hierarchical
+from ecgxai_core.explainers import explain_each, gradients, hierarchical
 from ecgxai_core.fusion import fuse
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.params import ExplainParams, FusionParams
@@ -125,3 +125,19 @@ def test_a_map_fused_from_a_preliminary_one_is_preliminary(local):
     final = run(local, LOCAL, shown.append)
     assert is_preview(fuse([quick, shown[0]], FusionParams()))
     assert not is_preview(fuse([quick, final], FusionParams()))
+
+
+def test_a_path_with_too_few_points_is_shown_while_points_are_added(local, monkeypatch):
+    monkeypatch.setattr(gradients, "COMPLETE", 0.0)
+    monkeypatch.setattr(gradients, "MAX_STEPS", 64)
+    params, shown = ExplainParams(segments="uniform", window_sec=0.6, ig_steps=8), []
+    asked = {"integrated_gradients": params}
+    (found,) = explain_each(local, asked, preview=shown.append)
+    (alone,) = explain_each(local, asked)
+    assert encode({}, *entry_of(found)) == encode({}, *entry_of(alone))
+    assert [item.diagnostics["steps"] for item in (*shown, found)] == [8, 16, 32, 64]
+    assert not is_preview(found)
+    for item in shown:
+        assert is_preview(item)
+        (said,) = [w.message for w in item.warnings if w.code == "preliminary_map"]
+        assert "the error of its map is not known" in said
