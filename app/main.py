@@ -16,7 +16,7 @@ if str(ROOT) not in sys.path:  # `streamlit run` alone puts only this folder the
     sys.path.insert(0, str(ROOT))
 
 from app.shell import users  # noqa: E402
-from app.shell.frame import FULL_WIDTH, PAGES, START  # noqa: E402
+from app.shell.frame import PAGES, START  # noqa: E402
 from ecgxai_core.settings import assets_dir  # noqa: E402
 
 
@@ -25,7 +25,10 @@ def main() -> None:
 
     icon = assets_dir() / "icon.png"  # a file: icons by name come from a server elsewhere
     st.set_page_config(
-        page_title="ECG-XAI", page_icon=str(icon) if icon.is_file() else None, layout="wide"
+        page_title="ECG-XAI",
+        page_icon=str(icon) if icon.is_file() else None,
+        layout="wide",
+        initial_sidebar_state="collapsed",
     )
     users.gate()
     pages = {
@@ -40,8 +43,6 @@ def main() -> None:
     }
     st.session_state["pages"] = pages
     chosen = st.navigation(list(pages.values()), position="top")
-    if chosen.url_path in FULL_WIDTH:
-        st.set_page_config(initial_sidebar_state="collapsed")
     chosen.run()
 
 

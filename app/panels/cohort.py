@@ -34,6 +34,7 @@ from ecgxai_core.plots.cohort import cohort_chart
 from ecgxai_core.report.cohort import (
     cohort_panels,
     cohort_report,
+    cohort_words,
     difference_words,
     short_names,
 )
@@ -48,6 +49,7 @@ _WHO = {
     "false-positive": "false positives",
     "false-negative": "false negatives",
 }
+_USUAL_MOST = 50
 _NOTHING, _CLASS, _MODEL, _DATA = "nothing", "another class", "another model", "another data set"
 
 
@@ -61,9 +63,15 @@ def cohort_page(view: View) -> None:
         "What the model uses on many records: every record counts once, by its map's weight in "
         "each wave and lead."
     )
-    requests = _asked(view, CohortRequest(data.path, choice.path, services.target(view),
-                                          view.parameters))  # fmt: skip
+    usual = CohortRequest(
+        data.path, choice.path, services.target(view),
+        profile_with(view.parameters, ["segments=wave"]), n=_USUAL_MOST,
+    )  # fmt: skip
+    requests = _asked(view, usual)
     key = f"cohort:{services.predictions_key(view)}:{requests}"
+    job = jobs.get(key)
+    if data.synthetic and requests == (usual,) and (job is None or jobs.cancelled_elsewhere(job)):
+        _start(view, requests, key)  # a few records, and `make demo` has explained them
     made: tuple[Cohort, ...] | None = frame.offer(
         key, "Explain these records", lambda: _start(view, requests, key),
         text="Explanations stay in the cache; you can look at other pages meanwhile.",
@@ -72,21 +80,22 @@ def cohort_page(view: View) -> None:
         _shown(view, requests, made)
 
 
-def _asked(view: View, plain: CohortRequest) -> tuple[CohortRequest, ...]:
+def _asked(view: View, usual: CohortRequest) -> tuple[CohortRequest, ...]:
     """One or two cohorts."""
-    first, second, third, fourth = st.columns([3, 3, 3, 2], vertical_alignment="top")
+    diagnosis, first, second, third, fourth = st.columns([3, 3, 3, 3, 2], vertical_alignment="top")
+    with diagnosis:
+        frame.ask_target(view, "cohort-target")
     who = first.selectbox("Records", WHO, key="cohort-who", format_func=_WHO.__getitem__, **KEPT)
     methods = list(METHODS)
-    usual = methods.index("integrated_gradients")
     method = third.selectbox(
-        "Method", methods, usual, key="cohort-method", format_func=explain.method_title, **KEPT
-    )
-    n = fourth.number_input(
-        "Records at most", 1, 1000, 50, key="cohort-n",
-        help=f"no interval and no test from fewer than {LEAST_RECORDS}", **KEPT,
+        "Method", methods, methods.index(usual.method), key="cohort-method",
+        format_func=explain.method_title, help="the first is quick, for many records", **KEPT,
     )  # fmt: skip
-    chosen = profile_with(view.parameters, ["segments=wave"])
-    one = replace(plain, who=who, n=int(n), method=str(method), profile=chosen)
+    n = fourth.number_input(
+        "Maximum records", 1, 1000, _USUAL_MOST, key="cohort-n",
+        help=f"drawn by a seed; no interval and no test from fewer than {LEAST_RECORDS}", **KEPT,
+    )  # fmt: skip
+    one = replace(usual, who=who, n=int(n), method=str(method))
     with second:
         other = _compared_with(view, one)
     return (one,) if other is None else (one, other)
@@ -138,13 +147,17 @@ def _shown(view: View, requests: Sequence[CohortRequest], made: tuple[Cohort, ..
     found = compare_cohorts(made[0], made[1]) if len(made) == 2 else None
     names = short_names(made)
     counted = (_counted(name, one) for name, one in zip(names, made, strict=True))
-    st.markdown(" · ".join(counted))
+    few = min(len(one.records) for one in made) < LEAST_RECORDS
+    note = f" · fewer than {LEAST_RECORDS}: means only, no interval and no test" if few else ""
+    st.markdown(" · ".join(counted) + note)
+    for one in made:
+        st.markdown(f"**{escaped(cohort_words(one))}**")
     if found is not None:
         st.markdown(f"**{escaped(difference_words(made[0], made[1], found))}**")
     _chart(view, made, found)
     _files(view, made, found)
     for place, (request, name, one) in enumerate(zip(requests, names, made, strict=True)):
-        st.subheader(escaped(name))
+        st.subheader(escaped(name[:1].upper() + name[1:]))
         _records(request, one, f"cohort-records-{place}")
     for one in made:
         if one.failures:
@@ -155,7 +168,8 @@ def _shown(view: View, requests: Sequence[CohortRequest], made: tuple[Cohort, ..
 
 def _counted(name: str, one: Cohort) -> str:
     badge = " :orange-badge[simulated, not patients]" if one.synthetic else ""
-    return f"{escaped(name)}: **{len(one.records)}** of {one.found} records{badge}"
+    title = escaped(name[:1].upper() + name[1:])
+    return f"{title}: **{len(one.records)}** of {one.found} records{badge}"
 
 
 def _chart(view: View, made: tuple[Cohort, ...], found: Difference | None) -> None:

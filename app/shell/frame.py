@@ -48,9 +48,6 @@ stand in one line beside the sidebar of a narrow screen."""
 START = "start"
 """The page without an address of its own."""
 
-FULL_WIDTH = frozenset({"", "explain", "fusion_lab", "evaluation", "stability", "what_if"})
-"""Pages, by their address, on which the ECG has the width of the sidebar too."""
-
 _HEIGHT, _MARGIN, _BUTTONS = 450, 44, 26
 """Of a chart on a phone, px: usual height and upper margin, and the line of its buttons."""
 
@@ -83,8 +80,7 @@ def page(title: str, parts: Sequence[str] = (), *, compact: bool = False) -> Vie
     """Draw the frame and return the view with its names filled in (data, model, target).
 
     ``parts`` are the titles of the parts that :func:`part_of` offers; the view names one of them.
-    A ``compact`` frame is one line, for a page on which the ECG stands first and which asks for
-    model and target itself.
+    A ``compact`` page asks for model and target itself, so the sidebar does not.
     """
     from app.panels import tour  # which opens pages through this module
 
@@ -93,20 +89,14 @@ def page(title: str, parts: Sequence[str] = (), *, compact: bool = False) -> Vie
     services.look_again()
     view = _completed(state.current())
     view = _with_part(view, title, [state.slug(part) for part in parts])
-    if compact:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"##### {title}", width="content")
-            st.caption(f":material/science: {BANNER} {_facts(view)}")
-    else:
-        st.caption(f":material/science: {BANNER}")
-        st.title(title)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"##### {title}", width="content")
+        st.markdown(f":small[:material/science: {BANNER} {_facts(view)}]")
     for problem in state.link_problems():
         st.warning(escaped(f"The link contains something impossible: {problem}"))
     _sidebar(view, everything=not compact)
     with st.sidebar:
         _QUIET(key="quiet-history")
-    if not compact:
-        st.markdown(_facts(view))
     tour.bar()
     return view
 
@@ -156,6 +146,17 @@ def target_name(code: str) -> str:
     term = term_of(code if row is None or code in row.aliases else row.code)
     short = f" ({term.abbreviations[0]})" if term.abbreviations else ""
     return f"{term.name}{short}"
+
+
+def ask_target(view: View, key: str, **more: Any) -> None:
+    """The diagnosis that the page is about, which all pages share."""
+    if known := services.targets(view):
+        names = {code: target_name(code) for code in known}
+        ordered = sorted(known, key=lambda code: names[code].lower())
+        controls.choose(
+            "Diagnosis", ordered, services.target(view), lambda code: state.update(target=code),
+            key=key, names=names, **more,
+        )  # fmt: skip
 
 
 def empty(text: str, what_to_do: str) -> None:

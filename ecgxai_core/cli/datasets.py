@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -44,15 +45,32 @@ def demo(jobs: JobsOption = 1) -> None:
 
     with progress_bar("simulate") as report:
         records = write_demonstration(report)
-    limits = {"k_per_class": RECORDS_A_CLASS}
-    wanted = choose_records("demo", _well_recognised(records), limits)
+    targets, limits = _well_recognised(records), {"k_per_class": RECORDS_A_CLASS}
+    wanted = choose_records("demo", targets, limits)
     request = RunRequest(records, default_model(), demonstration_run(), profile("default"), wanted)
     with progress_bar("demo") as report:
         done = run_pipeline(request, jobs=jobs, progress=report)
+    _explain_cohorts(records, targets)
     say(f"{done.done} explained, {len(done.failures)} failed, {done.seconds:.0f} s: {done.out}")
     say(f"read the tables:     ecgxai summary {done.out}")
     say("open the dashboard:  ecgxai app")
     finish(done.failures)
+
+
+def _explain_cohorts(records: Path, targets: Sequence[str]) -> None:
+    """Explain the records of the cohorts with which the page Cohort opens."""
+    from ecgxai_core.audit.cohort import CohortRequest, make_cohort
+    from ecgxai_core.models.loading import LazyClassifier
+    from ecgxai_core.params import profile, profile_with
+    from ecgxai_core.settings import default_model
+    from ecgxai_core.store.cache import open_store
+
+    chosen = profile_with(profile("default"), ["segments=wave"])
+    classifier = LazyClassifier(default_model())
+    with open_store() as store, progress_bar("cohorts") as report:
+        for target in targets:
+            request = CohortRequest(records, default_model(), target, chosen)
+            make_cohort(request, store, classifier=classifier, progress=report)
 
 
 def _well_recognised(records: Path) -> list[str]:

@@ -19,6 +19,7 @@ __all__ = [
     "LEVEL",
     "cohort_panels",
     "cohort_report",
+    "cohort_words",
     "difference_words",
     "differing",
     "short_names",
@@ -48,6 +49,19 @@ def short_names(cohorts: Sequence[Cohort]) -> tuple[str, ...]:
     return tuple(
         ", ".join(part for part, yes in zip(own, kept, strict=False) if yes) for own in parts
     )
+
+
+def cohort_words(cohort: Cohort, most: int = 3) -> str:
+    """Where the mean map of a cohort has most of its weight, in a sentence."""
+    mean, waves = cohort.mean, list(WAVES)
+    named = []
+    for place in np.argsort(-np.abs(mean), axis=None, kind="stable")[:most]:
+        row, column = divmod(int(place), mean.shape[1])
+        share, side = float(mean[row, column]), "for" if mean[row, column] > 0 else "against"
+        if share:
+            named.append(f"{waves[row]} in {cohort.leads[column]} ({abs(share):.0%}, {side})")
+    name = cohort.name.rsplit(", ", 2)[0]
+    return f"Largest parts of the map, {name}: {', '.join(named) or 'none'}."
 
 
 def difference_words(one: Cohort, other: Cohort, found: Difference) -> str:

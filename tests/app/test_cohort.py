@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
-from tests.app.evaluated import opened, settled, texts
+from app.data import services
+from ecgxai_core.simulation.demonstration import demonstration_folder
+from tests.app.evaluated import environment, opened, settled, texts
 from tests.small import AF
 
 pytestmark = pytest.mark.usefixtures("evaluated_folders")
@@ -56,3 +60,24 @@ def test_a_group_that_no_record_belongs_to_says_so(page):
         assert not at.exception
         found[who] = texts(at).replace("\\", "")
     assert any("fits none of 4 records" in said for said in found.values())
+
+
+def test_the_demonstration_has_its_cohort_without_a_click(monkeypatch):
+    """But no other one: what costs passes is asked for."""
+    with environment(monkeypatch, ECGXAI_DATA="") as root:
+        shutil.copytree(root / "data", demonstration_folder())
+        (demonstration_folder() / ".complete").touch()
+        at = opened("cohort", target=AF)
+        said = texts(at).replace("\\", "")
+        assert "**2** of 2 records" in said
+        assert "Largest parts of the map, labelled atrial fibrillation: " in said
+        assert "fewer than 10: means only" in said
+        assert not any(b.label == "Explain these records" for b in at.button)
+        at.number_input(key="cohort-n").set_value(1).run()
+        assert any(b.label == "Explain these records" for b in at.button)
+
+
+def test_the_diagnosis_is_asked_for_on_the_page(page):
+    other = next(code for code in services.targets(page.session_state["view"]) if code != AF)
+    page.selectbox(key="cohort-target").set_value(other).run()
+    assert page.session_state["view"].target == other
