@@ -17,11 +17,13 @@ import streamlit as st
 from app.data.services import stamps
 from app.shell import frame, sessions
 from app.shell.frame import escaped
+from app.shell.server_settings import is_operator
 from app.viewer import ecg_viewer, read
-from ecgxai_core.settings import settings
+from ecgxai_core.settings import assets_dir, settings
 from ecgxai_core.study.answers import STAGES, Answers, Mark, Step, ratings, reading
 from ecgxai_core.study.feedback import Rater
 from ecgxai_core.study.frozen import Exhibit, Study, open_study, studies
+from ecgxai_core.study.protocol import StudyError
 from ecgxai_core.viewer import Start, Words, payload
 
 _WHO, _PAUSED, _SINCE = "study-rater", "study-paused", "study-since"
@@ -43,6 +45,21 @@ _TASKS = {
 _WITHOUT = "Once more; no map is shown of this ECG. Which diagnosis does it show?"
 
 
+_FILE = "rhythm.toml"
+_WHAT = (
+    "**A blinded study asks whether maps help the people who read ECGs.** Each rater reads ECGs "
+    "in four steps, with no way back: the ECG alone, with what the model says, with a map, and "
+    "an opinion. Which map is shown, or none, is drawn by lot, and nothing in the browser says "
+    "which it is."
+)
+_FREEZE = f"""\
+ecgxai simulate records --n 60 --seed 1
+ecgxai study new {_FILE}"""
+_ANSWERS = """\
+ecgxai study export {name} --out answers.csv
+ecgxai study analyse {name} --out report.html --tables tables"""
+
+
 @dataclass(frozen=True, slots=True)
 class Here:
     """The study and the rater of this browser session."""
@@ -58,8 +75,9 @@ def open_frame() -> None:
     frame.style()
     if st.query_params:
         st.query_params.clear()
-    st.caption(f":material/science: {frame.BANNER}")
-    st.title("Study")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("##### Study", width="content")
+        st.markdown(f":small[:material/science: {frame.BANNER}]")
 
 
 def sign_in() -> Here:
@@ -75,21 +93,76 @@ def sign_in() -> Here:
 
 def _ask_code(known: Mapping[str, Path]) -> None:
     if not known:
-        frame.empty("There is no study on this machine.", "Make one with: ecgxai study new")
+        _how_to_make_one()
         return
     with st.form("study-sign-in", width=420):
         name = st.selectbox("Study", list(known), key="study-name")
         code = st.text_input("Your code", type="password", key="study-code", autocomplete="off")
         asked = st.form_submit_button("Open", type="primary", shortcut="Enter")
     st.caption("The code is yours alone. The study goes on where you stopped.")
-    if not asked:
-        return
-    rater = _study(known[str(name)]).rater_of(code)
-    if rater is None:
+    if asked:
+        rater = _study(known[str(name)]).rater_of(code)
+        if rater is not None:
+            st.session_state[_WHO] = (str(name), rater)
+            st.rerun()
         st.error("This code belongs to no rater of this study.", icon=":material/block:")
-        return
-    st.session_state[_WHO] = (str(name), rater)
-    st.rerun()
+    _list_of(known)
+
+
+def _how_to_make_one() -> None:
+    """What a study is, and how one is made, run and analysed; of an example, whose arms a rater of
+    another study may know."""
+    st.markdown(_WHAT)
+    st.markdown("There is no study on this server yet. Four steps make one:")
+    protocol = (assets_dir() / "study_protocol.toml").read_text("utf-8")
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown(f"**1. Write a protocol**, `{_FILE}`. This one is about simulated records:")
+        st.code(protocol, language="toml", height=470)
+        frame.download(_FILE, _FILE, "application/toml", lambda: protocol, "study-protocol")
+    with right:
+        st.markdown("**2. Freeze it.** The second command prints a code for each rater:")
+        st.code(_FREEZE, language="bash", wrap_lines=True)
+        st.markdown(
+            "**3. Let raters read.** The study then stands on this page, and each rater opens it "
+            "with their code. They can pause and go on; everything works by keyboard."
+        )
+        st.markdown("**4. Look at the answers**: accuracy by arm, reliance, agreement, time:")
+        st.code(_ANSWERS.format(name=Path(_FILE).stem), language="bash", wrap_lines=True)
+        st.markdown(
+            "**Arms**: `none` shows no map; `fused`, or a method's name, that map; `lead_shuffled` "
+            "and `time_reversed` the fused map in the wrong places; `random`, `energy` and "
+            "`amplitude` maps that say nothing of the model. Without such controls a study cannot "
+            "tell whether it is the map that helps, or any colour."
+        )
+
+
+def _list_of(known: Mapping[str, Path]) -> None:
+    """The studies of this server: how large, and for the operator how far. Nothing of their arms:
+    this page is the raters'."""
+    rows = [_row_of(name, folder, operator=is_operator()) for name, folder in known.items()]
+    st.subheader("Studies on this server")
+    st.dataframe(rows, hide_index=True)
+    with st.expander("For the organiser: answers, and another study"):
+        st.code(_ANSWERS.format(name=next(iter(known))), language="bash", wrap_lines=True)
+        st.code(f"ecgxai study new {_FILE}", language="bash", wrap_lines=True)
+        st.caption("A protocol is a TOML file; the how-to 'Run a blinded study' describes it.")
+
+
+def _row_of(name: str, folder: Path, *, operator: bool) -> dict[str, object]:
+    try:
+        study = _study(folder)
+        raters, ecgs = study.protocol.raters, len(study.showings) // len(study.protocol.raters)
+        row: dict[str, object] = {
+            "study": name, "title": study.protocol.title, "ECGs each": ecgs, "raters": len(raters),
+        }  # fmt: skip
+        if operator:
+            answers = Answers(study)
+            done = sum(answers.done(rater) for rater in raters)
+            row["answered"] = f"{done} of {len(study.showings)}"
+    except StudyError as error:
+        return {"study": name, "title": f"cannot be opened: {error}"}
+    return row
 
 
 def _study(folder: Path) -> Study:

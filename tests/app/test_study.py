@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from ecgxai_core.settings import settings
+from ecgxai_core.diagnoses import aliases, code_of
+from ecgxai_core.records.read import read_record
+from ecgxai_core.settings import assets_dir, settings
+from ecgxai_core.simulation.dataset import write_set
 from ecgxai_core.study.answers import STAGES, Answers, Step
 from ecgxai_core.study.feedback import Rater
 from ecgxai_core.study.frozen import Study, open_study
+from ecgxai_core.study.protocol import asked_cases, read_protocol
+from ecgxai_core.study.schedule import schedule
 from tests.app.conftest import REPO, texts
 from tests.small import AF
 from tests.study.frozen_study import ARMS, copied
@@ -55,8 +62,40 @@ def answered(app: AppTest, stage: str, token: str) -> AppTest:
 def test_without_a_study_the_page_says_how_to_make_one(tmp_path, monkeypatch):
     monkeypatch.setenv("ECGXAI_STUDIES_DIR", str(tmp_path / "none"))
     settings.cache_clear()
-    assert "There is no study" in texts(opened())
+    app = opened()
+    said = texts(app)
+    assert "There is no study" in said
+    assert "with no way back" in said
+    protocol, freeze, answers = (block.value for block in app.code)
+    assert "ecgxai study new rhythm.toml" in freeze
+    assert "ecgxai study export rhythm" in answers
+    assert tomllib.loads(protocol)["arms"][0] == "none"
     settings.cache_clear()
+
+
+def test_the_example_can_be_frozen_as_it_stands(tmp_path):
+    """Its records are there, and are of the diagnoses that it says."""
+    protocol = read_protocol(assets_dir() / "study_protocol.toml")
+    write_set(tmp_path, 24, 1)
+    for case in asked_cases(protocol, tmp_path):
+        labels = read_record(tmp_path / f"{case.record}.hea").labels
+        names = {case.target} if case.reference == "none" else {case.reference}
+        there = [name for name in names if set(aliases(code_of(name))) & set(labels or ())]
+        assert bool(there) == (case.reference != "none"), case
+    groups = [(case.target, case.reference) for case in protocol.case]
+    assert len(schedule(protocol, groups)) == 4 * (8 + protocol.repeated)
+
+
+def test_studies_are_listed_without_their_arms(study):
+    app = opened()
+    (row,) = app.dataframe[0].value.to_dict("records")
+    assert (row["study"], row["ECGs each"], row["raters"]) == ("rhythm", 8, 2)
+    assert row["answered"] == "0 of 16"
+    sent = str([element.proto for element in app.main])
+    assert [arm for arm in ARMS[1:] if arm in sent] == []
+    (study.folder / "study.json").write_text("{}", "utf-8")
+    st.cache_resource.clear()
+    assert "cannot be opened" in opened().dataframe[0].value["title"][0]
 
 
 def test_a_wrong_code_opens_nothing(study):
