@@ -34,6 +34,7 @@ from ecgxai_core.viewer import Lab
 
 if TYPE_CHECKING:
     import pandas as pd
+    from streamlit.delta_generator import DeltaGenerator
 
 PINNED = "lab-pinned"
 """Session key of the settings pinned as A."""
@@ -42,15 +43,22 @@ PINNED_MAP = "A, pinned"
 
 _CARDS = ("attauc_strict", "attauc_lenient", "precision_strict")
 _LABELS = {
-    "agg": "Combine magnitudes by",
+    "agg": "Combine magnitudes by (agg)",
+    "sign_policy": "Where methods disagree in sign (sign_policy)",
     "beta": "Weight of cells that fewer than two methods found (beta)",
-    "found": "A method finds a cell from this share of its largest (found)",
-    "sign_policy": "Where methods disagree in sign",
-    "scale": "Scale each method",
+    "found": "A method finds cells from this share of its largest (found)",
+    "scale": "Scale of each method (scale)",
     "tau": "Hide cells below (tau)",
-    "tau_mode": "tau compares",
+    "tau_mode": "What is compared with that limit (tau_mode)",
     "topk": "Leads named (topk)",
 }
+_OPTIONS: dict[str, dict[Any, str]] = {
+    "sign_policy": {"penalize": "reduce", "drop": "remove", "abs": "ignore sign"},
+    "scale": {"global": "whole map", "lead": "each lead"},
+    "tau_mode": {"abs": "weight", "mass": "weight × time"},
+}
+"""Values of parameters in words."""
+_OWN = "Your own settings"
 _WEIGHT = "lab-weight"
 
 
@@ -104,15 +112,24 @@ def needed_attributions(view: View, record: Record) -> dict[str, Attribution]:
     if len(found) < len(view.parameters.methods):
         fused = replace(view, method=FUSED)
         shown = explain.maps(fused, record, previews=True)
-        explain.run_panel(fused, record, shown)
-        ecg.show(view, record, shown, f"{record.name}: 12-lead ECG.", key="lab-ecg")
-        ask_methods(view)
+        result, settings = columns()
+        with settings:
+            ask_methods(view)
+        with result:
+            explain.run_panel(fused, record, shown)
+            ecg.show(view, record, shown, f"{record.name}: 12-lead ECG.", key="lab-ecg")
         st.stop()
     return found
 
 
+def columns() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Places of the map and of its controls: these stand beside it, and below it on a phone."""
+    result, settings = st.columns([7, 2], gap="medium")
+    return result, settings
+
+
 def given_attributions(view: View, record: Record) -> dict[str, Attribution]:
-    """Maps from elsewhere that the reader added and wants to be fused too, by name.
+    """Imported maps that the reader added and wants to be fused too, by name.
 
     Nothing while the model has not yet been asked about them, which takes a moment.
     """
@@ -120,14 +137,14 @@ def given_attributions(view: View, record: Record) -> dict[str, Attribution]:
     if not given:
         return {}
     named = st.multiselect(
-        "Maps from elsewhere that are fused too", list(given), list(given), key="lab-given"
+        "Imported maps that are fused too", list(given), list(given), key="lab-given"
     )
     chosen = {name: given[name] for name in named}
     if not chosen:
         return {}
     job = jobs.start(
         services.job_key("given", view, record, sorted(content_key(chosen).items())),
-        "Reading the maps from elsewhere", work.bound_maps, services.case_file(view, record),
+        "Reading the imported maps", work.bound_maps, services.case_file(view, record),
         chosen, short=True, again=False,
     )  # fmt: skip
     jobs.show(job)
@@ -157,15 +174,20 @@ def ask_settings(view: View, fused: FusedMap) -> None:
     idle = _idle(view, fused)
     usual = profile(view.profile).fusion
     choices = {
-        "Profile": usual,
-        "Agreement only": usual.updated(beta=0.0),
-        "Average": usual.updated(agg="mean"),
-        "Cautious": usual.updated(agg="min", beta=0.0, sign_policy="drop"),
-        "Every hint": usual.updated(agg="max", sign_policy="abs"),
+        "Settings of the profile": usual,
+        "Only where methods agree": usual.updated(beta=0.0),
+        "Average of the methods": usual.updated(agg="mean"),
+        "Cautious: smallest, no disagreement": usual.updated(
+            agg="min", beta=0.0, sign_policy="drop"
+        ),
+        "Inclusive: largest, sign ignored": usual.updated(agg="max", sign_policy="abs"),
     }
-    st.caption("Presets")
-    controls.presets(choices, view.fusion, "lab-preset", apply)
-    controls.form_for(view.fusion, tuple(_LABELS), "lab", apply, _LABELS, idle)
+    there = next((name for name, value in choices.items() if value == view.fusion), _OWN)
+    controls.choose(
+        "Preset", [*choices, *([_OWN] if there == _OWN else [])], there,
+        lambda name: apply(choices.get(name, view.fusion)), key="lab-preset",
+    )  # fmt: skip
+    controls.form_for(view.fusion, tuple(_LABELS), "lab", apply, _LABELS, idle, _OPTIONS)
     _ask_weights(view)
     st.button("Reset to the profile", icon=":material/restart_alt:", on_click=apply, args=(usual,),
               disabled=view.fusion == usual)  # fmt: skip
@@ -277,7 +299,7 @@ def _said(one: FusionParams, other: FusionParams) -> str:
         for name in FusionParams.model_fields
         if getattr(one, name) != getattr(other, name)
     ]
-    return ", ".join(parts) or "the same settings; change one on the left"
+    return ", ".join(parts) or "the same settings; change one beside the map"
 
 
 def scores_in_words(now: Mapping[str, Score], before: Mapping[str, Score] | None) -> str:
@@ -305,6 +327,11 @@ def score_cards(now: Mapping[str, Score], before: Mapping[str, Score] | None) ->
                 delta_color="off" if same else "normal", delta_arrow="off" if same else "auto",
                 border=True,
             )  # fmt: skip
+    st.caption(
+        "AttAUC: how often a place (lead and time) where cardiology expects evidence outweighs one "
+        "elsewhere; 0.5 is chance. Precision@k: how many of the k strongest places are expected "
+        "ones. The two may differ, as the second looks at nothing but the strongest."
+    )
 
 
 def _against(value: float, base: float, name: str) -> str:

@@ -19,7 +19,7 @@ def given_maps(view: View, record: Record) -> dict[str, Attribution]:
     target = services.target(view)
     kept: dict[tuple[str, str], dict[str, Attribution]] = st.session_state.setdefault(_STATE, {})
     here = kept.get((record.digest, target), {})
-    title = f"Maps from elsewhere ({', '.join(here)})" if here else "Maps from elsewhere"
+    title = f"Import maps ({', '.join(here)})" if here else "Import maps"
     with st.expander(title, icon=":material/upload_file:"):
         st.caption(
             escaped(

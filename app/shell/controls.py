@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import streamlit as st
 
@@ -73,12 +73,14 @@ def form_for(
     apply: Callable[[P], object] | None = None,
     labels: Mapping[str, str] | None = None,
     idle: Mapping[str, str] | None = None,
+    words: Mapping[str, Mapping[Any, str]] | None = None,
 ) -> P:
     """Widgets for some fields of a parameter group, showing the values of ``params``.
 
     A change is checked by the group itself and passed to ``apply`` before the page runs again;
     without ``apply`` the form keeps its own value in the session, starting at ``params``. ``idle``
-    names fields that cannot change anything now, each with the reason.
+    names fields that cannot change anything now, each with the reason; ``words`` name the values of
+    fields that are choices.
 
     Returns
     -------
@@ -93,17 +95,10 @@ def form_for(
 
     for name in names:
         _field(
-            params, name, f"{key}.{name}", apply, (labels or {}).get(name), (idle or {}).get(name)
+            params, name, f"{key}.{name}", apply, (labels or {}).get(name), (idle or {}).get(name),
+            (words or {}).get(name, {}),
         )  # fmt: skip
     return params
-
-
-def presets(choices: Mapping[str, P], current: P, key: str, apply: Callable[[P], object]) -> None:
-    """One button per named preset; the one in force is marked."""
-    with st.container(horizontal=True):
-        for name, value in choices.items():
-            kind: Literal["primary", "secondary"] = "primary" if value == current else "secondary"
-            st.button(name, key=f"{key}.{name}", type=kind, on_click=apply, args=(value,))
 
 
 def _field(
@@ -113,6 +108,7 @@ def _field(
     apply: Callable[[P], object],
     label: str | None,
     idle: str | None,
+    words: Mapping[Any, str],
 ) -> None:
     info = type(params).model_fields[name]
     value = getattr(params, name)
@@ -137,6 +133,7 @@ def _field(
         "disabled": idle is not None,
     }
     if options := choices(type(params), name):
+        options = {value: words.get(value, title) for value, title in options.items()}
         _options(options, value, optional, shared)
     elif kind is bool:
         st.toggle(**seeded(key, value, "value"), **shared)

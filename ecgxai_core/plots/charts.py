@@ -23,7 +23,6 @@ __all__ = [
     "broken",
     "grouped_bars",
     "interval_plot",
-    "lead_bars",
     "paired_plot",
     "styled",
     "text_grid",
@@ -41,49 +40,6 @@ MARKS: Mapping[str, tuple[str, str]] = {
 }
 """Column -> (symbol, name) of what a score stands beside
 (:data:`ecgxai_core.metrics.base.SIDE_TITLES`)."""
-
-
-def lead_bars(rows: Sequence[Mapping[str, Any]], top: Sequence[str], theme: Theme) -> go.Figure:
-    """Bars of each lead's share of the map: evidence for the target right, evidence against left.
-
-    Parameters
-    ----------
-    rows
-        From :func:`ecgxai_core.plots.words.lead_ranking`.
-    top
-        Leads whose names are bold.
-    theme
-        Colours.
-    """
-    import plotly.graph_objects as go
-
-    order = list(reversed(rows))
-    names = [f"<b>{row['lead']}</b>" if row["lead"] in top else row["lead"] for row in order]
-    bars = []
-    for label, colour, sign in (("for", theme.in_favour, 1), ("against", theme.against, -1)):
-        parts = [_part(row, sign) for row in order]
-        bars.append({
-            "type": "bar", "x": parts, "y": names, "orientation": "h", "name": label,
-            "marker": {"color": colour, "pattern": {"shape": "" if sign > 0 else "/"}},
-            "customdata": [abs(part) for part in parts],
-            "hovertemplate": f"%{{y}} {label}: %{{customdata:.1%}} of the map<extra></extra>",
-        })  # fmt: skip
-    axis = _axis(theme)
-    x_title = {**axis["title"], "text": "share of the sum of |weight|"}
-    layout = _style(theme, 21 * len(order) + 110) | {
-        "barmode": "relative",
-        "bargap": 0.25,
-        "xaxis": {**axis, "title": x_title, "tickformat": ".0%"},
-        "yaxis": axis,
-    }
-    # Without validation, for speed: the chart is redrawn at every slider move.
-    return go.Figure(bars, layout, _validate=False)
-
-
-def _part(row: Mapping[str, Any], sign: int) -> float:
-    """Signed share of a lead's evidence for (1) or against (-1) the target."""
-    inside = row["for_share"] if row["share"] > 0 else 0.0
-    return float(sign * row["share"] * (inside if sign > 0 else 1 - inside))
 
 
 def box_plots(frame: pd.DataFrame, metric: str, title: str, theme: Theme) -> go.Figure:
@@ -298,7 +254,7 @@ def _style(theme: Theme, height: int) -> dict[str, Any]:
         "height": height,
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
-        "font": {"color": theme.text, "size": 12},
+        "font": {"color": theme.text, "size": 13, "family": "Source Sans, sans-serif"},
         "margin": {"l": 8, "r": 12, "t": 44, "b": 8},
         "legend": {
             "orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",

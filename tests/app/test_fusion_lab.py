@@ -24,6 +24,28 @@ def test_every_parameter_has_a_widget_and_scores_stand_beside_chance():
     assert all(card.delta.endswith(("vs chance", "same as chance")) for card in at.metric)
 
 
+def test_the_answer_and_the_methods_stand_first():
+    at = lab()
+    said = texts(at).replace("\\", "")
+    assert "called present" in said or "called absent" in said
+    assert "probability **" in said
+    wanted = at.multiselect(key="lab-methods")
+    controls = [item.key for item in at.main if getattr(item, "key", None)]
+    first = [key for key in controls if key.startswith(("lab-methods", "lab."))]
+    assert first[0] == wanted.key
+    wanted.set_value(["timeshap", "occlusion"]).run()
+    assert not at.exception
+    assert at.session_state["view"].parameters.methods == ("timeshap", "occlusion")
+    assert "Weight of TimeSHAP; the rest is" in " ".join(item.label for item in at.slider)
+
+
+def test_values_of_choices_are_words():
+    at = lab()
+    shown = {item.key: item for item in at.get("button_group")}
+    assert list(shown["lab.sign_policy"].options) == ["reduce", "remove", "ignore sign"]
+    assert list(shown["lab.scale"].options) == ["whole map", "each lead"]
+
+
 def test_a_slider_changes_the_scores_and_the_link():
     at = lab()
     before = [card.value for card in at.metric]
@@ -55,7 +77,9 @@ def test_a_link_restores_the_settings():
 
 def test_presets_and_reset():
     at = lab()
-    at.button(key="lab-preset.Cautious").click().run()
+    preset = at.selectbox(key="lab-preset")
+    assert preset.value == "Settings of the profile"
+    preset.set_value(next(name for name in preset.options if name.startswith("Cautious"))).run()
     chosen = at.session_state["view"].fusion
     assert (chosen.agg, chosen.beta, chosen.sign_policy) == ("min", 0.0, "drop")
     reset = next(button for button in at.button if button.label == "Reset to the profile")

@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 
 from ecgxai_core.metrics.faithfulness import Curves
-from ecgxai_core.plots.charts import box_plots, grouped_bars, interval_plot, lead_bars, paired_plot
+from ecgxai_core.plots.charts import box_plots, grouped_bars, interval_plot, paired_plot
 from ecgxai_core.plots.curves import removal_curves
 from ecgxai_core.plots.maps import MapPanel, Trace, map_panels, sweep_map
 from ecgxai_core.plots.theme import DARK, LIGHT
@@ -28,21 +27,6 @@ def table() -> pd.DataFrame:
             "m_ceiling": float("nan"),
         }
     )
-
-
-def test_lead_bars_show_both_signs_and_mark_the_top():
-    rows = [
-        {"lead": "II", "share": 0.75, "for_share": 2 / 3},
-        {"lead": "V1", "share": 0.25, "for_share": 0.0},
-        {"lead": "I", "share": 0.0, "for_share": math.nan},
-    ]
-    figure = lead_bars(rows, ["II"], LIGHT)
-    positive, negative = figure.data
-    assert list(positive.y) == ["I", "V1", "<b>II</b>"]
-    assert np.allclose(positive.x, [0, 0, 0.5])
-    assert np.allclose(negative.x, [0, -0.25, -0.25])
-    assert negative.marker.pattern.shape == "/", "the sign is visible in greyscale"
-    assert go.Figure(figure.to_dict()) == figure, "built without validation"
 
 
 def test_box_plots_show_every_record_and_existing_marks():
