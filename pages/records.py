@@ -11,11 +11,11 @@ from app.panels import records
 from app.shell import frame, jobs
 
 view = frame.page("Records")
-records.own_record_form()
 found = frame.wait_for_predictions(view)
 rows = records.catalogue(view, found)
 if rows.empty:
     frame.empty("No record of this data set can be read.", "See the reasons below.")
+    records.own_record_form()
     records.failures(found)
     st.stop()
 if not found.classes:
@@ -25,28 +25,36 @@ if not found.classes:
     )
 
 drawing = records.thumbnails(view, found)
-every, chosen_few = st.tabs(["All records", "Selection (sel_df)"])
+every, chosen_few = st.tabs(["All records", "Examples of each diagnosis"])
 with every:
-    shown = records.filtered(rows)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        records.ask_data(view)
+        frame.ask_target(view, "records-target", width=260)
+        shown = records.filtered(rows)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.button("Random record", icon=":material/casino:", help="within the filters",
+                     disabled=shown.empty):  # fmt: skip
+            frame.go_to("explain", record=secrets.choice(list(shown["record"])))
+        records.own_record_form()
+        if not shown.empty:
+            shown = records.in_order(view, found, shown)
+        st.caption(f"{len(shown)} of {len(rows)} records. Select a row to open it.")
     if shown.empty:
         frame.empty("No record passes the filters.", "Widen the probability band, or clear some.")
     else:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button("Random record", icon=":material/casino:", help="within the filters"):
-                frame.go_to("explain", record=secrets.choice(list(shown["record"])))
-            st.caption(f"{len(shown)} of {len(rows)} records. Select a row to open it.")
-        shown = records.in_order(view, found, shown)
         listed = shown.head(records.MOST_ROWS)
         if len(listed) < len(shown):
             st.caption(
                 f"The first {len(listed)} in this order are listed; the CSV has all {len(shown)}. "
                 "Filter by name, label, outcome or probability to see others."
             )
+        listed = records.with_calls(view, found, listed)
         if drawing.state == "done":
             listed = listed.assign(trace=[drawing.result.get(name) for name in listed["record"]])
         picked = frame.picked_row(
-            listed, "records", "records.csv", whole=shown, column_config=records.columns(),
-            column_order=records.ORDER,
+            listed, "records", "records.csv", whole=listed if len(listed) == len(shown) else shown,
+            column_config=records.columns(services.target(view)),
+            column_order=records.order(listed),
         )  # fmt: skip
         if picked is not None:
             frame.go_to("explain", record=str(picked["record"]))

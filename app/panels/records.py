@@ -11,16 +11,17 @@ import pandas as pd
 import streamlit as st
 
 from app.data import services, uploads, work
-from app.shell import controls, frame, jobs
+from app.shell import controls, frame, jobs, state
 from app.shell.controls import KEPT, pick
 from app.shell.frame import target_name
 from app.shell.state import View
-from ecgxai_core.diagnoses import aliases
+from ecgxai_core.diagnoses import aliases, find_diagnosis, term_of
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.params import SelectionParams
 from ecgxai_core.pipeline.cost import explain_cost
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.pipeline.sel_df import labels_can_name
+from ecgxai_core.records.catalogues.ptbxl import SUPERCLASSES
 from ecgxai_core.study.review_queue import CRITERIA, MAP_CRITERIA, Doubts, review_queue
 from ecgxai_core.types import ROUTINE_WARNINGS, FloatArray, joined_codes
 
@@ -36,11 +37,13 @@ OUTCOMES: dict[str, str] = {
 ORDER = (
     "place",
     "record",
+    "says",
+    "labels",
+    "mismatch",
     "probability",
+    "outcome",
     "why",
     "trace",
-    "outcome",
-    "labels",
     "warnings",
     "duration_sec",
     "source",
@@ -51,6 +54,7 @@ MOST_ROWS = 1000
 """Rows that a browser is sent; filters, orders and downloads are about all of them."""
 _MOST_THUMBNAILS = 300
 _PROBABLE = "probability"
+_MOST_CALLED = 3
 _ORDERS = {"": "As listed", _PROBABLE: "Most probable first"}
 
 
@@ -71,7 +75,7 @@ def catalogue(view: View, found: Predictions) -> pd.DataFrame:
     for info in given:  # most records have the labels and warnings of many others
         own, odd = info.labels or (), info.all_warnings
         if own not in label_text:
-            label_text[own] = ", ".join(map(target_name, own))
+            label_text[own] = ", ".join(map(short_name, own))
         if odd not in warning_text:
             warning_text[odd] = joined_codes(set(odd) - ROUTINE_WARNINGS)
         labels.append(label_text[own])
@@ -103,56 +107,114 @@ def _outcomes(
     return list(np.select(said, ["", "no label", "TP", "FN", "FP"], "TN"))
 
 
+def ask_data(view: View) -> None:
+    """Which data set, where there are several."""
+    names = [item.name for item in services.data_sets()]
+    if len(names) > 1:
+        controls.choose(
+            "Data set", names, view.data, lambda name: state.update(data=name),
+            key="records-data", width=170,
+        )  # fmt: skip
+
+
+def short_name(code: str) -> str:
+    """Abbreviation of a class, else its name."""
+    row = find_diagnosis(code)
+    term = term_of(code if row is None or code in row.aliases else row.code)
+    return term.abbreviations[0] if term.abbreviations else term.name
+
+
+def with_calls(view: View, found: Predictions, listed: pd.DataFrame) -> pd.DataFrame:
+    """The rows with what the model calls in each record, and where its labels say otherwise.
+
+    ``says``: the most probable diagnoses at or above their thresholds, superclasses only where a
+    model has nothing else. ``mismatch``: what is called but not labelled, and what is labelled but
+    not called; what the data set cannot label is left out of it.
+    """
+    if not found.classes:
+        return listed
+    shown = services.targets(view)
+    described = tuple(code for code in shown if code not in SUPERCLASSES) or shown
+    columns = [found.classes.index(code) for code in described]
+    limits = np.array([services.threshold(view, code) for code in described])
+    names = {code: {code, *aliases(code)} for code in described}
+    nameable = [labels_can_name(code, [tuple(found.labelled)]) for code in described]
+    short = [short_name(code) for code in described]
+    says, mismatches = [], []
+    for place in listed.index:
+        p = found.probabilities[place, columns]
+        order = [int(i) for i in np.argsort(-p, kind="stable") if p[i] >= limits[i]]
+        more = f" + {len(order) - _MOST_CALLED}" if len(order) > _MOST_CALLED else ""
+        says.append(", ".join(short[i] for i in order[:_MOST_CALLED]) + more or "nothing")
+        labels = found.records[place].labels
+        if labels is None:
+            mismatches.append("")
+            continue
+        called = set(order)
+        extra = [i for i in order if nameable[i] and names[described[i]].isdisjoint(labels)]
+        missed = [
+            i for i in range(len(described))
+            if i not in called and not names[described[i]].isdisjoint(labels)
+        ]  # fmt: skip
+        parts = (("not labelled", extra), ("not called", missed))
+        mismatches.append(
+            "; ".join(f"{', '.join(short[i] for i in own)} {what}" for what, own in parts if own)
+        )
+    return listed.assign(says=says, mismatch=mismatches)
+
+
 def filtered(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that pass the filters; only filters that can make a difference are offered."""
     keep = pd.Series(True, index=rows.index)
-    counts = Counter(code for codes in rows["codes"] for code in codes)
-    if len(rows) > MOST_ROWS:
-        part = st.text_input("Name contains", key="filter-name", **KEPT).strip()
-        if part:
-            keep &= rows["record"].str.contains(part, case=False, regex=False)
-    left, right = st.columns(2)
-    with left:
-        labels = [code for code, _ in counts.most_common()]
-        named = {code: f"{target_name(code)} · {counts[code]}" for code in labels}
-        wanted = st.multiselect(
-            "Labelled as", labels, format_func=named.__getitem__, key="filter-labels", **KEPT
-        )
-        if wanted:
-            keep &= rows["codes"].map(lambda codes: not set(wanted).isdisjoint(codes))
-        outcomes = [name for name in OUTCOMES if (rows["outcome"] == name).any()]
+    part = st.text_input("Name contains", key="filter-name", width=150, **KEPT).strip()
+    if part:
+        keep &= rows["record"].str.contains(part, case=False, regex=False)
+    counts = Counter(rows["outcome"])
+    outcomes = [name for name in OUTCOMES if name != "no label" or counts[name]]
+    if set(outcomes) & set(counts):
         picked = st.pills(
-            "Prediction of the target", outcomes, selection_mode="multi", key="filter-outcomes",
-            help="; ".join(f"{name}: {OUTCOMES[name]}" for name in outcomes), **KEPT,
+            "Prediction of the diagnosis", outcomes, selection_mode="multi", key="filter-outcomes",
+            help="; ".join(f"{name}: {OUTCOMES[name]}" for name in outcomes), width="content",
+            format_func=lambda name: f"{name} {counts[name]}", **KEPT,
         )  # fmt: skip
         if picked:
             keep &= rows["outcome"].isin(picked)
-    with right:
-        known = rows["probability"].notna()
-        if known.any():
-            band = st.slider(
-                "Probability of the target", 0.0, 1.0, (0.0, 1.0), 0.01, key="filter-band", **KEPT
-            )
-            keep &= rows["probability"].between(*band) | ~known
-        with st.container(horizontal=True):
-            flagged = rows["warnings"].ne("")
-            if flagged.any():
-                options = ("any", "no flag", "flagged")
-                quality = pick("Quality", options, "any", "filter-quality", **KEPT)
-                keep &= (quality == "any") | (flagged == (quality == "flagged"))
-            if rows["duration_sec"].nunique() > 1:
-                top = float(np.ceil(rows["duration_sec"].max()))
-                longest = st.number_input(
-                    "Longest, s", 1.0, top, top, key="filter-longest", width=130, **KEPT
-                )
-                keep &= rows["duration_sec"].le(longest)
-            sources = list(rows["source"].unique())
-            if len(sources) > 1:
-                source = st.pills(
-                    "Source", sources, selection_mode="multi", key="filter-source", **KEPT
-                )
-                keep &= rows["source"].isin(source or sources)
+    known = rows["probability"].notna()
+    if known.any():
+        band = st.slider(
+            "Probability of the diagnosis", 0.0, 1.0, (0.0, 1.0), 0.01, key="filter-band",
+            width=240, **KEPT,
+        )  # fmt: skip
+        keep &= rows["probability"].between(*band) | ~known
+    with st.popover("More filters", icon=":material/filter_list:"):
+        keep &= _rarer_filters(rows)
     return rows[keep]
+
+
+def _rarer_filters(rows: pd.DataFrame) -> pd.Series:
+    """Labels, quality, length and source: which rows pass."""
+    keep = pd.Series(True, index=rows.index)
+    counts = Counter(code for codes in rows["codes"] for code in codes)
+    named = {code: f"{target_name(code)} · {n}" for code, n in counts.most_common()}
+    wanted = st.multiselect(
+        "Labelled as", list(named), format_func=named.__getitem__, key="filter-labels", **KEPT
+    )
+    if wanted:
+        keep &= rows["codes"].map(lambda codes: not set(wanted).isdisjoint(codes))
+    flagged = rows["warnings"].ne("")
+    if flagged.any():
+        options = ("any", "no flag", "flagged")
+        quality = pick("Quality", options, "any", "filter-quality", **KEPT)
+        keep &= (quality == "any") | (flagged == (quality == "flagged"))
+    if rows["duration_sec"].nunique() > 1:
+        top = float(np.ceil(rows["duration_sec"].max()))
+        longest = st.number_input("Longest, s", 1.0, top, top, key="filter-longest", **KEPT)
+        keep &= rows["duration_sec"].le(longest)
+    sources = list(rows["source"].unique())
+    if len(sources) > 1:
+        source = st.pills("Source", sources, selection_mode="multi", key="filter-source", **KEPT)
+        keep &= rows["source"].isin(source or sources)
+    return keep
 
 
 def in_order(view: View, found: Predictions, rows: pd.DataFrame) -> pd.DataFrame:
@@ -160,13 +222,12 @@ def in_order(view: View, found: Predictions, rows: pd.DataFrame) -> pd.DataFrame
     most. Until what the order needs is there, the rows stay as they are."""
     if not found.classes:
         return rows
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        by = st.selectbox(
-            "Order", [*_ORDERS, *CRITERIA], key="records-order", width=300, **KEPT,
-            format_func=lambda one: _ORDERS.get(one) or f"For review: {CRITERIA[one]}",
-            help="for the target; the first ten of a review queue are unlike each other",
-        )  # fmt: skip
-        other = _second_model(view) if by == "disagreement" else ""
+    by = st.selectbox(
+        "Order", [*_ORDERS, *CRITERIA], key="records-order", width=260, **KEPT,
+        format_func=lambda one: _ORDERS.get(one) or f"For review: {CRITERIA[one]}",
+        help="for the diagnosis; the first ten of a review queue are unlike each other",
+    )  # fmt: skip
+    other = _second_model(view) if by == "disagreement" else ""
     if by == _PROBABLE:
         return rows.sort_values("probability", ascending=False, kind="stable")
     if not by or (by == "disagreement" and not other):
@@ -263,29 +324,46 @@ def thumbnails(view: View, found: Predictions) -> jobs.Job:
     )  # fmt: skip
 
 
-def columns() -> dict[str, Any]:
-    """How the columns of the list look."""
-    column = st.column_config
+def order(listed: pd.DataFrame) -> list[str]:
+    """:data:`ORDER` without what says nothing of these rows: no warning, one source, one length."""
+    silent = {"warnings"} if "warnings" in listed and not listed["warnings"].ne("").any() else set()
+    silent |= {n for n in ("source", "duration_sec") if listed[n].nunique() < 2 and len(listed) > 1}
+    return [name for name in ORDER if name in listed and name not in silent]
+
+
+def columns(code: str) -> dict[str, Any]:
+    """How the columns of the list look; ``code`` is the diagnosis that probabilities are of."""
+    column, name = st.column_config, short_name(code) if code else ""
     return {
         "place": column.NumberColumn("#", width=40, help="place in the review queue"),
-        "record": column.TextColumn("Record", pinned=True),
+        "record": column.TextColumn("Record", width=95),
+        "says": column.TextColumn(
+            "Model says", width=170, help="diagnoses at or above their threshold, most probable "
+            "first",
+        ),
+        "labels": column.TextColumn("Labels", width=150, help="of the data set"),
+        "mismatch": column.TextColumn(
+            "Mismatch", width=190, help="called but not labelled; labelled but not called"
+        ),
         "trace": column.LineChartColumn("Lead II, first 4 s", width=150),
         "probability": column.ProgressColumn(
-            "Probability", min_value=0, max_value=1, format="%.3f", width=130, help="of the target"
+            f"Probability of {name}", min_value=0, max_value=1, format="%.2f", width=130,
         ),
         "why": column.TextColumn("Why", width=150, help="what decides the place in the queue"),
-        "outcome": column.TextColumn("Outcome", width=75, help="by the record's labels"),
-        "labels": column.TextColumn("Labels", width=250),
+        "outcome": column.TextColumn(
+            f"{name}?", width=70, help=f"whether the model is right about {name}: "
+            + "; ".join(f"{short}, {text}" for short, text in OUTCOMES.items()),
+        ),
         "warnings": column.TextColumn("Quality", help="named quality warnings"),
-        "duration_sec": column.NumberColumn("Length, s", format="%.1f"),
-        "source": column.TextColumn("Source"),
+        "duration_sec": column.NumberColumn("Length, s", format="%.1f", width=70),
+        "source": column.TextColumn("Source", width=80),
         "codes": None,
-    }
+    }  # fmt: skip
 
 
 def own_record_form() -> None:
     """Upload records; they stay in this session and on this server."""
-    with st.expander("Open your own record", icon=":material/upload_file:"):
+    with st.popover("Open your own record", icon=":material/upload_file:"):
         with st.form("own", clear_on_submit=True, border=False):
             files = st.file_uploader(
                 "A .hea file together with its .mat or .dat, a DICOM file, or SCP-ECG, HL7 aECG, "

@@ -13,7 +13,7 @@ from ecgxai_core.records.write import write_record
 from ecgxai_core.types import STANDARD_LEADS
 from tests.app.conftest import open_page, settle, tables, texts
 from tests.app.evaluated import viewers
-from tests.small import AF, FS, beats, write_model
+from tests.small import AF, FS, SINUS, beats, write_model
 
 Folders = Callable[..., Path]
 
@@ -198,3 +198,29 @@ def test_filters_narrow_the_list(folders: Folders) -> None:
     app.slider[0].set_range(0.0, 0.0).run()
     assert not app.exception
     assert "No record passes the filters" in texts(app)
+
+
+def test_what_the_model_says_stands_beside_the_labels(folders: Folders) -> None:
+    folders()
+    app = open_page("records", target=AF)
+    rows = tables(app)[0].set_index("record")
+    classes = (AF, SINUS)
+    names = {AF: "AF", SINUS: "NSR"}
+    for code in classes:
+        p = tables(open_page("records", target=code))[0].set_index("record")["probability"]
+        for name, row in rows.iterrows():
+            called, labelled = p[name] >= 0.5, code in row["codes"]
+            assert (names[code] in row["says"]) == called, name
+            told = [part for part in row["mismatch"].split("; ") if names[code] in part]
+            wanted = {(True, False): "not labelled", (False, True): "not called"}
+            assert [part.split(" ", 1)[1] for part in told] == [
+                word for word in [wanted.get((bool(called), labelled))] if word
+            ], name
+
+
+def test_only_columns_that_say_something_are_shown(folders: Folders) -> None:
+    folders()
+    order = list(open_page("records", target=AF).dataframe[0].proto.column_order)
+    assert order[:4] == ["record", "says", "labels", "mismatch"]
+    assert "source" not in order, "all are simulated"
+    assert "warnings" not in order
