@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from app.data import services
 from app.panels import model, own_model, report_card, two_models
 from app.shell import frame
@@ -11,7 +13,9 @@ SECTIONS = (
 )  # fmt: skip
 
 view = frame.page("Model", SECTIONS)
-section = frame.part_of(view, SECTIONS, "model-section")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    model.ask_model(view)
+    section = frame.part_of(view, SECTIONS, "model-section")
 usable = services.model(view) is not None
 if usable:
     model.model_facts(view)

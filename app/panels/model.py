@@ -9,17 +9,20 @@ import pandas as pd
 import streamlit as st
 
 from app.data import services, work
-from app.shell import controls, frame, jobs
+from app.shell import controls, frame, jobs, state
 from app.shell.frame import escaped, target_name
 from app.shell.state import View
 from ecgxai_core.audit.model_quality import (
     FAILURE_KINDS,
+    NONE_CALLED,
+    TOO_FEW,
     ModelQuality,
     class_table,
     confusion_of,
     curve_tables,
     failure_table,
 )
+from ecgxai_core.bootstrap import LEAST_RECORDS
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.models.manifest import free_names_note
 from ecgxai_core.pipeline.predict import Predictions
@@ -30,11 +33,23 @@ from ecgxai_core.plots.model_charts import (
     roc_chart,
     training_chart,
 )
+from ecgxai_core.plots.words import listed
 from ecgxai_core.training.figures import curves
 from ecgxai_core.training.runs import METRICS, TrainingRun, find_runs, run_table
 
 _UNIT: dict[str, Any] = {"min_value": 0.0, "max_value": 1.0, "format": "%.3f"}
 _MOST_FOLDERS = 6
+_SIMULATED = ":orange-badge[simulated, not patients]"
+
+
+def ask_model(view: View) -> None:
+    """Which model the page is about."""
+    names = [item.name for item in services.models() if not item.problem]
+    if names:
+        controls.choose(
+            "Model", list(dict.fromkeys([*names, view.model])), view.model,
+            lambda name: state.update(model=name), key="model-choice", width=200,
+        )  # fmt: skip
 
 
 def model_facts(view: View) -> None:
@@ -50,7 +65,10 @@ def model_facts(view: View) -> None:
     if note := free_names_note(manifest.classes):
         st.caption(f":material/info: {escaped(note)}.")
     if manifest.reach:
-        st.caption(f":material/visibility: {escaped(manifest.reach)}")
+        st.caption(
+            f":material/visibility: {escaped(manifest.reach)} A good score for a rhythm then comes "
+            "from signs in single beats, such as P waves, or from how records were simulated."
+        )
     card = choice.path.parent / (manifest.card or "")
     if manifest.card and card.is_file() and card.parent == choice.path.parent:
         with st.expander("Model card: data, results, limits"):
@@ -76,47 +94,73 @@ def quality(view: View, found: Predictions) -> ModelQuality:
 
 def how_good(view: View, evaluated: ModelQuality) -> None:
     """Scores of every class, and the curves of one."""
-    n = len(evaluated.evaluated.names)
-    st.markdown(
-        f"**{n} labelled records**"
-        + (" · :orange-badge[simulated, not patients]" if evaluated.synthetic else "")
-    )
-    st.caption(
-        "95 % intervals are of resampled records. A class with few records has a wide interval; "
-        "scores on records that the model was trained on say nothing about new ones."
-    )
+    n, rows = len(evaluated.evaluated.names), class_table(evaluated)
+    few = int(rows["note"].str.contains(TOO_FEW).sum())
+    missed = [str(name) for name in rows.loc[rows["note"].str.contains(NONE_CALLED), "class"]]
+    said = [f"**{n} labelled records** of {len(rows)} classes"]
+    if few:
+        said.append(
+            f"{few} classes have fewer than {LEAST_RECORDS} positive records: too few for an "
+            "interval, and their scores say little"
+        )
+    if missed:
+        said.append(f":red[**At its threshold the model finds none** of {escaped(listed(missed))}]")
+    badge = f" {_SIMULATED}" if evaluated.synthetic else ""
+    st.markdown(f"{'. '.join(said)}.{badge}")
     column = st.column_config
-    scores = ("AUROC", "AUPRC", "F1", "sensitivity", "specificity")
-    others = ("AUROC low", "AUROC high", "calibration error", "threshold")
+    scores = [name for name in rows if name not in ("code", "class", "positive records", "note")]
     frame.table(
-        class_table(evaluated), "model-classes", "model_per_class.csv",
-        column_config={name: column.ProgressColumn(name, **_UNIT) for name in scores}
-        | {name: column.NumberColumn(name, format="%.3f") for name in others},
+        rows.assign(**{"95 % interval": _intervals(rows)}),
+        "model-classes", "model_per_class.csv", whole=rows,
+        column_order=("class", "positive records", "sensitivity", "specificity", "threshold",
+                      "AUROC", "95 % interval", "note", "AUPRC", "F1", "calibration error", "code"),
+        column_config={name: column.NumberColumn(name, format="%.2f") for name in scores}
+        | {"class": column.TextColumn("class", width=200),
+           "positive records": column.NumberColumn("positive records", width=110),
+           "note": column.TextColumn("note", width=190)},
     )  # fmt: skip
+    st.caption(
+        "Sensitivity and specificity at the model's threshold. The interval is of AUROC (Newcombe "
+        "2006), each record counted as a patient. Scores on records that the model was trained on "
+        "say nothing about new ones."
+    )
     code = _class_choice(view, evaluated)
     row, tables = evaluated.results["per_class"][code], curve_tables(evaluated, code)
     name, theme = target_name(code), frame.colours()
+    number = f"{name}, {row['positives']} of {n} records"
+    synthetic = evaluated.synthetic
     left, right = st.columns(2)
     with left:
         _chart("ROC", roc_chart(tables["roc"], row["auroc"], theme), "roc", tables["roc"],
-               f"ROC curve of {name}: area {row['auroc']:.3f} over {n} records.")  # fmt: skip
+               f"ROC curve of {number}: area {row['auroc']:.2f}.", synthetic)  # fmt: skip
         _chart("Calibration", calibration_chart(tables["calibration"], theme), "calibration",
                tables["calibration"],
-               f"Calibration of {name}: {row['ece']:.3f} off the diagonal.")  # fmt: skip
+               f"Calibration of {number}: {row['ece']:.2f} off the diagonal.",
+               synthetic)  # fmt: skip
     with right:
         share = row["positives"] / max(n, 1)
         figure = precision_recall_chart(tables["precision_recall"], row["auprc"], share, theme)
         _chart("Precision and recall", figure, "precision-recall", tables["precision_recall"],
-               f"Precision against recall of {name}: mean precision {row['auprc']:.3f}; "
-               f"guessing reaches {share:.3f}.")  # fmt: skip
+               f"Precision against recall of {number}: average precision {row['auprc']:.2f}; "
+               f"guessing reaches {share:.2f}.", synthetic)  # fmt: skip
         counts = confusion_of(evaluated, code)
         words = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in counts.items())
-        _chart("Confusion", confusion_chart(counts, row["threshold"], theme), "confusion",
-               pd.DataFrame([counts]), f"Confusion of {name}: {words}.")  # fmt: skip
+        _chart("Confusion matrix", confusion_chart(counts, row["threshold"], theme), "confusion",
+               pd.DataFrame([counts]), f"Confusion matrix of {name}: {words}.",
+               synthetic)  # fmt: skip
 
 
-def _chart(title: str, figure: Any, key: str, numbers: pd.DataFrame, alt: str) -> None:
-    st.subheader(title)
+def _intervals(rows: pd.DataFrame) -> list[str]:
+    """The interval of each class in words."""
+    pairs = zip(rows["AUROC low"], rows["AUROC high"], strict=True)
+    return [f"{low:.2f} to {high:.2f}" if low == low else "–" for low, high in pairs]
+
+
+def _chart(
+    title: str, figure: Any, key: str, numbers: pd.DataFrame, alt: str, synthetic: bool
+) -> None:
+    st.subheader(f"{title} {_SIMULATED}" if synthetic else title)
+    st.caption(escaped(alt))
     frame.figure(figure, f"model-{key}", alt, numbers, file_name=f"model_{key}")
 
 

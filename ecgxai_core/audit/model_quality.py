@@ -13,15 +13,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecgxai_core.bootstrap import LEAST_RECORDS
 from ecgxai_core.diagnoses import aliases, term_of
 from ecgxai_core.errors import RunError
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.training.evaluation import EvaluationData, evaluate, failures
-from ecgxai_core.training.scores import precision_recall_curve, reliability_curve, roc_curve
+from ecgxai_core.training.scores import (
+    auroc_interval,
+    precision_recall_curve,
+    reliability_curve,
+    roc_curve,
+)
 
 __all__ = [
     "FAILURE_KINDS",
+    "NONE_CALLED",
+    "TOO_FEW",
     "ModelQuality",
     "class_table",
     "confusion_of",
@@ -30,11 +38,12 @@ __all__ = [
     "failure_table",
 ]
 
-N_BOOTSTRAP = 200
 FAILURE_KINDS: Mapping[str, str] = {
     "confidently_wrong": "Confidently wrong",
     "hesitantly_right": "Hesitantly right",
 }
+NONE_CALLED, TOO_FEW = "no positive record is called", "too few records"
+"""Notes of :func:`class_table`."""
 _MOST_CASES = 24
 
 
@@ -48,10 +57,8 @@ class ModelQuality:
     synthetic: bool
 
 
-def evaluate_quality(
-    predictions: Predictions, manifest: Manifest, *, n_bootstrap: int = N_BOOTSTRAP
-) -> ModelQuality:
-    """Evaluate the probabilities of labelled records.
+def evaluate_quality(predictions: Predictions, manifest: Manifest) -> ModelQuality:
+    """Evaluate the probabilities of labelled records, each of which counts as a patient.
 
     Classes that the data set never labels are not evaluated, as the absence of their label means
     nothing. Codes scored as the same diagnosis count as one. Thresholds are those of the manifest,
@@ -87,32 +94,41 @@ def evaluate_quality(
         sexes=("",) * len(rows),
         quality=tuple(info.warnings for info in infos),
     )
-    results = evaluate(evaluated, n_bootstrap=n_bootstrap)
+    results = evaluate(evaluated, n_bootstrap=0)  # intervals: class_table
     synthetic = any(info.synthetic for info in infos)
     return ModelQuality(evaluated, results, failures(evaluated, _MOST_CASES), synthetic)
 
 
 def class_table(quality: ModelQuality) -> pd.DataFrame:
-    """One row per class: number of records with it, and scores with intervals."""
-    rows = [
-        {
+    """One row per class: number of positive records, what to note, and scores.
+
+    The interval of AUROC is NaN with fewer than :data:`~ecgxai_core.bootstrap.LEAST_RECORDS`
+    positive or negative records (:func:`~ecgxai_core.training.scores.auroc_interval`).
+    """
+    n = len(quality.evaluated.names)
+    rows = []
+    for code, row in quality.results["per_class"].items():
+        positives = row["positives"]
+        few = min(positives, n - positives) < LEAST_RECORDS
+        limits = (np.nan, np.nan) if few else auroc_interval(row["auroc"], positives, n - positives)
+        rows.append({
             "code": code,
             "class": term_of(code).name,
-            "records with it": row["positives"],
-            "AUROC": row["auroc"],
-            "AUROC low": low,
-            "AUROC high": high,
-            "AUPRC": row["auprc"],
-            "F1": row["f1"],
+            "positive records": positives,
+            "note": "; ".join(filter(None, (
+                NONE_CALLED if row["sensitivity"] == 0 else "", TOO_FEW if few else "",
+            ))),
             "sensitivity": row["sensitivity"],
             "specificity": row["specificity"],
-            "calibration error": row["ece"],
             "threshold": row["threshold"],
-        }
-        for code, row in quality.results["per_class"].items()
-        for low, high in [row.get("auroc_interval") or (np.nan, np.nan)]
-    ]
-    return pd.DataFrame(rows).sort_values("records with it", ascending=False, kind="stable")
+            "AUROC": row["auroc"],
+            "AUROC low": limits[0],
+            "AUROC high": limits[1],
+            "AUPRC": row["auprc"],
+            "F1": row["f1"],
+            "calibration error": row["ece"],
+        })  # fmt: skip
+    return pd.DataFrame(rows).sort_values("positive records", ascending=False, kind="stable")
 
 
 def confusion_of(quality: ModelQuality, code: str) -> dict[str, int]:

@@ -29,7 +29,7 @@ _UNIT = {"range": [-0.02, 1.02], "dtick": 0.2, "constrain": "domain"}
 
 def roc_chart(points: pd.DataFrame, area: float, theme: Theme) -> go.Figure:
     """Sensitivity against 1 - specificity, with the diagonal as chance level."""
-    name = f"ROC, area {area:.3f}" if math.isfinite(area) else "ROC"
+    name = f"ROC, area {area:.2f}" if math.isfinite(area) else "ROC"
     figure = _curve(points, name)
     _guide(figure, (0, 1), "chance", theme)
     return _square(figure, points.columns, theme)
@@ -39,24 +39,30 @@ def precision_recall_chart(
     points: pd.DataFrame, area: float, share: float, theme: Theme
 ) -> go.Figure:
     """Precision against recall, as steps, with the prevalence as chance level (dotted)."""
-    name = f"precision, mean {area:.3f}" if math.isfinite(area) else "precision"
+    name = f"average precision {area:.2f}" if math.isfinite(area) else "precision"
     figure = _curve(points, name, shape="vh")
-    _guide(figure, (share, share), f"chance, {share:.3f}", theme)
+    _guide(figure, (share, share), f"chance, {share:.2f}", theme)
     return _square(figure, points.columns, theme)
 
 
 def calibration_chart(points: pd.DataFrame, theme: Theme) -> go.Figure:
-    """Observed frequency against mean probability, one dot per bin; area = number of records."""
+    """Observed frequency against mean probability: one dot per bin, with its number of records.
+
+    Bins are not joined: between them nothing is known.
+    """
     import plotly.graph_objects as go
 
     largest = max([1, *points["records"]])
     figure = go.Figure()
     figure.add_scatter(
-        x=points["mean probability"], y=points["share with the label"], mode="lines+markers",
-        name="bins of 0.1 (dot size: records)", customdata=points["records"],
+        x=points["mean probability"], y=points["share with the label"], mode="markers+text",
+        name="bins of 0.1, with their records", text=points["records"],
+        textposition="middle right", cliponaxis=False, customdata=points["records"],
         hovertemplate="p %{x:.3f}: %{y:.3f} of %{customdata} records<extra></extra>",
-        line={"color": METHOD_COLOURS[0], "width": 1},
-        marker={"size": [6 + 18 * math.sqrt(n / largest) for n in points["records"]]},
+        marker={
+            "color": METHOD_COLOURS[0],
+            "size": [6 + 18 * math.sqrt(n / largest) for n in points["records"]],
+        },
     )  # fmt: skip
     _guide(figure, (0, 1), "perfect calibration", theme)
     return _square(figure, points.columns, theme)
@@ -79,7 +85,7 @@ def confusion_chart(counts: Mapping[str, int], threshold: float, theme: Theme) -
     )  # fmt: skip
     figure.add_annotation(
         x=0.5, y=0, xref="paper", yref="paper", yanchor="top", yshift=-8, showarrow=False,
-        text=f"predicted if the probability is at least {threshold:.3f}",
+        text=f"predicted if the probability is at least {threshold:.2f}",
         font={"size": 12, "color": theme.muted},
     )  # fmt: skip
     return figure

@@ -13,6 +13,7 @@ from ecgxai_core.types import BoolArray, FloatArray
 __all__ = [
     "auprc",
     "auroc",
+    "auroc_interval",
     "best_f1_thresholds",
     "calibration_error",
     "confusion",
@@ -50,6 +51,31 @@ def auroc(truth: BoolArray, probabilities: Probabilities) -> FloatArray:
     negatives = len(truth) - positives
     above = (ranks * truth).sum(axis=0) - positives * (positives + 1) / 2
     return _ratio(above, positives * negatives)
+
+
+def auroc_interval(
+    area: float, positives: int, negatives: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Interval of an area under the ROC curve; also where the area is 0 or 1, unlike a bootstrap.
+
+    Newcombe, Stat Med 25:559-573 (2006), method 5: the areas whose variance by Hanley and McNeil,
+    with both n - 1 replaced by (positives + negatives) / 2 - 1, has ``area`` within its normal
+    quantile. NaN without an area.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    if not np.isfinite(area) or not positives or not negatives:
+        return float("nan"), float("nan")
+    z, mean = float(norm.ppf(0.5 + confidence / 2)), (positives + negatives) / 2 - 1
+
+    def beyond(a: float) -> float:
+        spread = 1 + mean * (1 - a) / (2 - a) + mean * a / (1 + a)
+        return float((a - area) ** 2 - z**2 * a * (1 - a) * spread / (positives * negatives))
+
+    low = brentq(beyond, 0.0, area) if area > 0 else 0.0
+    high = brentq(beyond, area, 1.0) if area < 1 else 1.0
+    return float(low), float(high)
 
 
 def auprc(truth: BoolArray, probabilities: Probabilities) -> FloatArray:

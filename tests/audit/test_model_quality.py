@@ -10,6 +10,8 @@ import pytest
 
 from ecgxai_core.audit.model_check import approve, completed_manifest, probe_model
 from ecgxai_core.audit.model_quality import (
+    NONE_CALLED,
+    TOO_FEW,
     class_table,
     confusion_of,
     curve_tables,
@@ -46,7 +48,7 @@ def test_curves_and_scores_equal_scikit_learn(manifest):
     rng = np.random.default_rng(1)
     p = np.round(rng.random((60, 2)), 1).astype(np.float32)  # many ties
     labels = [(AF,) if yes else (SINUS,) for yes in rng.random(60) < p[:, 0]]
-    quality = evaluate_quality(predictions(p, labels), manifest, n_bootstrap=20)
+    quality = evaluate_quality(predictions(p, labels), manifest)
     truth = np.array([AF in given for given in labels])
     score = p[:, 0].astype(np.float64)
     tables = curve_tables(quality, AF)
@@ -66,7 +68,7 @@ def test_curves_and_scores_equal_scikit_learn(manifest):
 
 def test_records_without_labels_are_not_evaluated(manifest):
     p = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], np.float32)
-    quality = evaluate_quality(predictions(p, [(AF,), (SINUS,), None]), manifest, n_bootstrap=0)
+    quality = evaluate_quality(predictions(p, [(AF,), (SINUS,), None]), manifest)
     assert quality.evaluated.names == ("r0", "r1")
     with pytest.raises(RunError, match="no record has any"):
         evaluate_quality(predictions(p, [None] * 3), manifest)
@@ -76,16 +78,14 @@ def test_records_without_labels_are_not_evaluated(manifest):
 
 def test_equivalent_codes_are_scored_as_one(manifest):
     p = np.array([[0.9], [0.1]], np.float32)
-    quality = evaluate_quality(
-        predictions(p, [(OTHER,), (AF,)], classes=("713427006",)), manifest, n_bootstrap=0
-    )
+    quality = evaluate_quality(predictions(p, [(OTHER,), (AF,)], classes=("713427006",)), manifest)
     assert quality.evaluated.truth[:, 0].tolist() == [True, False]
 
 
 def test_the_most_extreme_failure_comes_first(manifest):
     p = np.array([[0.60, 0], [0.99, 0], [0.3, 0], [0.9, 0]], np.float32)
     labels = [(SINUS,), (SINUS,), (AF,), (AF,)]
-    quality = evaluate_quality(predictions(p, labels), manifest, n_bootstrap=0)
+    quality = evaluate_quality(predictions(p, labels), manifest)
     assert list(failure_table(quality, AF, "confidently_wrong")["record"]) == ["r1", "r2", "r0"]
     assert list(failure_table(quality, AF, "hesitantly_right")["record"]) == ["r3"]
 
@@ -184,3 +184,15 @@ def test_a_trial_needs_records_with_and_without_a_class(tmp_path):
     probe = probe_model(path, manifest, [data])
     assert not probe.usable
     assert "cannot be evaluated" in probe.problems[0]
+
+
+def test_few_records_and_a_class_that_is_never_called_are_said(manifest):
+    """Four positive records say nothing, however well they are ranked; an area of 1 is no proof."""
+    p = np.array([[0.4, 0.9]] * 12 + [[0.1, 0.1]] * 30, np.float32)
+    labels = [(AF, SINUS)] * 4 + [(SINUS,)] * 8 + [("270492004",)] * 30
+    table = class_table(evaluate_quality(predictions(p, labels), manifest)).set_index("code")
+    few, many = table.loc[AF], table.loc[SINUS]
+    assert few["note"] == f"{NONE_CALLED}; {TOO_FEW}"
+    assert np.isnan(few["AUROC low"])
+    assert (many["note"], many["AUROC"], many["AUROC high"]) == ("", 1.0, 1.0)
+    assert 0.85 < many["AUROC low"] < 0.99

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn import metrics
 
 from ecgxai_core.training import scores
@@ -88,3 +89,36 @@ def test_confusion_by_hand() -> None:
     truth = np.array([[True], [True], [False], [False], [False]])
     p = np.array([[0.9], [0.1], [0.8], [0.5], [0.2]])
     assert scores.confusion(truth, p).tolist() == [[1, 2, 1, 1]]
+
+
+def test_the_interval_of_an_area_has_its_coverage() -> None:
+    """Normal scores of 20 positive and 60 negative records; the true area is known."""
+    rng, apart = np.random.default_rng(3), 1.8
+    true = float(norm.cdf(apart / np.sqrt(2)))
+    inside = 0
+    for _ in range(600):
+        values = np.concatenate([rng.normal(apart, 1, 20), rng.normal(0, 1, 60)])
+        truth = np.arange(80) < 20
+        area = metrics.roc_auc_score(truth, values)
+        low, high = scores.auroc_interval(area, 20, 60)
+        inside += low <= true <= high
+    assert 0.93 <= inside / 600 <= 0.985
+
+
+def test_the_limits_are_areas_that_are_just_consistent() -> None:
+    """Hanley and McNeil's variance in their own form, with n - 1 as Newcombe has it."""
+    for area, positives, negatives in ((0.9, 12, 40), (0.55, 200, 15), (0.99, 30, 30)):
+        more = (positives + negatives) / 2 - 1
+        for limit in scores.auroc_interval(area, positives, negatives):
+            q1, q2 = limit / (2 - limit), 2 * limit**2 / (1 + limit)
+            variance = limit * (1 - limit) + more * (q1 - limit**2) + more * (q2 - limit**2)
+            z = abs(limit - area) / np.sqrt(variance / (positives * negatives))
+            assert z == pytest.approx(norm.ppf(0.975), rel=1e-6)
+
+
+def test_an_area_of_one_is_not_certain() -> None:
+    low, high = scores.auroc_interval(1.0, 6, 54)
+    assert high == 1.0
+    assert 0.7 < low < 0.95
+    assert scores.auroc_interval(0.0, 6, 54) == pytest.approx((0.0, 1 - low))
+    assert np.isnan(scores.auroc_interval(float("nan"), 0, 60)).all()
