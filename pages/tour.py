@@ -10,7 +10,7 @@ from app.panels import explain, tour
 from app.shell import frame
 from app.shell.frame import escaped, target_name
 
-view = frame.page("Presenter's tour")
+view = frame.page("Tour")
 demonstration = next((item.name for item in services.data_sets() if item.synthetic), None)
 if demonstration is not None and view.data != demonstration:
     st.info("The tour is meant for the demonstration set.", icon=":material/info:")
@@ -26,7 +26,7 @@ if chosen is None:
 
 st.markdown(
     f"The example is record **{escaped(chosen.record)}** for "
-    f"**{escaped(target_name(chosen.target))}**, p = {chosen.probability:.3f}."
+    f"**{escaped(target_name(chosen.target))}**, probability {chosen.probability:.2f}."
 )
 shown = chosen.view(view)
 with frame.refusals():

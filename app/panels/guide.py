@@ -1,16 +1,58 @@
-"""The Guide page: the verification checklist as a form."""
+"""The Guide page: its notes, an explained ECG to read along with, and the checklist as a form."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from app.data import services
-from app.panels import exports
+from app.data.examples import example
+from app.panels import ecg, explain, exports
 from app.shell import controls, frame
 from app.shell.frame import escaped, target_name
 from app.shell.state import View
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.report.checklist import ANSWERS, CHECKLIST, Answer, Checklist
+
+_TEXT_WIDTH = 720
+"""Of a note, px: about 75 letters a line."""
+_PARTS = (
+    "**The trace** is the ECG as it was recorded; the map only lies behind it. Key `E` hides it.",
+    "**Orange** behind a wave is evidence for the diagnosis, **purple** against it; the stronger, "
+    "the more weight per second.",
+    "**The bars** beside the rows are the shares of the leads.",
+    "**The strip** shows all leads in a few pixels each; a click goes there.",
+    "**Hatched** is what was not explored, or what the model does not see: unknown, not zero.",
+)
+
+
+def note(title: str, text: str) -> None:
+    """A heading and its text, in lines that can be read."""
+    with st.container(width=_TEXT_WIDTH):
+        st.subheader(title)
+        st.markdown(text)
+
+
+def example_map(view: View) -> None:
+    """An explained ECG and what its parts mean, where one is explained already."""
+    known = services.predictions(view) if services.model(view) is not None else None
+    chosen = example(view, known) if known is not None else None
+    if chosen is None:
+        return
+    shown = chosen.view(view)
+    try:
+        record = services.record(shown)
+        maps = explain.maps(shown, record)
+    except EcgXaiError:
+        return  # the pages of the record say why
+    if shown.method not in maps:
+        return
+    left, right = st.columns([3, 1], gap="medium")
+    with left:
+        words = explain.answer(maps[shown.method], ecg.known(record).waves)
+        ecg.show(shown, record, {shown.method: maps[shown.method]}, words, key="guide-ecg")
+    with right:
+        st.markdown(f"Record {escaped(record.name)}. {explain.verdict(shown)}.")
+        st.markdown("\n".join(f"- {part}" for part in _PARTS))
 
 
 def checklist_form(view: View) -> None:

@@ -89,9 +89,10 @@ def _found() -> None:
                      "" if there or item.synthetic else "the folder is not there"))  # fmt: skip
     rows += [("model", m.name, "usable" if not m.problem else "not usable", m.problem)
              for m in services.models()]  # fmt: skip
-    frame.table(
-        pd.DataFrame(rows, columns=["kind", "name", "what", "problem"]), "found", "found.csv"
-    )
+    found = pd.DataFrame(rows, columns=["Kind", "Name", "Found", "Problem"])
+    if not found["Problem"].any():
+        found = found.drop(columns="Problem")
+    frame.table(found, "found", "found.csv")
 
 
 def _records_in(folder: Path) -> int:
@@ -110,8 +111,8 @@ def cache_panel(view: View) -> None:
     middle.metric("Size", f"{size:.1f} MB")
     right.metric("Limit", f"{settings().cache_limit_gb:g} GB", help="ECGXAI_CACHE_LIMIT_GB")
     st.caption(
-        "Predictions, explanations and evaluations by content. It can be deleted at any time: "
-        "everything in it can be computed again."
+        "Predictions, explanations and evaluations, kept so that nothing is computed twice. It can "
+        "be deleted at any time: everything in it can be computed again."
     )
     if not is_operator():
         return
@@ -165,7 +166,7 @@ def finished_runs() -> None:
     if not known:
         frame.empty("There is no finished run.", "Make one with 'ecgxai run', then import it.")
     for number, choice in enumerate(known):
-        with st.expander(escaped(choice.name), expanded=number == len(known) - 1):
+        with st.expander(escaped(choice.name)):
             try:
                 _run(runs.read(choice), number)
             except (EcgXaiError, OSError) as error:

@@ -118,13 +118,13 @@ STEPS: tuple[Step, ...] = (
     Step(
         "records",
         "The records",
-        "Every record with its prediction, right or wrong. Filter by diagnosis, outcome "
-        "or quality; a click opens a record.",
+        "What the model says of every record beside its labels, with mismatches. Filter by "
+        "diagnosis, outcome or quality; a click opens a record.",
     ),
     Step(
         "explain",
         "One prediction, explained",
-        "Plain ECG paper first (key E), then the fused map: orange speaks for "
+        "The answer in a sentence; the plain ECG (key E), then the fused map: orange speaks for "
         "the diagnosis, purple against it, hatched cells are unknown. Compare the methods.",
     ),
     Step(
@@ -141,8 +141,8 @@ STEPS: tuple[Step, ...] = (
     Step(
         "model",
         "The model itself",
-        "ROC, calibration and the records it gets wrong: an explanation is no better than the "
-        "prediction it explains.",
+        "Sensitivity, specificity, calibration and the records it gets wrong: an explanation is no "
+        "better than the prediction it explains.",
     ),
 )
 

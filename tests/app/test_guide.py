@@ -22,7 +22,7 @@ def test_every_part_opens(folders):
     assert "What it does not say" in texts(app)
     app = pick(app, "guide-section", "Known limits")
     assert all(note.title in texts(app) for note in guide.LIMITS)
-    app = pick(app, "guide-section", "Words")
+    app = pick(app, "guide-section", "Glossary")
     assert "coalition" in set(tables(app)[0]["word"])
     assert not app.exception
 

@@ -44,8 +44,8 @@ def test_what_is_there_is_listed(folders):
     app = open_page("settings", navigation=True)
     assert not app.exception
     found = tables(app)[0]
-    assert "4 records" in set(found["what"])
-    assert "tiny" in set(found["name"])
+    assert "4 records" in set(found["Found"])
+    assert "tiny" in set(found["Name"])
     assert "ECGXAI" in texts(app)
     assert all(area.disabled for area in app.text_area)
 
