@@ -99,9 +99,10 @@ def ask_methods(view: View) -> None:
 
     st.multiselect(
         "Methods that are fused", list(METHODS), key=key, on_change=picked,
-        format_func=lambda name: f"{explain.method_title(name)} · {METHODS[name].family}",
-        **controls.seeded(key, chosen, "default"),
+        format_func=explain.method_title, **controls.seeded(key, chosen, "default"),
     )  # fmt: skip
+    named = (f"{explain.method_title(name)} ({METHODS[name].family})" for name in chosen)
+    st.caption(escaped(", ".join(named)))  # the field shows only the first of several
     if said := family_warning(view.parameters.methods):
         st.caption(f":material/info: {escaped(said)}.")
 

@@ -115,9 +115,9 @@ def how_good(view: View, evaluated: ModelQuality) -> None:
         column_order=("class", "positive records", "sensitivity", "specificity", "threshold",
                       "AUROC", "95 % interval", "note", "AUPRC", "F1", "calibration error", "code"),
         column_config={name: column.NumberColumn(name, format="%.2f") for name in scores}
-        | {"class": column.TextColumn("class", width=200),
-           "positive records": column.NumberColumn("positive records", width=110),
-           "note": column.TextColumn("note", width=190)},
+        | {"class": column.TextColumn("class", width=190),
+           "positive records": column.NumberColumn("positive records", width=105),
+           "note": column.TextColumn("note", width=260)},
     )  # fmt: skip
     st.caption(
         "Sensitivity and specificity at the model's threshold. The interval is of AUROC (Newcombe "
