@@ -66,11 +66,15 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """A model file with its manifest; ``problem`` says in one line why it cannot be used."""
+    """A model file with its manifest; ``problem`` says in one line why it cannot be used.
+
+    ``stamps`` tell the files from what they are after a change.
+    """
 
     name: str
     path: Path
     problem: str = ""
+    stamps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ def save_folders(chosen: Folders) -> None:
     needs_operator()
     listed = {"data": list(map(str, chosen.data)), "models": list(map(str, chosen.models))}
     write_json_atomic(settings().cache_dir / "folders.json", listed)
+    look_again()
 
 
 def data_sets() -> tuple[DataSet, ...]:
@@ -151,11 +156,9 @@ def models() -> tuple[ModelChoice, ...]:
 
     The folders are searched once per page run (:func:`look_again`), not at every question.
     """
-    where = folders()
-    kept = st.session_state.get(_MODELS_SEEN)
-    if kept is None or kept[0] != where:
-        kept = st.session_state[_MODELS_SEEN] = (where, _found_models(where))
-    seen: tuple[ModelChoice, ...] = kept[1]
+    seen: tuple[ModelChoice, ...] | None = st.session_state.get(_MODELS_SEEN)
+    if seen is None:
+        seen = st.session_state[_MODELS_SEEN] = _found_models(folders())
     return seen
 
 
@@ -172,7 +175,8 @@ def _found_models(where: Folders) -> tuple[ModelChoice, ...]:
         for path in sorted(patterns):
             if path.suffix.lower() in _MODEL_ENDINGS and path.is_file():
                 name = path.stem if path.stem not in found else f"{path.parent.name}/{path.stem}"
-                found.setdefault(name, ModelChoice(name, path, _problem(path)))
+                seen = stamps(path, manifest_path(path))
+                found.setdefault(name, ModelChoice(name, path, _problem(path, seen), seen))
 
     def rank(item: ModelChoice) -> tuple[bool, bool, bool]:
         usual = item.path.parent.name == _USUAL_MODEL
@@ -181,11 +185,11 @@ def _found_models(where: Folders) -> tuple[ModelChoice, ...]:
     return tuple(sorted(found.values(), key=rank)[:_MOST_MODELS])
 
 
-def _problem(path: Path) -> str:
+def _problem(path: Path, seen: tuple[int, ...]) -> str:
     if not manifest_path(path).is_file():
         return "has no manifest beside it"
     try:
-        _classifier_of(path)
+        _classifier(path, seen)
     except EcgXaiError as error:
         return str(error)
     return ""
@@ -205,7 +209,8 @@ def classifier(view: View) -> LazyClassifier:
     ModelError
         There is no such model, or it is refused.
     """
-    return _classifier_of(_usable_model(view).path)
+    choice = _usable_model(view)
+    return _classifier(choice.path, choice.stamps)
 
 
 def _usable_model(view: View) -> ModelChoice:
@@ -214,10 +219,6 @@ def _usable_model(view: View) -> ModelChoice:
         where = view.model or "models"
         raise ModelError(where, "", "no usable model", "set ECGXAI_MODELS to a folder of models")
     return choice
-
-
-def _classifier_of(path: Path) -> LazyClassifier:
-    return _classifier(str(path), *stamps(path, manifest_path(path)))
 
 
 def stamps(*paths: Path) -> tuple[int, ...]:
@@ -234,10 +235,10 @@ def stamps(*paths: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=16)
-def _classifier(path: str, *_stamps: int) -> LazyClassifier:
+def _classifier(path: Path, _stamps: tuple[int, ...]) -> LazyClassifier:
     """Kept for all sessions; a page asks hundreds of times, which ``st.cache_resource`` is too slow
     for."""
-    return LazyClassifier(Path(path))
+    return LazyClassifier(path)
 
 
 def targets(view: View) -> tuple[str, ...]:

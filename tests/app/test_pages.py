@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from app.panels import records
 from app.shell.frame import PAGES
 from ecgxai_core.records.write import write_record
 from ecgxai_core.types import STANDARD_LEADS
@@ -223,4 +225,7 @@ def test_only_columns_that_say_something_are_shown(folders: Folders) -> None:
     order = list(open_page("records", target=AF).dataframe[0].proto.column_order)
     assert order[:4] == ["record", "says", "labels", "mismatch"]
     assert "source" not in order, "all are simulated"
-    assert "warnings" not in order
+    assert "warnings" in order, "the tiny records are weaker than hearts are"
+    silent = pd.DataFrame({"record": ["a", "b"], "warnings": "", "source": "x", "duration_sec": 7})
+    assert records.order(silent) == ["record"]
+    assert "warnings" in records.order(silent.assign(warnings=["", "clipped"]))

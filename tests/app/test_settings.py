@@ -60,7 +60,7 @@ def test_folders_are_saved_where_the_environment_says_nothing(folders, tiny, mon
     app.text_area(key="folders-models").set_value(str(tiny / "models"))
     app = settle(app.button[0].click().run())
     assert not app.exception
-    assert "tiny" in set(tables(app)[0]["name"])
+    assert "tiny" in set(tables(app)[0]["Name"])
 
 
 def test_the_cache_is_cleared_after_a_second_click(folders):
@@ -135,7 +135,7 @@ def test_a_visitor_sees_no_path_and_can_change_nothing(folders, tmp_path, tiny, 
     assert not app.text_input
     labels = {button.label for button in app.button}
     assert not labels & {"Save", "Import", "Clear it now", "Delete this copy"}
-    assert "tiny" in set(tables(app)[0]["name"])
+    assert "tiny" in set(tables(app)[0]["Name"])
     with pytest.raises(RunError, match="are the operator's"):  # whatever a page offers
         services.save_folders(services.Folders())
     with pytest.raises(RunError, match="are the operator's"):
