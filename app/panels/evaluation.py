@@ -1,18 +1,17 @@
-"""Evaluation and stability: tables of the open record and of finished runs, as pages show them."""
+"""Evaluation and stability: curves and tables of the open record, and of finished runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app.data import runs, services, work
 from app.panels import ecg, explain
-from app.panels.given_maps import given_maps
 from app.shell import controls, frame, jobs
 from app.shell.frame import escaped, target_name
-from app.shell.state import View
+from app.shell.state import FUSED, View
 from ecgxai_core.bootstrap import LEAST_RECORDS
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.metrics import METRICS, SIDE_TITLES
@@ -25,9 +24,9 @@ from ecgxai_core.pipeline.run.finished import FinishedRun
 from ecgxai_core.pipeline.run.tables import EVALUATION, STABILITY, SUMMARY
 from ecgxai_core.pipeline.run.units import cached_unit
 from ecgxai_core.plots.charts import box_plots, grouped_bars, interval_plot, paired_plot
-from ecgxai_core.plots.curves import removal_curves
+from ecgxai_core.plots.curves import curve_table, removal_curves
 from ecgxai_core.store.envelope import Entry
-from ecgxai_core.types import Record
+from ecgxai_core.types import Attribution, Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -290,9 +289,9 @@ def _pair_words(found: Paired, metric: str, one: str, other: str, level: float) 
     )
 
 
-def evaluated(view: View, record: Record) -> Entry | None:
-    """Scores of the view's record: from the cache, or after the job that the reader starts."""
-    given = given_maps(view, record)
+def evaluated(view: View, record: Record, given: Mapping[str, Attribution]) -> Entry | None:
+    """Scores of the view's record and of maps from elsewhere: from the cache, or after the job that
+    the reader starts."""
     case, params = services.case(view, record), view.parameters
     entry = cached_unit(case, params, services.store(view), given)
     if entry is not None:
@@ -316,27 +315,51 @@ def evaluated(view: View, record: Record) -> Entry | None:
 
 
 _RANDOM = (
-    "Random map: weights without any order on the same record; of curves, the mean of random "
-    "orders of its cells. Empty map: no weight anywhere."
+    "Random, everywhere on this page: the same cells in random order (grey: the middle 90 % of "
+    "such orders). Signal alone: a map of its amplitude, or of its squared slope, whatever the "
+    "model says."
 )
+
+
+def _map_in_view(view: View, entry: Entry) -> str:
+    """The map that the page is about: the one in view, else the fused one."""
+    known = [row["method"] for row in entry.meta["evaluation"]]
+    return view.method if view.method in known else FUSED
 
 
 def record_answer_line(view: View, entry: Entry) -> None:
     """The record's evaluation in one sentence: of the map in view, else of the fused one."""
     rows = {row["method"]: row for row in entry.meta["evaluation"]}
     tested = {row["method"]: row for row in entry.meta["stability"]}
-    name = view.method if view.method in rows else "fused"
+    name = _map_in_view(view, entry)
     if name in rows:
         said = record_answer(explain.method_title(name), rows[name], tested.get(name))
         st.markdown(f"**{escaped(said)}** One record is an observation, not a test.")
 
 
+def record_curves(view: View, entry: Entry) -> None:
+    """Deletion and insertion of one record's maps, beside random orders and the signal alone."""
+    curves = {explain.method_title(name): item for name, item in curves_of(entry).items()}
+    if not curves:
+        return
+    shown = explain.method_title(_map_in_view(view, entry))
+    frame.figure(
+        removal_curves(curves, frame.colours(), shown=shown, narrow=frame.on_phone()),
+        "curves",
+        "Probability while the record is removed and shown, most important first: "
+        + ", ".join(curves)
+        + "; beside them the signal's amplitude and slope alone, and random orders.",
+        curve_table(curves),
+        file_name="curves",
+    )
+    st.caption(_RANDOM)
+
+
 def record_panel(entry: Entry) -> None:
-    """Scores of one record's maps, and its deletion and insertion curves."""
+    """Scores of one record's maps."""
     import pandas as pd
 
     rows = pd.DataFrame(entry.meta["evaluation"])
-    st.caption(_RANDOM)
     category = ("plausibility", "faithfulness")
     with st.container(horizontal=True):
         metric = _ask_metric(rows, category, "record-metric")
@@ -351,22 +374,14 @@ def record_panel(entry: Entry) -> None:
             },
         )
         three = st.column_config.NumberColumn(format="%.3f")
-        st.caption(f"Better: {METRICS[metric].direction}. Chance: {METRICS[metric].chance}.")
+        st.caption(
+            f"Better: {METRICS[metric].direction}. Chance: {METRICS[metric].chance}. "
+            "Empty map: no weight anywhere."
+        )
         frame.table(
             numbers.rename(columns={"method": "map", metric: title}), "record-scores",
             f"record_{metric}.csv", column_config=dict.fromkeys((title, *_SIDES.values()), three),
         )  # fmt: skip
-    st.subheader("Deletion and insertion")
-    curves = {explain.method_title(name): item for name, item in curves_of(entry).items()}
-    if curves:
-        frame.figure(
-            removal_curves(curves, frame.colours()),
-            "curves",
-            "Probability while the record is removed and shown, most important first: "
-            + ", ".join(curves)
-            + "; the band holds 90 % of random maps.",
-            file_name="curves",
-        )
     with st.expander("Every score of this record"):
         _scores(rows, category, "record-table", frame.table)
 

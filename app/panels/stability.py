@@ -16,11 +16,16 @@ from ecgxai_core.metrics import METRICS
 from ecgxai_core.pipeline.answers import stability_answer
 from ecgxai_core.pipeline.compare import moved
 from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, cached_extra_beat_test
-from ecgxai_core.plots.maps import MapPanel, Trace
-from ecgxai_core.types import Record
+from ecgxai_core.plots.extra_beat import Side, extra_beat_figure
+from ecgxai_core.plots.paper import PaperStyle
+from ecgxai_core.plots.words import lead_ranking
+from ecgxai_core.types import Record, Score
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import plotly.graph_objects as go
+
+_WIDE_PX, _PHONE_PX, _PHONE_SEC = 1100, 340, 4.0
+"""Expected width of the picture, and how many seconds of it a phone shows."""
 
 
 def experiment(view: View, record: Record) -> ExtraBeatTest | None:
@@ -49,11 +54,12 @@ def experiment(view: View, record: Record) -> ExtraBeatTest | None:
     return result
 
 
-def score_rows(found: ExtraBeatTest, view: View) -> pd.DataFrame:
-    """Scores of every map, one row per score, with its references."""
+def score_table(found: ExtraBeatTest, view: View, method: str) -> None:
+    """Every score of every map, the scores as rows; random is that of the map in view."""
     import pandas as pd
 
-    return pd.DataFrame(
+    scores = found.scores(view.parameters.stability)
+    whole = pd.DataFrame(
         [
             {
                 "map": explain.method_title(name),
@@ -62,37 +68,95 @@ def score_rows(found: ExtraBeatTest, view: View) -> pd.DataFrame:
                 "random": score.random,
                 "best possible": score.ceiling,
             }
-            for name, scores in found.scores(view.parameters.stability).items()
-            for score in scores
+            for name, own in scores.items()
+            for score in own
         ]
     )
+    shown = pd.DataFrame(
+        [
+            {
+                "score": _TITLES.get(score.metric, METRICS[score.metric].title),
+                **{explain.method_title(name): _text(found, name, own[row])
+                   for name, own in scores.items()},
+                "random": f"{score.random:.2f}" if score.random == score.random else "–",
+            }
+            for row, score in enumerate(scores[method])
+        ]
+    )  # fmt: skip
+    column = st.column_config
+    frame.table(
+        shown, "stability-scores", f"{found.original[method].record}_extra_beat.csv",
+        height="content",
+        hint=f"Random: what an unrelated ranking of the same leads and beats scores "
+        f"({explain.method_title(method)}). A region is a lead in a beat.",
+        whole=whole,
+        column_config={
+            "score": column.TextColumn("Score"), "random": column.TextColumn("Random"),
+        },
+    )  # fmt: skip
 
 
-def aligned(
-    found: ExtraBeatTest, record: Record, method: str
-) -> tuple[list[Trace], list[MapPanel], tuple[float, float]]:
-    """Traces and maps of both records on the time axis of the changed one, and the new beat."""
+_TITLES = {
+    "spearman": "Rank agreement (Spearman)",
+    "jaccard_at_k": "Same strongest regions (Jaccard@k)",
+    "weighted_jaccard": "Same shares (weighted Jaccard)",
+    "rbo_ext": "Same top of the ranking (RBO, extrapolated)",
+}
+
+
+def _text(found: ExtraBeatTest, name: str, score: Score) -> str:
+    """A score with two decimals; of the beats how many."""
+    if score.metric == "regions_compared":
+        beats, n = found.compared(name)
+        return f"{len(beats)} of {n}"
+    return f"{score.value:.2f}" if score.value == score.value else "–"
+
+
+def picture(found: ExtraBeatTest, record: Record, view: View, method: str) -> go.Figure:
+    """Both records with their maps on the time axis of the changed one."""
+    lead = lead_ranking(found.original[method])[0]["lead"]
+    narrow, inserted = frame.on_phone(), found.augmented.time_map.inserted
+    style = PaperStyle(theme=frame.colours(), width_px=_PHONE_PX if narrow else _WIDE_PX)
+    span = None
+    if narrow:
+        last = found.augmented.record.duration
+        first = min(max(0.0, sum(inserted) / 2 - _PHONE_SEC / 2), last - _PHONE_SEC)
+        span = (max(0.0, first), min(first + _PHONE_SEC, last))
+    sides, peak = _sides(found, record, method, lead)
+    return extra_beat_figure(
+        sides, lead, style, inserted_sec=inserted, compared_sec=found.compared(method)[0],
+        least=_hidden_below(view, peak), span_sec=span,
+    )  # fmt: skip
+
+
+def _sides(
+    found: ExtraBeatTest, record: Record, method: str, lead: str
+) -> tuple[list[Side], float]:
+    """The two records for the picture, and the density at which their colours are full."""
     one, other = found.original[method], found.changed[method]
-    time_map = found.augmented.time_map
-    lead = "II" if "II" in record.leads else record.leads[0]
+    time_map, changed = found.augmented.time_map, found.augmented.record
     row = record.leads.index(lead)
     seconds = np.arange(record.n_samples) / record.fs
-    later = np.arange(found.augmented.record.n_samples) / record.fs
     gap = int(np.searchsorted(seconds, time_map.cut_sec - 1e-9))
     broken = np.insert(record.signal[row].astype(float), gap, np.nan)
     times = np.insert(time_map.forward(seconds), gap, time_map.cut_sec)
-    traces = [
-        Trace(f"Original, lead {lead}, moved behind the new beat", times, broken),
-        Trace(f"With the extra beat, lead {lead}", later, found.augmented.record.signal[row]),
-    ]
     edges, values = moved(one, time_map)
     values, again = np.where(one.explorable[:, None], values, 0.0), other.drawn_density()
     peak = max(float(np.nanmax(np.abs(m), initial=0.0)) for m in (values, again)) or 1.0
-    panels = [
-        MapPanel("Map of the original, moved with it", one.leads, edges, values / peak),
-        MapPanel("Map with the extra beat", other.leads, other.edges_sec, again / peak),
-    ]
-    return traces, panels, time_map.inserted
+    later = np.arange(changed.n_samples) / changed.fs
+    return [
+        Side("Original, shifted to make room for the added beat", times, broken,
+             one.leads, edges, values / peak),
+        Side("With the added beat, explained again", later, changed.signal[row].astype(float),
+             other.leads, other.edges_sec, again / peak),
+    ], peak  # fmt: skip
+
+
+def _hidden_below(view: View, peak: float) -> float:
+    """``tau`` as a share of the largest density, as the viewer hides cells."""
+    if view.fusion.tau_mode != "abs":
+        return 0.0
+    return min(1.0, view.fusion.tau / peak)
 
 
 def answer(found: ExtraBeatTest, view: View, method: str) -> str:
@@ -107,29 +171,14 @@ def answer(found: ExtraBeatTest, view: View, method: str) -> str:
         "spearman": alike.value,
         "spearman_random": alike.random,
     }
-    beats, n = found.compared(method)
-    counted = f"{len(beats)} of {n} beats were compared; the others are hatched."
-    return f"{stability_answer(explain.method_title(method), row)} {counted}"
-
-
-def cards(rows: pd.DataFrame, title: str) -> None:
-    """The scores of one map; the answer above them names the probabilities. Six of them: they stand
-    in rows of six, three or two, and none alone."""
-    with st.container(horizontal=True):
-        for row in rows[rows["map"] == title].to_dict("records"):
-            value, random = float(row["value"]), float(row["random"])
-            known, chance = value == value, random == random
-            st.metric(
-                str(row["metric"]),
-                _number(value) if known else "–",
-                f"{value - random:+.3f} vs random" if known and chance else None,
-                border=True, height="stretch",
-            )  # fmt: skip
-    st.caption(
-        "Random: what an unrelated ranking of the same leads and beats is expected to score."
+    tops = tuple(
+        [line["lead"] for line in lead_ranking(item)[: view.fusion.topk] if line["share"] > 0]
+        for item in (one, other)
     )
-
-
-def _number(value: float) -> str:
-    """A share or a count."""
-    return f"{value:.0f}" if value > 1 and value == round(value) else f"{value:.3f}"
+    beats, n = found.compared(method)
+    rest = n - len(beats)
+    counted = f"{len(beats)} of {n} beats were compared"
+    if rest:
+        counted += f"; the other{'s are' if rest > 1 else ' is'} hatched"
+    title = explain.method_title(method)
+    return f"{stability_answer(title, row, (tops[0], tops[1]))} {counted}."

@@ -1,8 +1,8 @@
-"""What-if: one thing of the open record is changed, and the model is asked again."""
+"""What-if: one feature of the open record is changed, and the model is asked again."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -12,13 +12,25 @@ from app.shell import controls, frame, jobs
 from app.shell.frame import escaped, target_name
 from app.shell.state import View
 from app.viewer import ecg_viewer
+from ecgxai_core.diagnoses import find_diagnosis, term_of
 from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.fusion.median_beat import median_trace
+from ecgxai_core.pipeline.answers import probability_text
+from ecgxai_core.pipeline.fitting_edit import first_edit
 from ecgxai_core.pipeline.what_if import DoseResponse
+from ecgxai_core.plots.changed_ecg import changed_beats, changed_rhythm
 from ecgxai_core.plots.dose import Dose, dose_chart
+from ecgxai_core.plots.paper import PaperStyle
+from ecgxai_core.plots.words import listed
+from ecgxai_core.signal.beats import r_peaks
 from ecgxai_core.signal.delineation import Delineation, delineate
+from ecgxai_core.signal.intervals import ST_AFTER_J_MS
 from ecgxai_core.simulation.edits import EDITS, SWAPS, Place, edited
-from ecgxai_core.types import Record
+from ecgxai_core.types import DERIVED_LEADS, FloatArray, Record
 from ecgxai_core.viewer import Start, Words, payload
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 SIZES: dict[str, tuple[float, ...]] = {
     "st_level": (-0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3),
@@ -41,6 +53,16 @@ SIZES: dict[str, tuple[float, ...]] = {
 }
 """Sizes that are tried of each edit."""
 
+CHEST = tuple(f"V{n}" for n in range(1, 7))
+"""Leads of an ST level at first: limb leads, which depend on each other, cannot all rise."""
+
+_IN_TIME = ("rate", "regular", "irregular", "premature", "removed", "inserted", "noise", "wander",
+            "mask")  # fmt: skip
+"""Edits that a median beat does not show."""
+
+_RHYTHM = ("II", "V1")
+_HALF_PX, _PHONE_PX = 530, 340
+_BEAT_SEC, _BIN_SEC = (-0.34, 0.56), 0.004
 _BY_LEAD = ("st_level", "t_amplitude", "p_amplitude", "mask", "noise", "wander", "gain")
 _SHOWN = 5
 """Curves beside the target's, at most."""
@@ -48,28 +70,39 @@ _MOVED = 0.02
 """Classes whose probability changes by less are not drawn."""
 
 
-def ask(record: Record) -> tuple[str, Place]:
-    """What is changed, and where."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox(
-            "Change", list(EDITS), key="what-if-edit", width=260,
-            format_func=lambda one: EDITS[one].title[0].upper() + EDITS[one].title[1:],
-        )  # fmt: skip
-        swap, leads, span = "", (), None
+def ask(view: View, record: Record) -> tuple[str, Place, DeltaGenerator]:
+    """What is changed, and where; and the place for its size. It begins with the edit that matters
+    for the target."""
+    first, leads = first_edit(services.target(view))
+    if st.session_state.get("what-if-target") != services.target(view):
+        st.session_state["what-if-target"] = services.target(view)
+        st.session_state["what-if-edit"] = first
+    here = st.session_state["what-if-edit"] in (*_BY_LEAD, "swap")
+    what, where, *size = st.columns(
+        [2, 4, 4] if here else [2, 8], vertical_alignment="bottom", gap="medium"
+    )
+    name = what.selectbox(
+        "Change", list(EDITS), key="what-if-edit",
+        format_func=lambda one: EDITS[one].title[0].upper() + EDITS[one].title[1:],
+    )  # fmt: skip
+    with where:
+        swap, chosen, span = "", (), None
         if name == "swap":
             chest = [f"V{n}-V{n + 1}" for n in range(1, 6)]
             usual = [one for one in SWAPS if not one.startswith("V") or one in chest]
-            swap = st.selectbox("Electrodes", usual, key="what-if-swap", width=160)
-        if name in _BY_LEAD:
-            leads = tuple(
-                st.multiselect(
-                    "Leads", record.leads, key="what-if-leads", placeholder="all leads", width=320
-                )
-            )
+            swap = st.selectbox("Electrodes", usual, key="what-if-swap")
         if name == "mask":
             end = round(record.duration, 2)
             span = st.slider("Seconds", 0.0, end, (0.0, min(1.0, end)), 0.05, key="what-if-span")
-    return str(name), Place(leads, span, swap)
+        if name in _BY_LEAD:
+            usual = leads if name == first else CHEST if name == "st_level" else ()
+            chosen = tuple(
+                st.multiselect(
+                    "Leads", record.leads, [lead for lead in usual if lead in record.leads],
+                    key=f"what-if-leads-{name}", placeholder="all leads",
+                )
+            )  # fmt: skip
+    return str(name), Place(chosen, span, swap), size[0] if size else where
 
 
 def response(
@@ -90,22 +123,46 @@ def response(
     return found
 
 
-def chosen_size(found: DoseResponse) -> float:
-    """The size that is looked at: one of those that are possible."""
+def chosen_size(view: View, found: DoseResponse) -> float:
+    """The size that is looked at: one of those that are possible. It begins where the target's
+    probability moves most, of records that are still usual ones if there are such."""
     neutral = EDITS[found.edit].neutral
     possible = [
         float(size) for size, why in zip(found.sizes, found.refused, strict=True) if not why
     ]
-    later = [size for size in possible if size > neutral]
-    first = later[min(1, len(later) - 1)] if later else possible[0]
+    first = _telling(view, found)
     if len(possible) < 2:
         return first
+    ends = f"{_sized(possible[0])} to {_sized(possible[-1])} {_unit(found.unit)}".rstrip()
     picked = st.select_slider(
-        f"Size ({found.unit})" if found.unit else "Size", possible, first,
-        key=f"what-if-size-{found.edit}",
-        format_func=lambda size: "as it is" if size == neutral else f"{size:+g}",
+        f"Size, {ends}", possible, first, key=f"what-if-size-{found.edit}",
+        format_func=lambda size: "as recorded" if size == neutral else _sized(size),
     )  # fmt: skip
     return float(picked)
+
+
+def _unit(unit: str) -> str:
+    return unit.replace("1/min", "/min")
+
+
+def _sized(size: float) -> str:
+    return f"{size:+g}".replace("-", "−") if size else "0"
+
+
+def _telling(view: View, found: DoseResponse) -> float:
+    curve, neutral = found.column(services.target(view)), EDITS[found.edit].neutral
+    at = int(np.flatnonzero(found.sizes == neutral)[0])
+    moves = np.abs(curve - curve[at])
+    other = np.isfinite(curve) & (found.sizes != neutral)
+    usual = other & ~np.asarray(found.unusual)
+    among = np.flatnonzero(usual if usual.any() else other)
+    if not among.size:
+        return neutral
+    if np.round(moves[among], 2).max() == 0:  # no size says more than another
+        return float(found.sizes[among[min(len(among) // 2 + 1, len(among) - 1)]])
+    # of sizes that move it alike the smallest change
+    near = np.abs(found.sizes[among] - neutral)
+    return float(found.sizes[among[np.lexsort((near, -np.round(moves[among], 2)))[0]]])
 
 
 def answer(view: View, found: DoseResponse, size: float, least: tuple[float, ...]) -> str:
@@ -118,13 +175,14 @@ def answer(view: View, found: DoseResponse, size: float, least: tuple[float, ...
     words = {
         (True, True): "it is still called",
         (False, False): "it is still not called",
-        (True, False): "it is **no longer called**",
-        (False, True): "it is **called now**",
+        (True, False): "it is no longer called",
+        (False, True): "it is called now",
     }[called]
     name = target_name(code)
     return (
-        f"{escaped(name[:1].upper() + name[1:])}: p = {before:.2f} as recorded, **{after:.2f}** "
-        f"with the change; {words} (threshold {limit:.2f}). {_least(found, least)}"
+        f"**{escaped(name[:1].upper() + name[1:])}: probability {probability_text(before)} as "
+        f"recorded, {probability_text(after)} with the change; {words}** (threshold {limit:.2f}). "
+        f"{_least(found, least)} This shows what the model uses, not what the patient has."
     )
 
 
@@ -132,26 +190,18 @@ def _least(found: DoseResponse, least: tuple[float, ...]) -> str:
     edit = EDITS[found.edit]
     if not least:
         return "No size that was tried flips the call."
-    sizes = " or ".join(f"{size:+.2g} {edit.unit}".strip() for size in least)
+    sizes = " or ".join(f"{size:+.2g} {edit.unit}".strip().replace("-", "−") for size in least)
     return f"The call flips at {edit.title} {sizes}."
 
 
-def notes(found: DoseResponse, size: float) -> None:
+def notes(found: DoseResponse, size: float, place: Place) -> None:
     """What was measured in the changed record, what is unusual, and what was not possible."""
-    place = int(np.flatnonzero(found.sizes == size)[0])
+    at = int(np.flatnonzero(found.sizes == size)[0])
     neutral = int(np.flatnonzero(found.sizes == EDITS[found.edit].neutral)[0])
-    name, value = EDITS[found.edit].measures, found.measured[place]
-    if name and np.isfinite(value):
-        unit = {"heart rate": "/min", "ST": "mV", "T": "mV", "P": "mV"}.get(name, "ms")
-        before = found.measured[neutral]
-        form = ".2f" if unit == "mV" else ".0f"
-        text = f"Measured anew: {name} {before:{form}} → {value:{form}} {unit}."
-        text = text.replace("-", "−")
-        if found.natural is not None:
-            low, high = found.natural
-            text += f" 98 % of PTB-XL lie between {low:{form}} and {high:{form}}."
-        st.caption(text)
-    if found.unusual[place]:
+    said = _by_lead(found, at, neutral, place) if found.by_lead else _measured(found, at, neutral)
+    if said:
+        st.caption(said)
+    if found.unusual[at]:
         st.warning(
             "The changed ECG lies outside the range of the training data: what the model says of "
             "it need not mean anything.",
@@ -160,7 +210,54 @@ def notes(found: DoseResponse, size: float) -> None:
     impossible = [f"{size:+g}" for size, why in zip(found.sizes, found.refused, strict=True) if why]
     if impossible:
         reason = next(why for why in found.refused if why)
-        st.caption(escaped(f"Not possible: {', '.join(impossible)} {found.unit}. {reason}."))
+        sizes = f"{', '.join(impossible)} {_unit(found.unit)}".rstrip().replace("-", "−")
+        st.caption(escaped(f"Not possible: {sizes}: {reason}."))
+
+
+_UNITS = {"heart rate": "/min", "ST": "mV", "T": "mV", "P": "mV"}
+_POINTS = {"ST": f"ST level at J + {ST_AFTER_J_MS:g} ms", "T": "T wave", "P": "P wave"}
+_LIMBS = frozenset({"I", "II", *DERIVED_LEADS})
+_ARRIVED_MV = 0.02
+"""A lead in which less of a level than asked arrives by more than this is explained."""
+
+
+def _measured(found: DoseResponse, at: int, neutral: int) -> str:
+    """An interval or a rate before and after, beside its natural range."""
+    name, value, before = EDITS[found.edit].measures, found.measured[at], found.measured[neutral]
+    if not name or not np.isfinite(value):
+        return ""
+    unit = _UNITS.get(name, "ms")
+    text = f"Measured again: {name} {before:.0f} → {value:.0f} {unit}."
+    if found.natural is None:
+        return text
+    low, high = found.natural
+    return f"{text} 98 % of PTB-XL lie between {low:.0f} and {high:.0f}."
+
+
+def _by_lead(found: DoseResponse, at: int, neutral: int, place: Place) -> str:
+    """A wave before and after in every lead that was changed or moved with one; limb leads that
+    cannot all get what was asked are explained."""
+    name = EDITS[found.edit].measures
+    after = {lead: values[at] for lead, values in found.by_lead.items()}
+    before = {lead: values[neutral] for lead, values in found.by_lead.items()}
+    asked = place.leads or tuple(found.by_lead)
+    shown = [lead for lead in after
+             if np.isfinite([before[lead], after[lead]]).all()
+             and (lead in asked or abs(after[lead] - before[lead]) >= _ARRIVED_MV)]  # fmt: skip
+    if not shown:
+        return f"The {_POINTS[name]} cannot be measured again in these leads."
+    said = " · ".join(f"{lead} {before[lead]:.2f} → {after[lead]:.2f}" for lead in shown)
+    text = f"{_POINTS[name]}, measured again, mV: {said}.".replace("-", "−")
+    if found.edit == "st_level":
+        size = found.sizes[at]
+        less = [lead for lead in asked if lead in shown and lead in _LIMBS
+                and abs(after[lead] - before[lead] - size) > _ARRIVED_MV]  # fmt: skip
+        if less:
+            text += (
+                f" {listed(less)}: less than {_sized(size)} mV arrives, as limb leads depend on "
+                "each other (III = II − I, aVR = −(I + II)/2) and cannot all rise."
+            )
+    return text
 
 
 def curve(view: View, found: DoseResponse, size: float) -> None:
@@ -173,16 +270,27 @@ def curve(view: View, found: DoseResponse, size: float) -> None:
     )
     order = sorted(range(len(found.classes)), key=lambda i: (found.classes[i] != code, -moves[i]))
     kept = [i for i in order if found.classes[i] == code or moves[i] >= _MOVED][: 1 + _SHOWN]
-    curves = {target_name(found.classes[i]): found.probabilities[:, i] for i in kept}
+    curves = {_short(found.classes[i]): found.probabilities[:, i] for i in kept}
     edit = EDITS[found.edit]
-    title = f"{edit.title}{f' ({edit.unit})' if edit.unit else ''}"
-    dose = Dose(title, found.sizes, curves, services.threshold(view, code), size, found.unusual)
-    rows = pd.DataFrame({"size": found.sizes, "measured": found.measured, **curves})
+    title = f"{edit.title}{f' ({_unit(edit.unit)})' if edit.unit else ''}"
+    dose = Dose(title, found.sizes, edit.neutral, curves, services.threshold(view, code), size,
+                found.unusual)  # fmt: skip
+    rows = pd.DataFrame({
+        "size": found.sizes, "measured": found.measured,
+        **{target_name(found.classes[i]): found.probabilities[:, i] for i in kept},
+    })  # fmt: skip
     frame.figure(
-        dose_chart(dose, frame.colours()), "dose",
+        dose_chart(dose, frame.colours(), width_px=240 if frame.on_phone() else 480), "dose",
         f"Probabilities against {title}; grey: outside the range of the training data.", rows,
         file_name=f"{view.record}_{found.edit}",
     )  # fmt: skip
+
+
+def _short(code: str) -> str:
+    """The abbreviation of a class, or its name."""
+    row = find_diagnosis(code)
+    term = term_of(code if row is None or code in row.aliases else row.code)
+    return term.abbreviations[0] if term.abbreviations else term.name
 
 
 def _waves(record: Record) -> Delineation:
@@ -195,15 +303,45 @@ def _waves(record: Record) -> Delineation:
     return found
 
 
-def changed_record(record: Record, found: DoseResponse, size: float, place: Place) -> None:
-    """The ECG as recorded or with the change, in one viewer."""
-    picked = controls.pick("ECG", ("Changed", "As recorded"), "Changed", "what-if-ecg")
+def changed_record(record: Record, found: DoseResponse, size: float, place: Place) -> Record | None:
+    """The record with the change; ``None`` where that is refused, which is shown."""
     try:
-        changed = picked == "Changed"
-        shown = edited(record, found.edit, size, place, _waves(record)) if changed else record
+        return edited(record, found.edit, size, place, _waves(record))
     except EcgXaiError as error:
         frame.refused(error)
-        return
+        return None
+
+
+def before_and_after(record: Record, changed: Record, edit: str, place: Place) -> None:
+    """The ECG as recorded and with the change: the median beat of every lead, or the rhythm."""
+    style = PaperStyle(theme=frame.colours(), width_px=_PHONE_PX if frame.on_phone() else _HALF_PX)
+    if edit not in _IN_TIME:
+        one, other = (_median(item) for item in (record, changed))
+        moved = [
+            lead for row, lead in enumerate(record.leads)
+            if float(np.nanmax(np.abs(other[1][row] - one[1][row]), initial=0.0)) >= _ARRIVED_MV
+        ]  # fmt: skip
+        shown = changed_beats(record.leads, one, other, style, moved)
+        words = f"Median beat of {len(record.leads)} leads as recorded and with the change."
+        if moved:
+            words += f" It moves {listed(moved)}."
+    else:
+        leads = [one for one in place.leads or _RHYTHM if one in record.leads] or record.leads
+        middle = record.duration / 2 if place.span_sec is None else sum(place.span_sec) / 2
+        shown = changed_rhythm(record, changed, leads[:2], style, middle)
+        words = f"Leads {listed(leads[:2])} as recorded and with the change."
+    frame.figure(shown, "before-after", words, file_name=f"{record.name}_{edit}_ecg")
+
+
+def _median(record: Record) -> tuple[FloatArray, FloatArray]:
+    peaks = r_peaks(record.signal, record.fs, record.leads) / record.fs
+    return median_trace(record, peaks, _BEAT_SEC, _BIN_SEC)
+
+
+def whole_record(record: Record, changed: Record) -> None:
+    """The ECG as recorded or with the change, in one viewer."""
+    picked = controls.pick("ECG", ("Changed", "As recorded"), "Changed", "what-if-ecg")
+    shown = changed if picked == "Changed" else record
     note = shown.warnings[-1].message if shown is not record else "as recorded"
     data: dict[str, Any] = payload(
         shown,

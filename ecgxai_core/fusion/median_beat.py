@@ -16,7 +16,7 @@ from ecgxai_core.types import (
     frozen_array,
 )
 
-__all__ = ["MedianBeat", "median_beat"]
+__all__ = ["MedianBeat", "median_beat", "median_trace"]
 
 BEFORE_SEC, AFTER_SEC, BIN_SEC = 0.3, 0.5, 0.01
 """Window around the R peak, shorter than an RR interval at rest, and width of its bins."""
@@ -107,6 +107,37 @@ def median_beat(
         confidence=confidence,
         segment_sec=float(np.median(item.durations)),
     )
+
+
+def median_trace(
+    record: Record, r_peaks_sec: npt.ArrayLike, span_sec: tuple[float, float], bin_sec: float
+) -> tuple[FloatArray, FloatArray]:
+    """The record's beats aligned at their R peaks, without a map.
+
+    Parameters
+    ----------
+    record
+        Signal in mV.
+    r_peaks_sec
+        R peaks, seconds of the record.
+    span_sec, bin_sec
+        The window around the R peak, and the width of its bins, s.
+
+    Returns
+    -------
+    ``float64[bin]``: middles of the bins, seconds from the R peak; ``float64[lead, bin]``: median
+    over the beats, mV, NaN where fewer than half of them reach. A beat counts up to half-way to its
+    neighbours.
+    """
+    first, last = span_sec
+    n_bins = round((last - first) / bin_sec)
+    time: FloatArray = np.asarray(first + bin_sec * (np.arange(n_bins) + 0.5), np.float64)
+    peaks = np.unique(np.asarray(r_peaks_sec, np.float64))
+    own = _own_bins(peaks, time)
+    signal = _signal_at(record, record.leads, peaks[:, None] + time)
+    signal = np.where(own[:, None], signal, np.nan)
+    few = np.isfinite(signal).sum(axis=0) < len(peaks) / 2
+    return time, np.asarray(np.where(few, np.nan, _over_beats(np.nanmedian, signal)), np.float64)
 
 
 def _own_bins(peaks: FloatArray, time: FloatArray) -> npt.NDArray[np.bool_]:

@@ -25,6 +25,7 @@ from ecgxai_core.metrics import (
 )
 from ecgxai_core.metrics.base import (
     BESIDE,
+    DRAWN_BESIDE,
     GATES,
     NEEDS,
     SIDE_TITLES,
@@ -40,6 +41,7 @@ from ecgxai_core.types import Map, Score, array_digest
 
 __all__ = [
     "BESIDE",
+    "DRAWN_BESIDE",
     "GATES",
     "GROUPS",
     "METRICS",
@@ -112,7 +114,11 @@ def evaluate(subject: Subject) -> Evaluation:
         if not all(subject.has(need) for need in group.needs):
             continue
         outcome = group.compute(joint)
-        curves |= {name: one for name, one in outcome.curves.items() if name in subject.maps}
+        curves |= {
+            name: _drawn_beside(one, place.get(name, {}), outcome.curves)
+            for name, one in outcome.curves.items()
+            if name in subject.maps
+        }
         for name, found in outcome.scores.items():
             scores[name] |= {score.metric: score for score in found}
         for name, said in outcome.facts.items():
@@ -156,6 +162,13 @@ def _beside(
         if side in place and score.metric in scores[place[side]]
     }
     return replace(score, beside=beside) if beside else score
+
+
+def _drawn_beside(one: Curves, place: Mapping[str, str], curves: Mapping[str, Curves]) -> Curves:
+    """The curves of a map with those of the reference maps that are drawn with them."""
+    found = {side: curves[place[side]] for side in DRAWN_BESIDE if place.get(side) in curves}
+    lines = {side: (item.deletion, item.insertion) for side, item in found.items()}
+    return replace(one, beside=lines) if lines else one
 
 
 def score_columns(scores: Iterable[Score]) -> dict[str, float]:

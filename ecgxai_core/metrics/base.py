@@ -28,6 +28,8 @@ from ecgxai_core.types import (
 
 __all__ = [
     "BESIDE",
+    "CURVE_LINES",
+    "DRAWN_BESIDE",
     "GATES",
     "NEEDS",
     "SIDES",
@@ -57,6 +59,13 @@ SIDES: tuple[Side, ...] = ("random", "empty", "ceiling")
 BESIDE = ("amplitude", "energy", "lead_shuffled", "time_shifted", "template")
 """Reference maps of a map, made by :func:`ecgxai_core.metrics.references.references_of`; their
 scores stand in :attr:`Score.beside <ecgxai_core.types.Score>`."""
+
+DRAWN_BESIDE = ("amplitude", "energy")
+"""Those of them whose deletion and insertion curves are kept: the signal alone, whatever the
+model."""
+
+CURVE_LINES = ("share", "deletion", "insertion", "random_low", "random_mean", "random_high")
+"""Fields of :class:`Curves` that are lines."""
 
 GATES = ("random", "empty", "amplitude", "energy", "lead_shuffled", "time_shifted")
 """A map is called better only where it is better than each of these, paired by record. The template
@@ -239,7 +248,8 @@ class Curves:
     ``share`` ``float64[step + 1]``; ``deletion`` (after removing that share of top cells) and
     ``insertion`` (with only that share shown); ``random_low``, ``random_mean``, ``random_high``:
     5th percentile, mean and 95th percentile of deletion in random order (insertion in random order
-    is the same seen from the other end).
+    is the same seen from the other end). ``beside``: by the name of a map of the signal alone
+    (:data:`DRAWN_BESIDE`), its deletion and insertion.
     """
 
     share: FloatArray
@@ -248,9 +258,10 @@ class Curves:
     random_low: FloatArray
     random_mean: FloatArray
     random_high: FloatArray
+    beside: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in CURVE_LINES:
             object.__setattr__(self, name, frozen_array(getattr(self, name), np.float64))
 
 

@@ -1,5 +1,5 @@
-"""The answer of an evaluation in one sentence: better than random and signal energy? adds up?
-stable?
+"""The answer of an evaluation in one sentence: better than random, and than the signal alone? adds
+up? stable?
 
 For one record it is an observation; for a run it counts records. Neither is a test: intervals and
 paired tests stand in the summary of a run (:mod:`ecgxai_core.metrics.summary`).
@@ -7,29 +7,39 @@ paired tests stand in the summary of a run (:mod:`ecgxai_core.metrics.summary`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecgxai_core.bootstrap import LEAST_RECORDS
-from ecgxai_core.metrics import METRICS
+from ecgxai_core.metrics import DRAWN_BESIDE, METRICS
 from ecgxai_core.metrics.sanity import MOST_ALIKE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ADDS_UP", "BETTER_BY", "record_answer", "run_answer", "stability_answer"]
+__all__ = [
+    "ADDS_UP", "BETTER_BY", "HARDLY", "probability_text",
+    "record_answer", "run_answer", "stability_answer",
+]  # fmt: skip
 
 ADDS_UP = 0.01
 """Largest part of the difference between record and baseline that the weights may miss."""
 
 BETTER_BY: Mapping[str, str] = {"deletion_gain": "deletion", "insertion_gain": "insertion"}
-"""The metrics that decide whether a map is better than random and than the signal's energy: both
+"""The metrics that decide whether a map is better than random and than the signal alone: both
 curves of Petsiuk et al. 2018 (RISE), by their name in a sentence."""
 
-_BEATEN = ("random", "energy")
-_THAN = "a random map and the signal's energy"
+HARDLY = 0.02
+"""A score that is better by less, two of the hundredths that are shown, is hardly better."""
+
+_SIGNAL = {"amplitude": "amplitude", "energy": "slope"}
+"""The maps of the signal alone (:data:`~ecgxai_core.metrics.base.DRAWN_BESIDE`), in a sentence."""
+
+_BEATEN = ("random", *DRAWN_BESIDE)
+_THAN = "a random map and the signal alone (amplitude, slope)"
+_EXPECTED = "attauc_strict"
 
 Row = Mapping[str, Any]
 
@@ -46,23 +56,47 @@ def record_answer(title: str, row: Row, stability: Row | None = None) -> str:
     stability
         Its row of the stability table; ``None`` = the extra-beat test was not possible.
     """
-    parts = [f"{title} map: {_better(row)}", _adds_up(row)]
+    parts = [f"{title} map: {_better(row)}", _expected(row), _adds_up(row)]
     parts.append(_stable(stability) if stability is not None else "stability not tested")
-    return "; ".join(parts) + "."
+    return "; ".join(part for part in parts if part) + "."
 
 
-def stability_answer(title: str, row: Row) -> str:
+def probability_text(value: float) -> str:
+    """A probability with two decimals; what they would round to certainty is written as a bound."""
+    if value > 0.995:
+        return "> 0.99"
+    return "< 0.01" if value < 0.005 else f"{value:.2f}"
+
+
+def stability_answer(
+    title: str, row: Row, top_leads: tuple[Sequence[str], Sequence[str]] | None = None
+) -> str:
     """One sentence on the extra-beat test of one record; plain text.
 
     ``row``: ``spearman``, ``spearman_random``, ``probability``, ``probability_extra_beat``,
-    ``prediction_stayed``.
+    ``prediction_stayed``. ``top_leads``: those of the map, and of the map with the extra beat.
     """
     before, after = _number(row, "probability"), _number(row, "probability_extra_beat")
-    moved = f"stays at {after:.2f}" if abs(after - before) < 0.005 else (
-        f"goes from {before:.2f} to {after:.2f}"
-    )  # fmt: skip
-    said = _stable(row)
-    return f"{title} map: {said}; the probability {moved}."
+    one, other = probability_text(before), probability_text(after)
+    stays = f"stays {'' if other[0] in '<>' else 'at '}{other}"
+    parts = [_stable(row), _same_leads(*top_leads) if top_leads is not None else ""]
+    parts.append(f"the probability {stays if one == other else f'goes from {one} to {other}'}")
+    return f"{title} map: {'; '.join(part for part in parts if part)}."
+
+
+def _same_leads(before: Sequence[str], after: Sequence[str]) -> str:
+    """Which of the top leads are the same in both maps."""
+    kept = [lead for lead in before if lead in after]
+    if not before:
+        return ""
+    if len(kept) == len(before):
+        return f"the top leads stay {_and(kept)}"
+    named = f" ({_and(kept)})" if kept else ""
+    return f"{len(kept)} of {len(before)} top leads stay{named}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)
 
 
 def run_answer(title: str, evaluation: pd.DataFrame, stability: pd.DataFrame) -> str:
@@ -106,24 +140,45 @@ def _number(row: Row, name: str) -> float:
     return float("nan") if value is None else float(value)
 
 
+def _ahead(row: Row, name: str, sides: Sequence[str] = _BEATEN) -> tuple[float, str]:
+    """By how much a score is better than the best of some references, and which that is; NaN where
+    one of them is not known."""
+    sign = 1.0 if METRICS[name].direction == "higher" else -1.0
+    ahead = {side: sign * (_number(row, name) - _number(row, f"{name}_{side}")) for side in sides}
+    if not np.isfinite([*ahead.values()]).all():
+        return float("nan"), ""
+    best = min(ahead, key=lambda side: ahead[side])
+    return ahead[best], best
+
+
 def _is_better(row: Row, name: str) -> bool | None:
-    """Whether a score beats those of the random map and of the energy; ``None`` = not known."""
-    value, *others = (_number(row, key) for key in (name, *(f"{name}_{s}" for s in _BEATEN)))
-    if not np.isfinite([value, *others]).all():
-        return None
-    worst = max(others) if METRICS[name].direction == "higher" else min(others)
-    return value > worst if METRICS[name].direction == "higher" else value < worst
+    """Whether a score beats those of the random map and of the signal; ``None`` = not known."""
+    ahead, _ = _ahead(row, name)
+    return None if np.isnan(ahead) else ahead > 0
 
 
 def _better(row: Row) -> str:
-    answers = {word: _is_better(row, name) for name, word in BETTER_BY.items()}
-    yes = [word for word, answer in answers.items() if answer]
-    no = [word for word, answer in answers.items() if answer is False]
-    if not yes and not no:
-        return f"not compared with {_THAN}"
-    if not yes:
-        return f"not better than {_THAN}"
-    return f"better than {_THAN} by {' and '.join(yes)}" + (f", not by {no[0]}" if no else "")
+    ahead = {word: _ahead(row, name)[0] for name, word in BETTER_BY.items()}
+    yes = [word for word, by in ahead.items() if by >= HARDLY]
+    hardly = [word for word, by in ahead.items() if 0 < by < HARDLY]
+    no = [word for word, by in ahead.items() if by <= 0]
+    if not yes and not hardly:
+        return f"{'not better than' if no else 'not compared with'} {_THAN}"
+    said = f"{'better' if yes else 'hardly better'} than {_THAN} by {' and '.join(yes or hardly)}"
+    rest = [f"hardly by {hardly[0]}"] if yes and hardly else []
+    rest += [f"not by {no[0]}"] if no else []
+    return ", ".join((said, *rest))
+
+
+def _expected(row: Row) -> str:
+    """Whether the map lies where cardiology expects the evidence, better than the signal alone;
+    empty where that is not known."""
+    ahead, side = _ahead(row, _EXPECTED, DRAWN_BESIDE)
+    if np.isnan(ahead):
+        return ""
+    how = "" if ahead >= HARDLY else "hardly " if ahead > 0 else "no "
+    numbers = f"AttAUC {_number(row, _EXPECTED):.2f} and {_number(row, f'{_EXPECTED}_{side}'):.2f}"
+    return f"{how}closer to the expected evidence than the signal's {_SIGNAL[side]} ({numbers})"
 
 
 def _adds_up(row: Row) -> str:
@@ -131,8 +186,8 @@ def _adds_up(row: Row) -> str:
     if np.isnan(gap):
         return "whether it adds up is not known"
     if gap <= ADDS_UP:
-        return "adds up to the model's output"
-    return f"does not add up to the model's output ({gap:.0%} off)"
+        return "its weights sum to the model's output"
+    return f"its weights do not sum to the model's output ({gap:.0%} off)"
 
 
 def _is_stable(row: Row) -> bool | None:
@@ -152,4 +207,4 @@ def _stable(row: Row) -> str:
         return "stability not tested"
     word = "stable" if stable else "not stable"
     value, chance = _number(row, "spearman"), _number(row, "spearman_random")
-    return f"{word} when one beat is doubled (Spearman {value:.2f}, random {chance:.2f})"
+    return f"{word} when one beat is doubled (rank agreement {value:.2f}, random {chance:.2f})"

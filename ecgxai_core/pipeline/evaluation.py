@@ -6,7 +6,7 @@ Also the demonstration of what lead priors do to a localisation score.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from ecgxai_core.games.baselines import BY_SEGMENT
 from ecgxai_core.games.contrast import game_for
 from ecgxai_core.games.links import to_link
 from ecgxai_core.games.masked import MaskedModel
-from ecgxai_core.metrics.base import Curves, Subject, by_lead_group
+from ecgxai_core.metrics.base import CURVE_LINES, Curves, Subject, by_lead_group
 from ecgxai_core.metrics.plausibility import plausibility
 from ecgxai_core.metrics.references import like, references_of
 from ecgxai_core.params import EvaluationParams, ExplainParams, Profile
@@ -50,7 +50,7 @@ __all__ = [
     "subject_of",
     "value_of_inputs",
 ]
-_CURVES = "curves"
+_CURVES, _BESIDE = "curves", "beside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +141,34 @@ def value_of_inputs(case: Case, params: ExplainParams) -> Callable[[Float32Array
 
 
 def curve_arrays(curves: Mapping[str, Curves]) -> dict[str, npt.NDArray[Any]]:
-    """Deletion and insertion curves by map as arrays ``curves/<map>/<field>``."""
-    return {
-        f"{_CURVES}/{name}/{field.name}": getattr(item, field.name)
+    """Deletion and insertion curves by map as arrays ``curves/<map>/<line>``, and those of the
+    signal alone as ``curves/<map>/beside/<reference map>`` (``float64[2, step + 1]``)."""
+    lines = {
+        f"{_CURVES}/{name}/{line}": getattr(item, line)
         for name, item in curves.items()
-        for field in fields(item)
+        for line in CURVE_LINES
+    }
+    return lines | {
+        f"{_CURVES}/{name}/{_BESIDE}/{side}": np.stack(pair)
+        for name, item in curves.items()
+        for side, pair in item.beside.items()
     }
 
 
 def curves_of(entry: Entry) -> dict[str, Curves]:
     """What :func:`curve_arrays` kept, by map; empty where there is nothing."""
-    names = [key.split("/")[1] for key in entry.arrays if key.startswith(f"{_CURVES}/")]
+    parts = [key.split("/") for key in entry.arrays if key.startswith(f"{_CURVES}/")]
+    beside: dict[str, dict[str, tuple[FloatArray, FloatArray]]] = {part[1]: {} for part in parts}
+    for _, name, *rest in parts:
+        if rest[0] == _BESIDE:
+            deletion, insertion = entry.arrays["/".join((_CURVES, name, *rest))]
+            beside[name][rest[1]] = (deletion, insertion)
     return {
-        name: Curves(**{f.name: entry.arrays[f"{_CURVES}/{name}/{f.name}"] for f in fields(Curves)})
-        for name in dict.fromkeys(names)
+        name: Curves(
+            **{line: entry.arrays[f"{_CURVES}/{name}/{line}"] for line in CURVE_LINES},
+            beside=found,
+        )
+        for name, found in beside.items()
     }
 
 

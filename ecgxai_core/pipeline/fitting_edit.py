@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ecgxai_core.case import Case
-from ecgxai_core.diagnoses import aliases
+from ecgxai_core.diagnoses import aliases, find_diagnosis
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.pipeline.keys import cache_key
 from ecgxai_core.pipeline.what_if import natural_range
@@ -24,7 +24,7 @@ from ecgxai_core.simulation.edits import EDITS, edited
 from ecgxai_core.store.cache import Store
 from ecgxai_core.types import Record
 
-__all__ = ["FITTING", "Fitting", "Quote", "cached_quote", "quote", "quoted"]
+__all__ = ["FITTING", "Fitting", "Quote", "cached_quote", "first_edit", "quote", "quoted"]
 
 _SMALL = 0.02
 """A probability that moves by less hardly changes."""
@@ -111,6 +111,36 @@ FITTING: Mapping[str, Fitting] = {
 2009), QTc of 450 ms and more (Rautaharju 2009), rates under 60 and over 100 (Goldberger 2018); the
 values that take their place lie in the middle of what is normal. Diagnoses whose finding no single
 edit takes away (premature beats, Q waves, axis, pacing) have none."""
+
+
+_MOVES: Mapping[str, str] = {
+    "heart rate": "rate", "PR": "pr", "QRS": "qrs", "QTc": "qt", "RR irregularity": "regular",
+    "P present": "p_amplitude", "P": "p_amplitude", "ST": "st_level", "T": "t_amplitude",
+    "QRS voltage": "gain", "Sokolow-Lyon": "gain", "Cornell": "gain",
+}  # fmt: skip
+"""Which edit moves what a criterion measures (:mod:`ecgxai_core.pipeline.criteria`)."""
+
+_CHEST = tuple(f"V{n}" for n in range(1, 7))
+
+
+def first_edit(target: str) -> tuple[str, tuple[str, ...]]:
+    """The edit that a what-if of a target begins with, and its leads (empty = all).
+
+    It is that of :data:`FITTING`, else one that moves what a textbook criterion of the target
+    measures, in the criterion's leads, else the T waves. An ST level begins in the criterion's
+    chest leads, or in all six: as III = II - I and aVR = -(I + II) / 2, limb leads cannot all rise.
+    """
+    row = find_diagnosis(target)
+    criteria = row.criteria if row is not None else ()
+    fitting = next((FITTING[code] for code in aliases(target) if code in FITTING), None)
+    moved = [(_MOVES[item.measure], item.leads) for item in criteria if item.measure in _MOVES]
+    if fitting is not None:
+        moved = [(fitting.edit, ()), *moved]
+    for edit, leads in moved:
+        if edit == "st_level":
+            return edit, tuple(lead for lead in _CHEST if lead in leads) or _CHEST
+        return edit, leads if edit == "t_amplitude" else ()
+    return "t_amplitude", ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ flips a call."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from ecgxai_core.case import Case
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.settings import assets_dir
 from ecgxai_core.signal.delineation import Delineation, delineate
-from ecgxai_core.signal.intervals import LEAD_WAVES, measure_signal
+from ecgxai_core.signal.intervals import LEAD_WAVES, Measured, measure_signal
 from ecgxai_core.simulation.edits import EDITS, Place, edited
 from ecgxai_core.types import Float32Array, FloatArray, Record, frozen_array
 
@@ -63,6 +63,9 @@ class DoseResponse:
         Its natural range, where there is one: 1st and 99th percentile of the training data.
     refused
         By size, why the change is not possible; empty where it is.
+    by_lead
+        ``float64[n]`` by lead, where the measurement belongs to leads: in every lead of the
+        record, as limb leads that were not named may move with those that were.
     """
 
     edit: str
@@ -73,6 +76,7 @@ class DoseResponse:
     measured: FloatArray
     natural: tuple[float, float] | None
     refused: tuple[str, ...]
+    by_lead: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", frozen_array(self.sizes, np.float64))
@@ -135,15 +139,18 @@ def dose_response(
         except ExplanationError as error:
             records.append(None)
             refused.append(f"{error.problem}. {error.fix.capitalize()}")
+    tables = [_table(record, edit) for record in records]
+    by_lead = _by_lead(tables, edit, case.record.leads)
     return DoseResponse(
         edit=edit,
         unit=EDITS[edit].unit,
         sizes=ordered,
         classes=case.classifier.classes,
         probabilities=outputs_of(case, records),
-        measured=np.array([_measured(record, edit, place) for record in records]),
+        measured=_measured(tables, edit, by_lead, place.leads or case.record.leads),
         natural=_natural(edit, place),
         refused=tuple(refused),
+        by_lead=by_lead,
     )
 
 
@@ -209,16 +216,41 @@ def outputs_of(case: Case, records: Sequence[Record | None]) -> Float32Array:
     return found
 
 
-def _measured(record: Record | None, edit: str, place: Place) -> float:
+def _table(record: Record | None, edit: str) -> Measured | None:
+    """Measurements of a changed record, where the edit moves one."""
+    if record is None or not EDITS[edit].measures:
+        return None
+    return measure_signal(record.signal, record.fs, record.leads)
+
+
+def _by_lead(
+    tables: Sequence[Measured | None], edit: str, leads: Sequence[str]
+) -> dict[str, FloatArray]:
     name = EDITS[edit].measures
-    if record is None or not name:
-        return float("nan")
-    table = measure_signal(record.signal, record.fs, record.leads)
     if name not in LEAD_WAVES:
-        return table.named()[name].value
-    leads = place.leads or record.leads
-    values = [table.leads[lead][name].value for lead in leads]
-    return float(np.median([v for v in values if np.isfinite(v)] or [np.nan]))
+        return {}
+    return {
+        lead: np.array([np.nan if t is None else t.leads[lead][name].value for t in tables])
+        for lead in leads
+    }
+
+
+def _measured(
+    tables: Sequence[Measured | None],
+    edit: str,
+    by_lead: Mapping[str, FloatArray],
+    leads: Sequence[str],
+) -> FloatArray:
+    """By size, what the edit moves: of the record, or the median over the edited leads."""
+    name = EDITS[edit].measures
+    if not by_lead:
+        known = [np.nan if t is None else t.named()[name].value for t in tables]
+        return np.asarray(known, np.float64)
+    rows = np.stack([by_lead[lead] for lead in leads])
+    some = np.isfinite(rows).any(axis=0)
+    found = np.full(rows.shape[1], np.nan)
+    found[some] = np.nanmedian(rows[:, some], axis=0)
+    return found
 
 
 def _natural(edit: str, place: Place) -> tuple[float, float] | None:

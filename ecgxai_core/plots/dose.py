@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecgxai_core.plots.charts import styled
+from ecgxai_core.plots.line_labels import Frame, label_places
 from ecgxai_core.plots.theme import Theme, method_colour
 from ecgxai_core.types import Float32Array, FloatArray
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 __all__ = ["Dose", "dose_chart"]
+
+_WIDE_PX, _HIGH_PX = 450, 280
+_Y = (-0.03, 1.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,12 @@ class Dose:
         Of the change, with its unit.
     sizes
         ``float64[n]``, ascending.
+    neutral
+        The size at which the record is as it was recorded.
     curves
         Name of the class -> ``float32[n]`` probabilities, the target first; NaN = not possible.
     threshold
-        From which the target counts as called.
+        From which the target counts as called; it is no threshold of the other classes.
     chosen
         The size that is looked at.
     unusual
@@ -40,36 +46,78 @@ class Dose:
 
     title: str
     sizes: FloatArray
+    neutral: float
     curves: Mapping[str, Float32Array]
     threshold: float
     chosen: float
     unusual: Sequence[bool]
 
 
-def dose_chart(dose: Dose, theme: Theme) -> go.Figure:
-    """One line per class, the target's thick; grey where the record is no longer a usual one."""
+def dose_chart(dose: Dose, theme: Theme, *, width_px: int = _WIDE_PX) -> go.Figure:
+    """One line per class with its name beside it, the target's thick; grey where the record is no
+    longer a usual one.
+
+    ``width_px`` is the expected width of the plot, by which names are placed.
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()
+    for low, high in _stretches(dose.sizes, dose.unusual):
+        figure.add_vrect(x0=low, x1=high, fillcolor=theme.muted, opacity=0.15, line_width=0)
     for number, (name, values) in enumerate(dose.curves.items()):
         figure.add_scatter(
-            x=dose.sizes, y=values, name=name, mode="lines+markers",
-            line={"color": method_colour(number), "width": 3 if number == 0 else 1.5},
+            x=dose.sizes, y=values, name=name, mode="lines+markers", showlegend=False,
+            line={"color": method_colour(number), "width": 3.2 if number == 0 else 1.5},
             marker={"size": 7 if number == 0 else 4},
             hovertemplate=f"{name}: %{{y:.3f}} at %{{x:g}}<extra></extra>",
         )  # fmt: skip
-    for low, high in _stretches(dose.sizes, dose.unusual):
-        figure.add_vrect(x0=low, x1=high, fillcolor=theme.muted, opacity=0.15, line_width=0)
-    figure.add_hline(
-        y=dose.threshold, line={"color": theme.muted, "dash": "dot", "width": 1},
-        annotation={"text": "threshold", "font": {"size": 11, "color": theme.muted}},
-    )  # fmt: skip
-    figure.add_vline(x=dose.chosen, line={"color": theme.text, "width": 1})
-    figure.update_xaxes(title={"text": dose.title})
-    figure.update_yaxes(title={"text": "probability"}, range=[-0.02, 1.02])
-    styled(figure, theme, height=340)
-    figure.update_layout(legend={"orientation": "h", "y": -0.25, "yanchor": "top"})
+    _mark_sizes(figure, dose, theme)
+    _name_lines(figure, dose, theme, width_px)
+    figure.update_xaxes(title={"text": dose.title}, range=list(_x(dose)), zeroline=False)
+    figure.update_yaxes(title={"text": "probability"}, range=list(_Y), zeroline=False)
+    styled(figure, theme, height=_HIGH_PX + 84)
+    figure.update_layout(margin={"l": 8, "r": 12, "t": 30, "b": 8})
     return figure
+
+
+def _x(dose: Dose) -> tuple[float, float]:
+    first, last = float(dose.sizes[0]), float(dose.sizes[-1])
+    spare = 0.03 * (last - first or 1.0)
+    return first - spare, last + spare
+
+
+def _mark_sizes(figure: go.Figure, dose: Dose, theme: Theme) -> None:
+    """Upright lines at the record as it was recorded, and at the size that is looked at."""
+    middle = (dose.sizes[0] + dose.sizes[-1]) / 2
+    looks = {dose.neutral: ("as recorded", "dot", theme.muted)}
+    looks |= {dose.chosen: ("now", "solid", theme.text)} if dose.chosen != dose.neutral else {}
+    for size, (text, dash, colour) in looks.items():
+        right = size > min(dose.chosen, dose.neutral) or (len(looks) == 1 and size < middle)
+        note = {"text": text, "font": {"size": 11, "color": colour}, "xanchor": "center",
+                "yanchor": "bottom", "yref": "y domain", "y": 1.0, "x": size}  # fmt: skip
+        near = abs(dose.chosen - dose.neutral) < 0.2 * (_x(dose)[1] - _x(dose)[0])
+        if len(looks) == 2 and near:
+            note["xanchor"] = "left" if right else "right"
+        figure.add_vline(x=size, line={"color": colour, "width": 1.2, "dash": dash})
+        figure.add_annotation(showarrow=False, xref="x", **note)
+
+
+def _name_lines(figure: go.Figure, dose: Dose, theme: Theme, width_px: int) -> None:
+    """The names of the classes, and of the line that is the target's threshold."""
+    target = next(iter(dose.curves))
+    limit = f"{target}: threshold {dose.threshold:.2f}"
+    figure.add_hline(y=dose.threshold, line={"color": method_colour(0), "dash": "dot", "width": 1})
+    lines: dict[str, tuple[FloatArray, FloatArray]] = {
+        name: (dose.sizes, np.asarray(values, np.float64)) for name, values in dose.curves.items()
+    }
+    lines[limit] = (np.array(_x(dose)), np.full(2, dose.threshold))
+    frame = Frame(_x(dose), _Y, width_px, _HIGH_PX)
+    for name, (x, y) in label_places(lines, frame).items():
+        number = 0 if name == limit else list(dose.curves).index(name)
+        font: dict[str, Any] = {"size": 11, "color": method_colour(number)}
+        text = f"<b>{name}</b>" if name == target else name
+        figure.add_annotation(x=x, y=y, text=text, showarrow=False, font=font,
+                              bgcolor=theme.label_background, borderpad=0)  # fmt: skip
 
 
 def _stretches(sizes: FloatArray, marked: Sequence[bool]) -> list[tuple[float, float]]:

@@ -11,7 +11,7 @@ import numpy as np
 from ecgxai_core.plots.charts import styled, text_grid
 from ecgxai_core.plots.overlay import box_path, colour_bar, marked_area, runs
 from ecgxai_core.plots.theme import Theme
-from ecgxai_core.types import BoolArray, FloatArray
+from ecgxai_core.types import FloatArray
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -49,15 +49,11 @@ def map_panels(
     theme: Theme,
     *,
     traces: Sequence[Trace] = (),
-    marked_sec: tuple[float, float] | None = None,
-    compared_sec: FloatArray | None = None,
     x_title: str = "time (s)",
 ) -> go.Figure:
     """Traces and maps stacked on a shared time axis, so that they zoom together.
 
-    All maps share one colour scale, -1 to 1. Unexplored cells are hatched. ``marked_sec`` outlines
-    an interval in all panels (an inserted beat). ``compared_sec`` (``float64[n, 2]``, s) are the
-    parts that were compared; the rest of each map is hatched the other way.
+    All maps share one colour scale, -1 to 1. Unexplored cells are hatched.
     """
     from plotly.subplots import make_subplots
 
@@ -79,9 +75,6 @@ def map_panels(
     for row, panel in enumerate(panels, start=len(traces) + 1):
         hatch = _hatch(panel, theme, first=row == len(traces) + 1)
         figure.add_traces([_cells(panel), hatch], rows=row, cols=1)
-        if compared_sec is not None:
-            rest = _rest(panel, compared_sec, theme, first=row == len(traces) + 1)
-            figure.add_traces([rest], rows=row, cols=1)
         figure.update_yaxes(
             range=[len(panel.leads) - 0.5, -0.5], tickvals=list(range(len(panel.leads))),
             ticktext=list(panel.leads), tickfont={"size": 10}, showgrid=False, zeroline=False,
@@ -92,11 +85,6 @@ def map_panels(
     bar["colorscale"] = [[0, theme.against], [0.5, theme.paper], [1, theme.in_favour]]
     bar["colorbar"] |= {"ypad": 0}
     figure.update_layout(coloraxis=bar)
-    if marked_sec is not None:
-        figure.add_vrect(
-            *marked_sec, row="all", col=1, fillcolor="rgba(0,0,0,0)",
-            line={"color": theme.disagreement, "width": 1.5, "dash": "dot"},
-        )  # fmt: skip
     figure.update_xaxes(title={"text": x_title}, row=len(heights), col=1)
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_annotations(font={"size": 12, "color": theme.text}, x=0, xanchor="left")
@@ -205,25 +193,6 @@ def _hatch(panel: MapPanel, theme: Theme, *, first: bool) -> Any:
         for begin, end in runs(line)
     )
     hatch = marked_area(path, "not explored", theme.unexplored, hatch=6, solidity=0.15)
-    return {**hatch, "opacity": 1.0, "showlegend": first and bool(path[0])}
-
-
-def _rest(panel: MapPanel, compared: FloatArray, theme: Theme, *, first: bool) -> Any:
-    """Hatching over the seconds that were not compared, other than those not explored in any lead,
-    which are hatched already."""
-    edges = np.unique(np.concatenate((panel.edges_sec, compared.reshape(-1))))
-    edges = edges[(edges >= panel.edges_sec[0]) & (edges <= panel.edges_sec[-1])]
-    middles = (edges[:-1] + edges[1:]) / 2
-    column = np.searchsorted(panel.edges_sec, middles, side="right") - 1
-    unknown: BoolArray = np.asarray(np.isnan(panel.values).all(axis=0), np.bool_)
-    known = ~unknown[column]
-    inside = ((middles[:, None] > compared[:, 0]) & (middles[:, None] < compared[:, 1])).any(axis=1)
-    path = box_path(
-        (round(float(edges[begin]), 4), round(float(edges[end]), 4), -0.5, len(panel.leads) - 0.5)
-        for begin, end in runs(known & ~inside)
-    )
-    hatch = marked_area(path, "not compared", theme.unexplored, hatch=7, solidity=0.18)
-    hatch["fillpattern"] |= {"shape": "\\"}
     return {**hatch, "opacity": 1.0, "showlegend": first and bool(path[0])}
 
 

@@ -1,6 +1,8 @@
-"""The Evaluation page alone: one record, a finished run, the priors trap, and empty states."""
+"""The Evaluation page alone: one record, a finished run, what priors do, and empty states."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -20,11 +22,20 @@ def test_a_record_is_evaluated_in_the_background():
     assert "has not been evaluated yet" in texts(at)
     next(b for b in at.button if b.label == "Evaluate this record").click().run()
     settled(at)
-    assert "Deletion and insertion" in texts(at)
     said = texts(at).replace("\\", "")
     assert "Fused map: " in said, "the answer in one sentence"
+    assert "a random map and the signal alone (amplitude, slope)" in said
     assert "the model's output" in said
-    table = at.dataframe[0].value
+    assert said.count("same cells in random order") == 1, "one definition of random"
+    drawn = json.loads(at.get("plotly_chart")[0].proto.spec)
+    lines = {line.get("name"): line for line in drawn["data"]}
+    assert {"Fused", "TimeSHAP", "random order", "signal's amplitude", "signal's slope"} <= set(
+        lines
+    )
+    assert not any(line.get("showlegend") for line in drawn["data"]), "names stand at the lines"
+    numbers = next(d.value for d in at.dataframe if "deletion_random" in d.value)
+    assert "Fused: signal's slope" in set(numbers["map"])
+    table = next(d.value for d in at.dataframe if "empty map" in d.value)
     assert list(table["map"]) == ["TimeSHAP", "Integrated gradients", "Occlusion", "Fused"]
     assert {"random map", "empty map", "best possible"} <= set(table.columns)
     again = opened("evaluation", record="T000", target=AF, beta="0.5")

@@ -65,7 +65,7 @@ def shots(record: str) -> tuple[Shot, ...]:
              ("button=Pin as A", "button=Cautious")),
         Shot("lab_sweep", "fusion_lab", here, ("radio=Sweep", "button=Run the sweep")),
         Shot("evaluation_trap", "evaluation", here,
-             ("tab=The priors trap", "text=Blend lead priors into the scores")),
+             ("tab=How priors mislead", "text=Blend lead priors into the scores")),
         Shot("evaluation_run", "evaluation", here, run),
         Shot("evaluation_run_records", "evaluation", here, (*run, "tab=By record")),
         Shot("evaluation_run_pairs", "evaluation", here, (*run, "tab=Pairwise")),

@@ -108,8 +108,8 @@ def test_a_record_is_evaluated_and_the_trap_is_shown(server, page):
     visit(page, f"{server}/evaluation{LINK}")
     press(page, "Evaluate this record")
     finished(page)
-    page.get_by_role("heading", name="Deletion and insertion").wait_for()
-    page.get_by_role("tab", name="The priors trap").click()
+    page.locator(".js-plotly-plot").get_by_text("signal's slope").first.wait_for()
+    page.get_by_role("tab", name="How priors mislead").click()
     page.get_by_text("Blend lead priors into the scores").click()
     settled(page)
     page.get_by_text("repeats the answer key").first.wait_for()
@@ -120,8 +120,8 @@ def test_the_extra_beat_experiment_is_run(server, page):
     if page.get_by_role("button", name="Run the experiment").count():
         press(page, "Run the experiment")
         finished(page)
-    page.get_by_text("Spearman").first.wait_for()
-    page.locator(".js-plotly-plot").first.wait_for()
+    page.get_by_text("rank agreement").first.wait_for()
+    page.locator(".js-plotly-plot").get_by_text("With the added beat").first.wait_for()
 
 
 @pytest.mark.parametrize("name", ["fusion_lab", "evaluation", "stability"])

@@ -7,14 +7,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ecgxai_core.pipeline.answers import record_answer, run_answer, stability_answer
+from ecgxai_core.pipeline.answers import (
+    probability_text,
+    record_answer,
+    run_answer,
+    stability_answer,
+)
 
 
 def scores(deletion: float | None, insertion: float | None, **more: Any) -> dict[str, Any]:
-    """Gains beside a random map at 0 and the signal's energy at 0.2."""
+    """Gains beside a random map at 0, the signal's amplitude at 0.1 and its slope at 0.2."""
     row: dict[str, Any] = {"deletion_gain": deletion, "insertion_gain": insertion}
     for name in tuple(row):
-        row |= {f"{name}_random": 0.0, f"{name}_energy": 0.2}
+        row |= {f"{name}_random": 0.0, f"{name}_amplitude": 0.1, f"{name}_energy": 0.2}
     return {**row, **more}
 
 
@@ -28,21 +33,47 @@ def shaken(spearman: float | None, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("deletion", "insertion", "says"),
     [
-        (0.3, 0.3, "better than a random map and the signal's energy by deletion and insertion;"),
-        (0.1, 0.3, "and the signal's energy by insertion, not by deletion;"),
-        (0.2, -0.1, "not better than a random map and the signal's energy;"),
-        (None, None, "not compared with a random map and the signal's energy;"),
+        (0.3, 0.3, "map: better than {} by deletion and insertion;"),
+        (0.15, 0.3, "map: better than {} by insertion, not by deletion;"),
+        (0.21, 0.3, "map: better than {} by insertion, hardly by deletion;"),
+        (0.21, 0.21, "map: hardly better than {} by deletion and insertion;"),
+        (0.21, 0.1, "map: hardly better than {} by deletion, not by insertion;"),
+        (0.2, -0.1, "map: not better than {};"),
+        (None, None, "map: not compared with {};"),
     ],
-)  # fmt: skip
-def test_a_map_has_to_beat_both_references(
+)
+def test_a_map_has_to_beat_random_and_the_signal_alone(
     deletion: float | None, insertion: float | None, says: str
 ) -> None:
-    assert says in record_answer("Fused", scores(deletion, insertion))
+    than = "a random map and the signal alone (amplitude, slope)"
+    assert says.format(than) in record_answer("Fused", scores(deletion, insertion))
+
+
+@pytest.mark.parametrize(
+    ("attauc", "says"),
+    [
+        (0.9, "; closer to the expected evidence than the signal's amplitude (AttAUC 0.90"),
+        (0.70, "; hardly closer to the expected evidence than the signal's amplitude (AttAUC 0.70"),
+        (0.60, "; no closer to the expected evidence than the signal's amplitude (AttAUC 0.60"),
+    ],
+)  # fmt: skip
+def test_a_map_that_only_follows_the_waves_is_called_that(attauc: float, says: str) -> None:
+    row = {"attauc_strict": attauc, "attauc_strict_amplitude": 0.69, "attauc_strict_energy": 0.63}
+    assert says in record_answer("Fused", scores(0.3, 0.3, **row))
+    assert "expected evidence" not in record_answer("Fused", scores(0.3, 0.3)), "not known"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.9951, "> 0.99"), (0.995, "0.99"), (0.5, "0.50"), (0.005, "0.01"), (0.0049, "< 0.01")],
+)
+def test_no_probability_is_written_as_certain(value: float, text: str) -> None:
+    assert probability_text(value) == text
 
 
 @pytest.mark.parametrize(
     ("gap", "says"),
-    [(0.01, "adds up to"), (0.19, "does not add up to the model's output (19% off)"),
+    [(0.01, "its weights sum to"), (0.19, "its weights do not sum to the model's output (19% off)"),
      (None, "whether it adds up is not known")],
 )  # fmt: skip
 def test_a_map_adds_up_to_within_a_hundredth(gap: float | None, says: str) -> None:
@@ -52,8 +83,8 @@ def test_a_map_adds_up_to_within_a_hundredth(gap: float | None, says: str) -> No
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        (shaken(0.92), "; stable when one beat is doubled (Spearman 0.92, random 0.00)."),
-        (shaken(0.3), "; not stable when one beat is doubled (Spearman 0.30, random 0.00)."),
+        (shaken(0.92), "; stable when one beat is doubled (rank agreement 0.92, random 0.00)."),
+        (shaken(0.3), "; not stable when one beat is doubled (rank agreement 0.30, random 0.00)."),
         (shaken(0.92, prediction_stayed=False), "changed the prediction, so"),
         (shaken(None), "; stability not tested."),
         (None, "; stability not tested."),
@@ -67,9 +98,15 @@ def test_stability_is_said_only_where_the_prediction_stayed(
 
 def test_the_stability_page_says_what_became_of_the_probability() -> None:
     assert stability_answer("LIME", shaken(0.9)) == (
-        "LIME map: stable when one beat is doubled (Spearman 0.90, random 0.00); the probability "
-        "stays at 0.90."
+        "LIME map: stable when one beat is doubled (rank agreement 0.90, random 0.00); the "
+        "probability stays at 0.90."
     )
+    sure = shaken(0.9, probability=0.999, probability_extra_beat=0.998)
+    assert stability_answer("LIME", sure).endswith("the probability stays > 0.99.")
+    tops = ("V1", "V6", "V2"), ("V6", "V1", "V2")
+    assert "; the top leads stay V1, V6 and V2; " in stability_answer("LIME", shaken(0.9), tops)
+    tops = ("V1", "V6", "V2"), ("V6", "I", "V1")
+    assert "; 2 of 3 top leads stay (V1 and V6); " in stability_answer("LIME", shaken(0.9), tops)
     moved = stability_answer("LIME", shaken(0.9, probability_extra_beat=0.7))
     assert moved.endswith("the probability goes from 0.90 to 0.70.")
 
@@ -79,9 +116,9 @@ def test_a_run_counts_records() -> None:
                          scores(None, 0.1, map_gap=None)])  # fmt: skip
     stable = pd.DataFrame([shaken(0.9), shaken(0.2), shaken(0.9, prediction_stayed=False)])
     assert run_answer("Fused", rows, stable) == (
-        "Fused map, 3 explained records: better than a random map and the signal's energy on "
-        "2 of 2 (deletion) and 1 of 3 (insertion); adds up on 1 of 2; stable on 1 of 2. "
-        "Fewer than 10 records: too few for a test."
+        "Fused map, 3 explained records: better than a random map and the signal alone "
+        "(amplitude, slope) on 2 of 2 (deletion) and 1 of 3 (insertion); adds up on 1 of 2; "
+        "stable on 1 of 2. Fewer than 10 records: too few for a test."
     )
     nothing = run_answer("Fused", rows[:0], stable[:0])
     assert "0 of" not in nothing

@@ -11,7 +11,14 @@ import pytest
 from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import diagnosis
 from ecgxai_core.pipeline import fitting_edit
-from ecgxai_core.pipeline.fitting_edit import FITTING, Quote, cached_quote, quote, quoted
+from ecgxai_core.pipeline.fitting_edit import (
+    FITTING,
+    Quote,
+    cached_quote,
+    first_edit,
+    quote,
+    quoted,
+)
 from ecgxai_core.signal.beats import r_peaks
 from ecgxai_core.signal.intervals import measure_signal
 from ecgxai_core.simulation import simulate
@@ -121,3 +128,20 @@ def test_it_is_asked_once_and_kept(tmp_path, monkeypatch):
         other = case.changed(start_sec=0.0)
         assert quoted(other, store) is None
         assert cached_quote(other, store) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "edit", "leads"),
+    [
+        ("164909002", "qrs", ()),
+        ("164889003", "regular", ()),
+        ("STTC", "st_level", ("V1", "V2", "V3", "V4", "V5", "V6")),
+        ("HYP", "gain", ()),
+        ("CD", "qrs", ()),
+        ("427172004", "t_amplitude", ()),
+        ("no such code", "t_amplitude", ()),
+    ],
+)
+def test_a_what_if_begins_with_what_matters_for_the_target(target, edit, leads):
+    assert first_edit(target) == (edit, leads)
+    assert edit in EDITS

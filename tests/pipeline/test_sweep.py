@@ -170,6 +170,11 @@ def test_the_deletion_gain_of_a_unit_is_that_of_the_sweep(case, everything):
     assert set(curves) == {"lime", "timeshap", "fused"}
     area = np.trapezoid(curves["fused"].deletion, curves["fused"].share)
     assert area == pytest.approx(row["deletion_auc"], abs=0.02)
+    assert set(curves["fused"].beside) == {"amplitude", "energy"}
+    for side, lines in curves["fused"].beside.items():
+        for name, line in zip(("deletion_auc", "insertion_auc"), lines, strict=True):
+            area = np.trapezoid(line, curves["fused"].share)
+            assert area == pytest.approx(row[f"{name}_{side}"], abs=0.02), (name, side)
     assert set(entry.meta["maps"]) >= {"lime", "fused", "extra_beat/fused"}
 
 

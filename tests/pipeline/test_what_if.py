@@ -66,6 +66,22 @@ def test_what_is_measured_follows_the_change_and_leaves_the_natural_range(record
     assert len(frame) == 3
 
 
+def test_a_level_arrives_in_every_lead_as_far_as_leads_are_free(record):
+    """Chest leads get what is asked; of limb leads, least squares of six that depend on two:
+    I + III = II, aVR = -(I + II) / 2, so 0.1 mV asked of all is 0.1 x (8, 16, 8, -12, 0, 12) / 21
+    (normal equations by hand)."""
+    found = dose_response(case_of(record, mean_of_v2), "st_level", [0.1])
+    arrived = {lead: values[1] - values[0] for lead, values in found.by_lead.items()}
+    for lead in STANDARD_LEADS[6:]:
+        assert arrived[lead] == pytest.approx(0.1, abs=0.01)
+    for lead, share in zip(STANDARD_LEADS[:6], (8, 16, 8, -12, 0, 12), strict=True):
+        assert arrived[lead] == pytest.approx(0.1 * share / 21, abs=0.01), lead
+    alone = dose_response(case_of(record, mean_of_v2), "st_level", [0.1], Place(("V2",)))
+    assert alone.measured.tolist() == alone.by_lead["V2"].tolist()
+    assert abs(alone.by_lead["V5"][1] - alone.by_lead["V5"][0]) < 0.005
+    assert dose_response(case_of(record, mean_of_v2), "qrs", [20]).by_lead == {}
+
+
 def test_a_size_without_room_is_said_and_the_others_stand(record):
     found = dose_response(case_of(record, mean_of_v2), "pr", [20, 300])
     assert found.refused[:2] == ("", "")

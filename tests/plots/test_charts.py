@@ -10,7 +10,8 @@ import pytest
 
 from ecgxai_core.metrics.faithfulness import Curves
 from ecgxai_core.plots.charts import box_plots, grouped_bars, interval_plot, paired_plot
-from ecgxai_core.plots.curves import removal_curves
+from ecgxai_core.plots.curves import curve_table, removal_curves
+from ecgxai_core.plots.dose import Dose, dose_chart
 from ecgxai_core.plots.maps import MapPanel, Trace, map_panels, sweep_map
 from ecgxai_core.plots.theme import DARK, LIGHT
 
@@ -82,18 +83,51 @@ def test_removal_curves_reverse_the_random_band_for_insertion():
     line = np.linspace(1, 0, 5)
     curves = Curves(np.linspace(0, 1, 5), line, 1 - line, line - 0.1, line, line + 0.1)
     figure = removal_curves({"lime": curves, "fused": curves}, LIGHT)
-    means = [trace for trace in figure.data if trace.name == "random map, mean"]
+    means = [trace for trace in figure.data if trace.name == "random order"]
     assert np.allclose(means[0].y, line)
     assert np.allclose(means[1].y, line[::-1])
-    named = [trace.name for trace in figure.data if trace.showlegend]
-    assert sorted(set(named)) == sorted(named), "every name is in the legend once"
+
+
+def test_removal_curves_stand_beside_the_signal_alone_and_name_every_line():
+    line = np.linspace(1, 0, 5)
+    energy = (line**2, 1 - line**2)
+    curves = Curves(np.linspace(0, 1, 5), line, 1 - line, line, line, line, {"energy": energy})
+    figure = removal_curves({"LIME": curves, "Fused": curves}, LIGHT, shown="LIME")
+    drawn = [trace for trace in figure.data if trace.name == "signal's slope"]
+    assert np.allclose([trace.y for trace in drawn], energy)
+    assert not any(trace.showlegend for trace in figure.data)
+    names = [note.text for note in figure.layout.annotations[2:]]
+    assert set(names) == {"<b>LIME</b>", "Fused", "signal's slope", "random order"}
+    width = {t.name: t.line.width for t in figure.data if t.line.width}
+    assert width["LIME"] > 2 * width["Fused"], "the map that the page is about"
+    narrow = removal_curves({"LIME": curves}, LIGHT, narrow=True)
+    assert narrow.layout.yaxis.domain[0] > narrow.layout.yaxis2.domain[1], "one below the other"
+    table = curve_table({"LIME": curves})
+    assert list(table["map"].unique()) == ["LIME", "LIME: signal's slope"]
+    assert len(table) == 10
+
+
+def test_a_dose_chart_says_whose_threshold_it_is_and_what_its_upright_lines_are():
+    sizes = np.array([-0.1, 0.0, 0.1, 0.2])
+    curves = {"LBBB": np.array([0.9, 0.95, 0.9, 0.4]), "NSR": np.array([0.5, 0.5, 0.4, 0.3])}
+    dose = Dose("ST level (mV)", sizes, 0.0, curves, 0.12, 0.2, [False, False, False, True])
+    figure = dose_chart(dose, LIGHT)
+    notes = {note.text: note for note in figure.layout.annotations}
+    assert {"<b>LBBB</b>", "NSR", "LBBB: threshold 0.12", "as recorded", "now"} == set(notes)
+    assert (notes["as recorded"].x, notes["now"].x) == (0.0, 0.2)
+    grey = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert [(shape.x0, shape.x1) for shape in grey] == [(pytest.approx(0.15), 0.2)]
+    still = dose_chart(Dose("x", sizes, 0.0, curves, 0.12, 0.0, [False] * 4), LIGHT)
+    texts = [note.text for note in still.layout.annotations]
+    assert "as recorded" in texts
+    assert "now" not in texts, "it is the record as recorded"
 
 
 def test_maps_hatch_exactly_the_unexplored_cells():
     values = np.array([[0.5, np.nan, np.nan], [np.nan, -1.0, 0.0]])
     panel = MapPanel("A", ("I", "II"), np.array([0.0, 1.0, 2.0, 4.0]), values)
     trace = Trace("Lead II", np.arange(5.0), np.zeros(5))
-    figure = map_panels([panel, panel], LIGHT, traces=[trace], marked_sec=(1.0, 2.0))
+    figure = map_panels([panel, panel], LIGHT, traces=[trace])
     hatch = next(t for t in figure.data if t.name == "not explored")
     boxes = np.array([x for x in hatch.x if x is not None]).reshape(-1, 5)
     assert [(box.min(), box.max()) for box in boxes] == [(1, 4), (0, 1)]
@@ -119,16 +153,3 @@ def test_a_sweep_outlines_the_best_cell_and_crosses_those_at_chance(chance):
     expected = [[True, False, False], [True, False, False]] if chance == 0.5 else [[False] * 3] * 2
     assert crossed == expected
     assert figure.data[0].text[0][2] == "–"
-
-
-def test_seconds_that_were_not_compared_are_hatched():
-    values = np.array([[0.5, -0.5, np.nan], [0.1, 0.2, np.nan]])
-    panel = MapPanel("A", ("I", "II"), np.array([0.0, 1.0, 2.0, 4.0]), values)
-    figure = map_panels([panel], LIGHT, compared_sec=np.array([[0.5, 1.5]]))
-    hatch = next(trace for trace in figure.data if trace.name == "not compared")
-    seconds = [x for x in hatch.x if x is not None]
-    assert sorted(set(seconds)) == [0.0, 0.5, 1.5, 2.0], "what was not explored is hatched already"
-    assert hatch.showlegend
-    whole = map_panels([panel], LIGHT, compared_sec=np.array([[0.0, 2.0]]))
-    nothing = next(trace for trace in whole.data if trace.name == "not compared")
-    assert not nothing.showlegend

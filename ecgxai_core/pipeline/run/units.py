@@ -122,8 +122,9 @@ def unit_entry(
     """Arrays (``<map>/<field>``) and metadata (maps, table rows) of one unit, cached.
 
     Maps are named by method, ``fused``, and ``extra_beat/<method>`` for the record with an extra
-    beat; the arrays ``curves/<map>/<field>`` are the deletion and insertion curves. ``given`` are
-    maps that another program made, by name, which are evaluated beside them.
+    beat; the arrays ``curves/<map>/...`` are the deletion and insertion curves of the map, and of
+    the signal alone. ``given`` are maps that another program made, by name, which are evaluated
+    beside them.
     """
 
     def computed() -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:

@@ -1,0 +1,192 @@
+"""A record before and after one change: the median beat of every lead, or the rhythm, on paper.
+
+What was recorded is drawn in grey below what the change makes of it, in black.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecgxai_core.plots.sheet import PaperStyle, lead_label, paper_axes, pulses, scale_note
+from ecgxai_core.types import FloatArray, Record
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["changed_beats", "changed_rhythm"]
+
+Beat = tuple[FloatArray, FloatArray]
+"""``float64[bin]`` seconds from the R peak, and ``float64[lead, bin]`` mV, as
+:func:`ecgxai_core.fusion.median_beat.median_trace` gives them."""
+
+_COLUMNS, _NARROW_COLUMNS, _NARROW_PX = 4, 3, 450
+_GAP_MV, _PULSE_SEC = 0.25, 0.4
+_RHYTHM_SEC, _NARROW_SEC = 5.0, 4.0
+_PULSE_MV, _NAME_MV = 1.0, 0.35
+_LABEL_MV = 0.6
+"""Names stand at least so high above 0 mV."""
+_HEAD_PX, _FOOT_PX = 6, 40
+_TALL_MV = 3.6
+"""Rows that are higher are drawn at half gain."""
+
+
+def changed_beats(
+    leads: Sequence[str], before: Beat, after: Beat, style: PaperStyle, moved: Sequence[str] = ()
+) -> go.Figure:
+    """The median beat of every lead, columns of three leads as in print, three rows high; on a
+    narrow sheet four rows.
+
+    Parameters
+    ----------
+    leads
+        Names of the rows of both signals.
+    before, after
+        The beat as recorded, and with the change; on the same bins.
+    style
+        Colours, and the expected width, from which the height follows.
+    moved
+        Leads that the change moves; their names are in colour, if there are others.
+    """
+    columns = _NARROW_COLUMNS if style.width_px < _NARROW_PX else _COLUMNS
+    count = -(-len(leads) // columns)
+    time = before[0]
+    pitch = float(np.ceil((time[-1] - time[0] + 0.08) / 0.2) * 0.2)
+    rows = [[c * count + r for c in range(columns) if c * count + r < len(leads)]
+            for r in range(count)]  # fmt: skip
+    gain, levels, low = _levels([np.stack((before[1][row], after[1][row])) for row in rows], style)
+    start = float(time[0])
+    lines, notes = _empty_lines(style), []
+    for row, zero in zip(rows, levels, strict=True):
+        for place, lead in enumerate(row):
+            x = time + place * pitch
+            for line, signal in zip(lines, (before[1], after[1]), strict=True):
+                line["x"] += [*x.round(4).tolist(), None]
+                line["y"] += [*_plain(signal[lead] * gain / 10 + zero), None]
+            some = leads[lead] in moved and len(moved) < len(leads)
+            colour = style.theme.disagreement if some else style.theme.text
+            top = zero + max(_LABEL_MV, _top(before[1][lead], after[1][lead]) * gain / 10)
+            label = lead_label(leads[lead], start + place * pitch, top, style.theme)
+            label["font"] |= {"color": colour}
+            notes.append(label)
+    last = start + len(rows[0]) * pitch
+    drawn = [*lines, pulses(levels, start - _PULSE_SEC + 0.1, _at(style, gain))]
+    return _sheet(drawn, notes, (start - _PULSE_SEC, last), (low, 0.0), _at(style, gain))
+
+
+def changed_rhythm(
+    before: Record,
+    after: Record,
+    leads: Sequence[str],
+    style: PaperStyle,
+    around_sec: float,
+) -> go.Figure:
+    """Some seconds of both records, lead by lead as recorded and, below it, with the change.
+
+    ``leads`` are few, as each has two rows; what is drawn lies around ``around_sec``.
+    """
+    wide = _NARROW_SEC if style.width_px < _NARROW_PX else _RHYTHM_SEC
+    whole = min(before.duration, after.duration)
+    first = max(0.0, min(around_sec - wide / 2, whole - wide))
+    first, last = round(first, 1), min(first + wide, whole)
+    pairs = [(lead, item) for lead in leads for item in (before, after)]
+    signals = [_part(item, lead, first, last) for lead, item in pairs]
+    # room for the name above the trace, and for the pulse
+    heads = [np.append(values, max(_PULSE_MV, _top(values) + _NAME_MV)) for _, values in signals]
+    gain, levels, low = _levels([values[None] for values in heads], style)
+    lines, notes = _empty_lines(style), []
+    for number, ((lead, _), (seconds, values), zero) in enumerate(
+        zip(pairs, signals, levels, strict=True)
+    ):
+        line = lines[number % 2]
+        line["x"] += [*seconds.round(4).tolist(), None]
+        line["y"] += [*_plain(values * gain / 10 + zero), None]
+        words = f"{lead} {'changed' if number % 2 else 'as recorded'}"
+        top = zero + (_top(values) + _NAME_MV) * gain / 10
+        notes.append(lead_label(words, first, top, style.theme))
+    drawn = [*lines, pulses(levels, first - _PULSE_SEC + 0.1, _at(style, gain))]
+    return _sheet(drawn, notes, (first - _PULSE_SEC, last), (low, 0.0), _at(style, gain))
+
+
+def _part(record: Record, lead: str, first: float, last: float) -> tuple[FloatArray, FloatArray]:
+    begin, stop = round(first * record.fs), round(last * record.fs)
+    values = record.signal[record.leads.index(lead), begin:stop].astype(np.float64)
+    return np.arange(begin, begin + len(values)) / record.fs, values
+
+
+def _levels(rows: Sequence[FloatArray], style: PaperStyle) -> tuple[float, list[float], float]:
+    """Gain (mm/mV), height of 0 mV of each row, and the lower border; at 10 mm/mV, from the top."""
+    reach = [(float(np.nanmin(row, initial=-0.1)), float(np.nanmax(row, initial=_LABEL_MV)))
+             for row in rows]  # fmt: skip
+    gain = style.gain_mm_mv
+    if max(high - low for low, high in reach) > _TALL_MV:
+        gain /= 2
+    levels, y = [], 0.0
+    for low, high in reach:
+        zero = float(np.floor((y - _GAP_MV - high * gain / 10) * 10) / 10)
+        levels.append(zero)
+        y = zero + low * gain / 10
+    return gain, levels, y - _GAP_MV
+
+
+def _at(style: PaperStyle, gain: float) -> PaperStyle:
+    return replace(style, gain_mm_mv=gain)
+
+
+def _top(*signals: FloatArray) -> float:
+    return float(np.nanmax(np.concatenate(signals), initial=0.0))
+
+
+def _plain(values: FloatArray) -> list[float | None]:
+    return [round(float(v), 4) if np.isfinite(v) else None for v in values]
+
+
+def _empty_lines(style: PaperStyle) -> list[dict[str, Any]]:
+    """As recorded, and changed."""
+    looks = (
+        ("as recorded", style.theme.muted, 2.4, 0.55),
+        ("changed", style.theme.trace, 1.4, 1.0),
+    )
+    return [
+        {
+            "type": "scatter", "mode": "lines", "name": name, "x": [], "y": [], "opacity": opacity,
+            "line": {"color": colour, "width": width}, "hoverinfo": "skip", "showlegend": False,
+        }
+        for name, colour, width, opacity in looks
+    ]  # fmt: skip
+
+
+def _sheet(
+    drawn: list[dict[str, Any]],
+    notes: list[dict[str, Any]],
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    style: PaperStyle,
+) -> go.Figure:
+    import plotly.graph_objects as go
+
+    x, y = paper_axes(style, list(x_range), list(y_range), overlaid=True)
+    plot = (y_range[1] - y_range[0]) * style.width_px / (x_range[1] - x_range[0])
+    theme = style.theme
+    height = round(plot * 10 / style.speed_mm_s + _HEAD_PX + _FOOT_PX)
+    key = f"<b>black: changed</b>  ·  <span style='color:{theme.muted}'>grey: as recorded</span>"
+    if theme.name == "dark":
+        key = key.replace("black", "white")
+    note = {**scale_note(style), "yshift": -4}
+    note["text"] = f"{key}  ·  {style.speed_mm_s:g} mm/s, {style.gain_mm_mv:g} mm/mV"
+    layout = {
+        "height": height,
+        "paper_bgcolor": theme.paper,
+        "plot_bgcolor": theme.paper,
+        "margin": {"l": 4, "r": 4, "t": _HEAD_PX, "b": _FOOT_PX},
+        "font": {"color": theme.text, "size": 12},
+        "uirevision": "changed",
+        "dragmode": "pan",
+        "annotations": [*notes, note],
+        "xaxis": x,
+        "yaxis": y,
+    }
+    return go.Figure(drawn, layout)

@@ -1,0 +1,129 @@
+"""Names written at the lines of a chart, where they cover nothing: no legend to look up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecgxai_core.types import FloatArray
+
+__all__ = ["Frame", "label_places"]
+
+_LETTER_PX, _LINE_PX = 6.4, 15
+"""Of 11 px text: mean width of a letter, and height of a line."""
+_POINTS = 160
+_GAP_PX = 4
+_OVERLAP = 40.0
+"""How much worse a name on a name is than a name on one of the sampled points of a line."""
+_CLEAR_PX = 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Part of the plane that a chart shows, and about how many pixels it has."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    width_px: float
+    height_px: float
+
+    def pixels(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Pixels right of the left border, and above the lower one."""
+        (x0, x1), (y0, y1) = self.x, self.y
+        return (x - x0) / (x1 - x0) * self.width_px, (y - y0) / (y1 - y0) * self.height_px
+
+    def data(self, x_px: float, y_px: float) -> tuple[float, float]:
+        """The inverse."""
+        (x0, x1), (y0, y1) = self.x, self.y
+        return x0 + x_px / self.width_px * (x1 - x0), y0 + y_px / self.height_px * (y1 - y0)
+
+
+def label_places(
+    lines: Mapping[str, tuple[FloatArray, FloatArray]], frame: Frame
+) -> dict[str, tuple[float, float]]:
+    """Where the middle of each line's name stands.
+
+    Parameters
+    ----------
+    lines
+        By name, x and y of its points, x ascending; NaN breaks a line. Names that come first choose
+        first.
+    frame
+        What the chart shows.
+
+    Returns
+    -------
+    ``(x, y)`` by name: beside a point of the line, where the name covers the fewest points of lines
+    and no other name; of such places the one where its line stands furthest from the others. A line
+    without points has none.
+    """
+    drawn = {name: _drawn(*line, frame) for name, line in lines.items()}
+    boxes: list[FloatArray] = []
+    found = {}
+    for name, (x, y) in drawn.items():
+        others = [line for other, line in drawn.items() if other != name]
+        choices = _choices(len(name) * _LETTER_PX, x, y, frame)
+        if not len(choices):
+            continue
+        cost = _covered(choices, drawn.values()) + _OVERLAP * _overlaps(choices, boxes)
+        best = choices[int(np.argmin(cost - _clear(choices, others) / _CLEAR_PX))]
+        boxes.append(best)
+        found[name] = frame.data(float(best[:2].mean()), float(best[2:].mean()))
+    return found
+
+
+def _drawn(x: FloatArray, y: FloatArray, frame: Frame) -> tuple[FloatArray, FloatArray]:
+    """Pixels of a line at equal steps of x."""
+    known = np.isfinite(y)
+    if known.sum() < 2:
+        return np.zeros(0), np.zeros(0)
+    at = np.linspace(float(x[known][0]), float(x[known][-1]), _POINTS)
+    return frame.pixels(at, np.interp(at, x[known], y[known]))
+
+
+def _choices(wide: float, x: FloatArray, y: FloatArray, frame: Frame) -> FloatArray:
+    """``float64[choice, 4]``: left, right, low, high of boxes above and below points of a line,
+    and right and left of them."""
+    shifts = [
+        (0.0, _GAP_PX + _LINE_PX / 2), (0.0, -_GAP_PX - _LINE_PX / 2),
+        (_GAP_PX + wide / 2, 0.0), (-_GAP_PX - wide / 2, 0.0),
+        (_GAP_PX + wide / 2, _LINE_PX / 2), (_GAP_PX + wide / 2, -_LINE_PX / 2),
+        (-_GAP_PX - wide / 2, _LINE_PX / 2), (-_GAP_PX - wide / 2, -_LINE_PX / 2),
+    ]  # fmt: skip
+    middle = np.concatenate([np.stack((x + dx, y + dy), axis=1) for dx, dy in shifts])
+    half = np.array([wide, _LINE_PX]) / 2
+    low, high = middle - half, middle + half
+    inside = (low >= 0).all(axis=1) & (high <= [frame.width_px, frame.height_px]).all(axis=1)
+    boxes = np.stack((low[:, 0], high[:, 0], low[:, 1], high[:, 1]), axis=1)
+    return np.asarray(boxes[inside], np.float64)
+
+
+def _covered(boxes: FloatArray, lines: Iterable[tuple[FloatArray, FloatArray]]) -> FloatArray:
+    """Points of lines in each box."""
+    count = np.zeros(len(boxes))
+    for x, y in lines:
+        wide = (x >= boxes[:, :1]) & (x <= boxes[:, 1:2])
+        count += (wide & (y >= boxes[:, 2:3]) & (y <= boxes[:, 3:])).sum(axis=1)
+    return count
+
+
+def _overlaps(boxes: FloatArray, taken: list[FloatArray]) -> FloatArray:
+    """How many of the boxes that are taken each box meets."""
+    count = np.zeros(len(boxes))
+    for left, right, low, high in taken:
+        wide = (boxes[:, 0] < right) & (boxes[:, 1] > left)
+        count += wide & (boxes[:, 2] < high) & (boxes[:, 3] > low)
+    return count
+
+
+def _clear(boxes: FloatArray, lines: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
+    """Pixels from the middle of each box to the nearest of some lines, at most ``_CLEAR_PX``."""
+    middle = np.stack((boxes[:, :2].mean(axis=1), boxes[:, 2:].mean(axis=1)))
+    found = np.full(len(boxes), _CLEAR_PX)
+    for x, y in lines:
+        if len(x):
+            away = np.hypot(middle[0][:, None] - x, middle[1][:, None] - y)
+            found = np.minimum(found, away.min(axis=1))
+    return found

@@ -1,0 +1,52 @@
+"""Before and after a change: the same seconds, the same scale, both drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecgxai_core.plots.changed_ecg import changed_beats, changed_rhythm
+from ecgxai_core.plots.sheet import PaperStyle
+from ecgxai_core.simulation import simulate
+from ecgxai_core.types import STANDARD_LEADS
+
+TIME = np.arange(-0.3, 0.5, 0.01)
+BEAT = np.tile(np.exp(-((TIME / 0.02) ** 2)), (12, 1))
+
+
+def lines(figure):
+    return {t.name: t for t in figure.data}
+
+
+def test_every_lead_is_drawn_before_and_after_on_one_level() -> None:
+    after = BEAT.copy()
+    after[6] += 0.1
+    drawn = changed_beats(STANDARD_LEADS, (TIME, BEAT), (TIME, after), PaperStyle(), ("V1",))
+    one, other = lines(drawn)["as recorded"], lines(drawn)["changed"]
+    assert one.x == other.x
+    rise = np.array([b - a for a, b in zip(one.y, other.y, strict=True) if a is not None])
+    assert np.sort(np.unique(rise.round(3))).tolist() == [0.0, 0.1]
+    assert (rise > 0.05).sum() == len(TIME)
+    labels = {note.text.strip("<b>/"): note.font.color for note in drawn.layout.annotations[:-1]}
+    assert set(labels) == set(STANDARD_LEADS)
+    assert labels["V1"] != labels["V2"], "the lead that moved is in colour"
+
+
+def test_the_paper_s_aspect_is_locked_and_gain_is_said() -> None:
+    drawn = changed_beats(STANDARD_LEADS, (TIME, BEAT), (TIME, BEAT), PaperStyle())
+    assert drawn.layout.yaxis.scaleratio == pytest.approx(10 / 25)
+    assert "10 mm/mV" in drawn.layout.annotations[-1].text
+    tall = changed_beats(STANDARD_LEADS, (TIME, 5 * BEAT), (TIME, BEAT), PaperStyle())
+    assert "5 mm/mV" in tall.layout.annotations[-1].text
+    assert max(y for y in lines(tall)["as recorded"].y if y is not None) < 0
+
+
+def test_the_rhythm_is_that_of_the_seconds_asked_for() -> None:
+    record = simulate("sinus_rhythm", seed=1, fs=100).record
+    drawn = changed_rhythm(record, record, ("II", "V1"), PaperStyle(width_px=600), 5.0)
+    known = [x for x in lines(drawn)["changed"].x if x is not None]
+    assert (min(known), max(known)) == pytest.approx((2.5, 7.49), abs=0.02)
+    names = [note.text.strip("<b>/") for note in drawn.layout.annotations[:-1]]
+    assert names == ["II as recorded", "II changed", "V1 as recorded", "V1 changed"]
+    early = changed_rhythm(record, record, ("II",), PaperStyle(width_px=600), 0.5)
+    assert min(x for x in lines(early)["changed"].x if x is not None) == 0.0

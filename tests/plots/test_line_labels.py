@@ -1,0 +1,53 @@
+"""Names beside lines: on their own line, in the frame, and on nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecgxai_core.plots.line_labels import Frame, label_places
+
+FRAME = Frame((0.0, 10.0), (0.0, 1.0), 500, 250)
+X = np.arange(11.0)
+
+
+def distance_px(place: tuple[float, float], line: np.ndarray) -> float:
+    """From a name's middle to a line, in pixels, by dense sampling."""
+    at = np.linspace(0, 10, 5001)
+    x, y = FRAME.pixels(at, np.interp(at, X, line))
+    own = FRAME.pixels(np.array(place[0]), np.array(place[1]))
+    return float(np.hypot(x - own[0], y - own[1]).min())
+
+
+def test_each_name_stands_nearest_to_its_own_line() -> None:
+    lines = {"high": np.full(11, 0.9), "middle": np.full(11, 0.5), "low": np.linspace(0.3, 0.0, 11)}
+    places = label_places({name: (X, line) for name, line in lines.items()}, FRAME)
+    assert set(places) == set(lines)
+    for name, place in places.items():
+        away = {other: distance_px(place, line) for other, line in lines.items()}
+        assert min(away, key=lambda other: away[other]) == name
+        assert away[name] < 60
+
+
+def test_names_do_not_cover_each_other_and_stay_inside() -> None:
+    lines = {f"method {n}": (X, np.linspace(1, 0, 11) ** (1 + 0.01 * n)) for n in range(5)}
+    places = label_places(lines, FRAME)
+    boxes = []
+    for name, place in places.items():
+        x, y = FRAME.pixels(np.array(place[0]), np.array(place[1]))
+        half = len(name) * 6.4 / 2
+        assert half <= x <= 500 - half
+        assert 7 <= y <= 243
+        boxes.append((x - half, x + half, y - 7.5, y + 7.5))
+    for i, (a, b, c, d) in enumerate(boxes):
+        for left, right, low, high in boxes[:i]:
+            assert b <= left or right <= a or d <= low or high <= c
+
+
+def test_a_line_without_points_has_no_name() -> None:
+    assert label_places({"none": (X, np.full(11, np.nan))}, FRAME) == {}
+
+
+def test_the_frame_turns_pixels_back() -> None:
+    x, y = FRAME.pixels(np.array(2.5), np.array(0.4))
+    assert FRAME.data(float(x), float(y)) == pytest.approx((2.5, 0.4))
