@@ -147,7 +147,7 @@ def _plain(values: FloatArray) -> list[float | None]:
 def _empty_lines(style: PaperStyle) -> list[dict[str, Any]]:
     """As recorded, and changed."""
     looks = (
-        ("as recorded", style.theme.muted, 2.4, 0.55),
+        ("as recorded", style.theme.muted, 2.6, 0.8),
         ("changed", style.theme.trace, 1.4, 1.0),
     )
     return [
