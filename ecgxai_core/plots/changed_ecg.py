@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgxai_core.plots.sheet import PaperStyle, lead_label, paper_axes, pulses, scale_note
+from ecgxai_core.plots.theme import FONT
 from ecgxai_core.types import FloatArray, Record
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _sheet(
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
         "margin": {"l": 4, "r": 4, "t": _HEAD_PX, "b": _FOOT_PX},
-        "font": {"color": theme.text, "size": 12},
+        "font": {"color": theme.text, "size": 12, "family": FONT},
         "uirevision": "changed",
         "dragmode": "pan",
         "annotations": [*notes, note],

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ecgxai_core.plots.theme import METHOD_COLOURS, Theme, method_colour
+from ecgxai_core.plots.theme import FONT, METHOD_COLOURS, Theme, method_colour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,7 +254,7 @@ def _style(theme: Theme, height: int) -> dict[str, Any]:
         "height": height,
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
-        "font": {"color": theme.text, "size": 13, "family": "Source Sans, sans-serif"},
+        "font": {"color": theme.text, "size": 13, "family": FONT},
         "margin": {"l": 8, "r": 12, "t": 44, "b": 8},
         "legend": {
             "orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",

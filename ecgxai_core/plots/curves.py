@@ -90,8 +90,9 @@ def removal_curves(
     figure.update_yaxes(range=reach)
     figure.update_yaxes(title={"text": "probability"}, col=1)
     styled(figure, theme, height=2 * _HIGH_PX + 190 if narrow else _HIGH_PX + 86)
-    for note in figure.layout.annotations[:2]:
-        note.update(font={"size": 13, "color": theme.text}, yshift=6)
+    starts = (0.0, 0.0) if narrow else (0.0, figure.layout.xaxis2.domain[0])
+    for note, start in zip(figure.layout.annotations[:2], starts, strict=True):
+        note.update(font={"size": 13, "color": theme.text}, yshift=6, x=start, xanchor="left")
     figure.update_layout(margin={"l": 8, "r": 16, "t": 34, "b": 8})
     return figure
 

@@ -12,7 +12,7 @@ import numpy as np
 from ecgxai_core.plots.overlay import Path, box_path, marked_area, runs
 from ecgxai_core.plots.ramp import ink, ramp_colour, ramp_scale
 from ecgxai_core.plots.sheet import NARROW_PX, PaperStyle, paper_axes
-from ecgxai_core.plots.theme import Theme
+from ecgxai_core.plots.theme import FONT, Theme
 from ecgxai_core.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def extra_beat_figure(
     compared_sec
         ``float64[n, 2]``, s: what was compared; the rest is hatched.
     least
-        Cells of a smaller |share| are not drawn, as in the viewer.
+        Cells of a smaller share (either sign) are not drawn, as in the viewer.
     span_sec
         The part that is drawn, for a narrow screen; all of it if not given.
     """
@@ -269,7 +269,7 @@ def _layout(
         "range": [len(leads) - 0.5, -0.5], "tickvals": list(range(len(leads))), "side": "left",
         "ticktext": leads, "tickfont": {"size": 8, "color": theme.muted}, "showgrid": False,
         "zeroline": False, "anchor": "x", "ticks": "", "fixedrange": True,
-        "ticklabelposition": "inside", "ticklabelstandoff": 4,
+        "ticklabelposition": "inside", "ticklabeloverflow": "allow", "ticklabelstandoff": 4,
     }  # fmt: skip
     axes = {
         "yaxis": {**paper, "domain": domains[0], "anchor": "x"},
@@ -281,7 +281,7 @@ def _layout(
         "height": round(rows.whole + _FOOT_PX),
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
-        "font": {"color": theme.text, "size": 12},
+        "font": {"color": theme.text, "size": 12, "family": FONT},
         "margin": {"l": 6, "r": 6, "t": 2, "b": _FOOT_PX - 2},
         "coloraxis": {"cmin": -1, "cmax": 1, "colorscale": ramp_scale(theme), "showscale": False},
         "annotations": _notes(sides, lead, rows, style),

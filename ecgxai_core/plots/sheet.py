@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ecgxai_core.plots.theme import LIGHT, Theme
+from ecgxai_core.plots.theme import FONT, LIGHT, Theme
 
 __all__ = [
     "MARGIN_SEC", "NARROW_PX", "PULSE_SEC", "PaperStyle",
@@ -109,7 +109,7 @@ def sheet_layout(
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
         "margin": {"l": 6, "r": 6, "t": top, "b": bottom},
-        "font": {"color": theme.text, "size": 12},
+        "font": {"color": theme.text, "size": 12, "family": FONT},
         "hovermode": "closest",
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme.muted, "activecolor": theme.text},
         "legend": {

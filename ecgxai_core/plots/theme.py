@@ -12,6 +12,7 @@ __all__ = [
     "AGAINST",
     "DARK",
     "DIVERGING",
+    "FONT",
     "FOR",
     "LIGHT",
     "METHOD_COLOURS",
@@ -86,6 +87,9 @@ DIVERGING: tuple[tuple[float, str], ...] = (
     (1.0, "#b35806"),
 )
 """Scale for solid fills (heat maps of numbers); overlays use :func:`veil`."""
+
+FONT = "Source Sans, sans-serif"
+"""Typeface of charts: that of the pages."""
 
 FOR, AGAINST = "#e08214", "#8073ac"
 """Solid colours of the two signs for bars, from the same palette."""
