@@ -36,7 +36,12 @@ def live(record: Record, found: dict[str, Attribution], methods: tuple[str, ...]
             return
         scores = fusion_lab.scores(fused, view, ecg.known(record).beats)
         before = before_now(view, found)
-        map_part(view, record, found, fused, before, scores)
+        old = None if before is None else fusion_lab.scores(before, view, ecg.known(record).beats)
+        map_part(view, record, found, fused, before, scores, old)
+        if not frame.on_phone():
+            fusion_lab.score_cards(scores, old)
+    if frame.on_phone():  # below the controls, which stay near the map
+        fusion_lab.score_cards(scores, old)
     if before is not None:
         compared_part(view, record, before, fused)
     with st.expander("Every score, beside a random map, an empty map and the best possible"):
@@ -50,11 +55,11 @@ def map_part(
     fused: FusedMap,
     before: FusedMap | None,
     scores: Mapping[str, Score],
+    old: Mapping[str, Score] | None,
 ) -> None:
-    """What the model says, and the fused map with its scores; ``before`` is the map pinned as A."""
-    known = ecg.known(record)
-    words = explain.answer(fused, known.waves)
-    old = None if before is None else fusion_lab.scores(before, view, known.beats)
+    """What the model says, and the fused map; ``before`` is the map pinned as A, ``old`` its
+    scores."""
+    words = explain.answer(fused, ecg.known(record).waves)
     said = f"{escaped(words)} {fusion_lab.scores_in_words(scores, old)}"
     verdict = explain.verdict(view)
     st.markdown(f"{verdict}. {said}" if verdict else said)
@@ -62,7 +67,6 @@ def map_part(
     lab = fusion_lab.preview(view, found)
     ecg.show(view, record, maps, words, key="lab-ecg", lab=lab)
     fusion_lab.pin_bar(view)
-    fusion_lab.score_cards(scores, old)
 
 
 def before_now(view: View, found: dict[str, Attribution]) -> FusedMap | None:

@@ -7,7 +7,7 @@ import streamlit as st
 from app.data import services
 from app.data.examples import example
 from app.panels import ecg, explain, exports
-from app.shell import controls, frame
+from app.shell import controls, frame, jobs
 from app.shell.frame import escaped, target_name
 from app.shell.state import View
 from ecgxai_core.errors import EcgXaiError
@@ -34,9 +34,10 @@ def note(title: str, text: str) -> None:
 
 def example_map(view: View) -> None:
     """An explained ECG and what its parts mean, where one is explained already."""
-    known = services.predictions(view) if services.model(view) is not None else None
-    chosen = example(view, known) if known is not None else None
-    if chosen is None:
+    job = services.predictions_job(view) if services.model(view) is not None else None
+    if job is not None and job.active:
+        jobs.show(job)
+    if job is None or job.state != "done" or (chosen := example(view, job.result)) is None:
         return
     shown = chosen.view(view)
     try:

@@ -165,10 +165,9 @@ def with_calls(view: View, found: Predictions, listed: pd.DataFrame) -> pd.DataF
 
 def filtered(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that pass the filters; only filters that can make a difference are offered."""
-    keep = pd.Series(True, index=rows.index)
-    part = st.text_input("Name contains", key="filter-name", width=150, **KEPT).strip()
-    if part:
-        keep &= rows["record"].str.contains(part, case=False, regex=False)
+    narrow, keep = frame.on_phone(), pd.Series(True, index=rows.index)
+    if not narrow:
+        keep &= _by_name(rows)
     counts = Counter(rows["outcome"])
     outcomes = [name for name in OUTCOMES if name != "no label" or counts[name]]
     if set(outcomes) & set(counts):
@@ -179,16 +178,31 @@ def filtered(rows: pd.DataFrame) -> pd.DataFrame:
         )  # fmt: skip
         if picked:
             keep &= rows["outcome"].isin(picked)
-    known = rows["probability"].notna()
-    if known.any():
-        band = st.slider(
-            "Probability of the diagnosis", 0.0, 1.0, (0.0, 1.0), 0.01, key="filter-band",
-            width=240, **KEPT,
-        )  # fmt: skip
-        keep &= rows["probability"].between(*band) | ~known
+    if not narrow:
+        keep &= _by_probability(rows)
     with st.popover("More filters", icon=":material/filter_list:"):
+        if narrow:
+            keep &= _by_name(rows) & _by_probability(rows)
         keep &= _rarer_filters(rows)
     return rows[keep]
+
+
+def _by_name(rows: pd.DataFrame) -> pd.Series:
+    part = st.text_input("Name contains", key="filter-name", width=150, **KEPT).strip()
+    if not part:
+        return pd.Series(True, index=rows.index)
+    return rows["record"].str.contains(part, case=False, regex=False)
+
+
+def _by_probability(rows: pd.DataFrame) -> pd.Series:
+    known = rows["probability"].notna()
+    if not known.any():
+        return ~known
+    band = st.slider(
+        "Probability of the diagnosis", 0.0, 1.0, (0.0, 1.0), 0.01, key="filter-band", width=240,
+        **KEPT,
+    )  # fmt: skip
+    return rows["probability"].between(*band) | ~known
 
 
 def _rarer_filters(rows: pd.DataFrame) -> pd.Series:

@@ -7,6 +7,7 @@ from ecgxai_core.report import guide
 from ecgxai_core.report.checklist import CHECKLIST, checklist_from_json
 from ecgxai_core.settings import settings
 from tests.app.conftest import open_page, settle, tables, texts
+from tests.app.evaluated import EXPLAINED, opened, viewers
 from tests.app.test_model import pick
 
 
@@ -67,3 +68,11 @@ def test_a_record_that_is_not_there_is_an_error_text(folders):
     app = pick(open_page("guide", record="absent"), "guide-section", "Checklist")
     assert not app.exception
     assert "absent" in texts(app)
+
+
+def test_an_explained_record_shows_what_the_notes_speak_of(evaluated_folders):
+    app = opened("guide")
+    (shown,) = viewers(app)
+    assert shown["record"]["id"] in EXPLAINED
+    assert len(shown["maps"]) == 1
+    assert "Hatched" in texts(app)

@@ -55,14 +55,14 @@ def shots(record: str) -> tuple[Shot, ...]:
                      "model", "settings", "guide", "tour")
     )  # fmt: skip
     parts = (
-        Shot("records_selection", "records", here, ("tab=Selection (sel_df)",)),
+        Shot("records_selection", "records", here, ("tab=Examples of each diagnosis",)),
         Shot("explain_plain_3x4", "explain", f"{here}&view=layout-3x4*overlay-0"),
         Shot("explain_parameters", "explain", here, ("text=Parameters of the explanation",)),
         Shot("explain_median_beat", "explain", here,
              ("text=Median beat: the map on a typical beat",)),
         Shot("explain_not_yet", "explain", f"data=simulated&record={record}&target={LBBB}"),
         Shot("lab_pinned", "fusion_lab", f"{here}&agg=mean",
-             ("button=Pin as A", "button=Cautious")),
+             ("button=Pin as A", "button=Reset to the profile")),
         Shot("lab_sweep", "fusion_lab", here, ("radio=Sweep", "button=Run the sweep")),
         Shot("evaluation_trap", "evaluation", here,
              ("tab=How priors mislead", "text=Blend lead priors into the scores")),
@@ -81,11 +81,11 @@ def shots(record: str) -> tuple[Shot, ...]:
         Shot("guide_methods", "guide", here, ("radio=Methods",)),
         Shot("guide_metrics", "guide", here, ("radio=Metrics",)),
         Shot("guide_limits", "guide", here, ("radio=Known limits",)),
-        Shot("guide_words", "guide", f"{here}&part=words"),
+        Shot("guide_glossary", "guide", f"{here}&part=glossary"),
         Shot("guide_checklist", "guide", here, ("radio=Checklist",)),
         Shot("tour_step", "tour", here, ("button=Show step 1", "button=Next")),
     )  # fmt: skip
-    bare = (Shot("start", "", "data=simulated"),)
+    bare = (Shot("start", "", "data=simulated"), Shot("study", "study"))
     missing = (
         ("empty_data", f"data={EMPTY}"),
         ("no_model", f"data=simulated&record={record}&model=nobody"),
