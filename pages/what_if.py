@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from app.panels import explain, fusion_lab, measurements, what_if
 from app.shell import frame
 
 view = frame.page("What-if", compact=True)
-record = fusion_lab.needed_record(view, explain.view_bar)
+record = fusion_lab.needed_record(view, partial(explain.view_bar, segments=False))
 measurements.intervals_line(view, record)
 name, place, size_column = what_if.ask(view, record)
 with frame.refusals():

@@ -306,9 +306,9 @@ def record_bar(view: View, found: Predictions) -> None:
         st.stop()
 
 
-def view_bar(view: View, found: Predictions) -> list[str]:
-    """One line: record, target, model, and how the record is cut; on a phone what is chosen, which
-    opens. Returns the records' names, among which the viewer steps."""
+def view_bar(view: View, found: Predictions, *, segments: bool = True) -> list[str]:
+    """One line: record, target, model, and how the record is cut (``segments``); on a phone what is
+    chosen, which opens. Returns the records' names, among which the viewer steps."""
     names, at = _records(view, found)
     if frame.on_phone():
         chosen = " · ".join(filter(None, (view.record, target_name(services.target(view)))))
@@ -332,7 +332,7 @@ def view_bar(view: View, found: Predictions) -> list[str]:
                 lambda name: state.update(model=name),
                 key="bar-model", label_visibility="collapsed", width=160,
             )  # fmt: skip
-        if at is not None and known:
+        if at is not None and known and segments:
             _ask_segments(view)
     if at is None:
         st.stop()

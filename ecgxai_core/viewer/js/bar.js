@@ -117,6 +117,7 @@ function syncBar(v) {
   els.region.setAttribute("aria-pressed", v.mode === "region");
   els.whole.hidden = v.zoom <= 1.001;
   settle(els, els.sliders, els.maps, v.width >= 1060);
+  els.sliders.hidden = !data.maps.length;
   settle(els, els.gain, els.fields.layout.input, v.width >= 560);
   settle(els, els.region, els.caliper, v.width >= 560);
   const { expected, disagreement, strength, tau, topk } = els.fields;
