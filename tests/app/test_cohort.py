@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from app.data import services
+from ecgxai_core.cli import datasets
 from ecgxai_core.simulation.demonstration import demonstration_folder
 from tests.app.evaluated import environment, opened, settled, texts
 from tests.small import AF
@@ -75,6 +77,24 @@ def test_the_demonstration_has_its_cohort_without_a_click(monkeypatch):
         assert not any(b.label == "Explain these records" for b in at.button)
         at.number_input(key="cohort-n").set_value(1).run()
         assert any(b.label == "Explain these records" for b in at.button)
+
+
+def test_the_demonstration_explains_what_the_page_opens_with(monkeypatch):
+    made, asked = [], []
+    monkeypatch.setattr(
+        "ecgxai_core.audit.cohort.make_cohort", lambda one, *_, **__: made.append(one)
+    )
+    monkeypatch.setattr(
+        "app.panels.cohort._start", lambda view, requests, key: asked.extend(requests)
+    )
+    with environment(monkeypatch, ECGXAI_DATA="") as root:
+        model = root / "models" / "tiny.keras"
+        monkeypatch.setattr("ecgxai_core.settings.default_model", lambda: model)
+        shutil.copytree(root / "data", demonstration_folder())
+        (demonstration_folder() / ".complete").touch()
+        datasets._explain_cohorts(demonstration_folder(), [AF])
+        opened("cohort", target=AF)
+    assert [replace(one, n=None) for one in asked[:1]] == made
 
 
 def test_the_diagnosis_is_asked_for_on_the_page(page):
