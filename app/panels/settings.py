@@ -15,6 +15,7 @@ from app.shell.frame import escaped
 from app.shell.server_settings import is_operator, needs_operator
 from app.shell.state import View
 from ecgxai_core.errors import EcgXaiError
+from ecgxai_core.metrics import METRICS
 from ecgxai_core.pipeline.run.finished import FinishedRun
 from ecgxai_core.pipeline.run.tables import SUMMARY
 from ecgxai_core.records.read import find_records
@@ -25,6 +26,13 @@ _OPERATORS = (
     ":material/lock: Only the operator of this server sets folders, imports runs and clears the "
     "cache (`ECGXAI_OPERATOR`)."
 )
+
+
+_SHOWN = {
+    "target_name": "Diagnosis", "method": "Method", "metric": "Metric", "n": "Records",
+    "mean": "Mean", "ci_low": "From", "ci_high": "To", "random": "Random map",
+}  # fmt: skip
+"""Columns of a run's summary that are shown, the CSV has all."""
 
 
 def folder_panel() -> None:
@@ -193,6 +201,13 @@ def _run(run: FinishedRun, number: int) -> None:
     st.markdown(run_facts(run))
     if run.altered:
         st.error(escaped(f"Changed since the run ended: {', '.join(run.altered)}"))
-    frame.table(run.tables[SUMMARY], f"run-{number}", f"{run.path.name}_summary.csv")
+    rows = run.tables[SUMMARY]
+    titles = {name: metric.title for name, metric in METRICS.items()}
+    frame.table(
+        rows.assign(metric=rows["metric"].map(lambda name: titles.get(name, name))),
+        f"run-{number}", f"{run.path.name}_summary.csv", whole=rows,
+        column_order=[name for name in _SHOWN if name in rows],
+        column_config=_SHOWN,
+    )  # fmt: skip
     frame.download("Report (HTML)", f"{run.path.name}.html", "text/html",
                    lambda: run_report(run), f"run-report-{number}")  # fmt: skip
