@@ -108,11 +108,15 @@ def ask_methods(view: View) -> None:
 
 
 def needed_attributions(view: View, record: Record) -> dict[str, Attribution]:
-    """The explanations that are fused; until the cache has them the page offers to make them."""
+    """The explanations that are fused; until the cache has them the page offers to make them, and
+    of the demonstration it makes them at once."""
     found = services.attributions(view, record, view.parameters.methods)
     if len(found) < len(view.parameters.methods):
-        fused = replace(view, method=FUSED)
+        fused, data = replace(view, method=FUSED), services.data_set(view)
         shown = explain.maps(fused, record, previews=True)
+        job = jobs.get(services.explain_key(fused, record, explain.wanted_methods(fused)))
+        if data is not None and data.synthetic and (job is None or jobs.cancelled_elsewhere(job)):
+            services.explain_job(fused, record, explain.wanted_methods(fused))  # without a click
         result, settings = columns()
         with settings:
             ask_methods(view)

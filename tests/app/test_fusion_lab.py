@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from ecgxai_core.params import FusionParams
+from ecgxai_core.simulation.demonstration import demonstration_folder
 from tests.app.evaluated import EXPLAINED, environment, opened, settled, texts
 from tests.small import AF, SINUS
 
@@ -127,6 +130,15 @@ def test_what_is_not_explained_can_be_explained_from_here():
     at = opened("fusion_lab", record="T001", target=AF)
     assert "not computed yet" in texts(at)
     assert any(b.label.startswith("Explain with") for b in at.button)
+
+
+def test_the_demonstration_is_explained_without_a_click(monkeypatch):
+    with environment(monkeypatch, ECGXAI_DATA="") as root:
+        shutil.copytree(root / "data", demonstration_folder())
+        (demonstration_folder() / ".complete").touch()
+        at = opened("fusion_lab", record="T001", target=AF)
+        assert not any(b.label.startswith("Explain with") for b in at.button)
+        assert len(at.metric) == 3
 
 
 def test_no_record_no_model_no_such_record(monkeypatch, tmp_path):
