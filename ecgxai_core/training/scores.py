@@ -73,8 +73,9 @@ def auroc_interval(
         spread = 1 + mean * (1 - a) / (2 - a) + mean * a / (1 + a)
         return float((a - area) ** 2 - z**2 * a * (1 - a) * spread / (positives * negatives))
 
-    low = brentq(beyond, 0.0, area) if area > 0 else 0.0
-    high = brentq(beyond, area, 1.0) if area < 1 else 1.0
+    tiny = 1e-12  # 0 and 1 themselves are always consistent with an area of 0 and 1
+    low = brentq(beyond, 0.0, min(area, 1 - tiny)) if area > 0 else 0.0
+    high = brentq(beyond, max(area, tiny), 1.0) if area < 1 else 1.0
     return float(low), float(high)
 
 
