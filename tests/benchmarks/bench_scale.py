@@ -142,7 +142,7 @@ def _filters(tab: Any) -> list[float]:
     """Milliseconds from a click on an outcome to the count of the list that it leaves."""
     spent = []
     count = tab.locator("[data-testid=stCaptionContainer]", has_text="Select a row to open it")
-    offered = tab.get_by_role("toolbar", name="Prediction of the target").get_by_role("button")
+    offered = tab.get_by_role("toolbar", name="Prediction of the diagnosis").get_by_role("button")
     names = [name.strip() for name in offered.all_inner_texts()]
     for number in range(FILTERS):
         name, before = names[number % len(names)], count.inner_text()
