@@ -141,7 +141,7 @@ def _until(browser: Any, address: str, selector: str) -> float:
 
 
 def _slider(browser: Any, address: str, times: Path) -> None:
-    tab = _opened(browser, address, "Leads by weight")
+    tab = _opened(browser, address, MAP)
     slider = tab.locator("[data-testid=stSlider]", has_text="(beta)").get_by_role("slider")
     slider.focus()
     tab.evaluate(_DRAWN)
@@ -154,7 +154,7 @@ def _slider(browser: Any, address: str, times: Path) -> None:
 
 
 def _switch(browser: Any, address: str, times: Path) -> None:
-    tab = _opened(browser, address, "Leads by weight")
+    tab = _opened(browser, address, "text=Leads by weight")
     names = ["next record", "previous record"] * (REPEATS // 2)
     _measure("switch to another record", 500, tab, times,
              [lambda name=name: tab.get_by_role("button", name=name, exact=True).click()
@@ -163,7 +163,7 @@ def _switch(browser: Any, address: str, times: Path) -> None:
 
 def _second_diagnosis(browser: Any, address: str) -> None:
     """Another target of an explained record, by the keyboard; both have maps already."""
-    tab = _opened(browser, address, "Leads by weight")
+    tab = _opened(browser, address, "text=Leads by weight")
     seen = []
     for number in range(REPEATS // 2):
         code = (LBBB, AF)[number % 2]
@@ -182,7 +182,7 @@ def _fresh_records(browser: Any, address: str, names: Sequence[str]) -> None:
     """The first map of records that were never explained; the first of them loads the model."""
     seen = []
     for name in names:
-        tab = _opened(browser, f"{address}&record={name}", "Probabilities")
+        tab = _opened(browser, f"{address}&record={name}", "text=Probabilities")
         tab.locator(READY).wait_for()
         begun = time.perf_counter()
         tab.get_by_role("button", name="Explain with").first.click()
@@ -195,19 +195,19 @@ def _fresh_records(browser: Any, address: str, names: Sequence[str]) -> None:
 
 
 def _what_if(browser: Any, address: str, times: Path) -> None:
-    tab = _opened(browser, address, "as recorded,")
-    slider = tab.locator("[data-testid=stSlider]").get_by_role("slider")
+    tab = _opened(browser, address, "[data-testid=stSlider]")
+    slider = tab.locator("[data-testid=stSlider]").get_by_role("slider").first
     slider.focus()
     keys = ["ArrowLeft" if number % 6 < 3 else "ArrowRight" for number in range(REPEATS)]
     _measure("another size of a what-if", 300, tab, times,
              [lambda key=key: slider.press(key) for key in keys])  # fmt: skip
 
 
-def _opened(browser: Any, address: str, text: str) -> Any:
+def _opened(browser: Any, address: str, shown: str) -> Any:
     tab = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     tab.set_default_timeout(180_000)
     tab.goto(address)
-    tab.get_by_text(text).wait_for()
+    tab.locator(shown).first.wait_for()
     settled(tab)
     return tab
 
