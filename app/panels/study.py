@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from app.data.services import stamps
@@ -20,6 +21,7 @@ from app.shell.frame import escaped
 from app.shell.server_settings import is_operator
 from app.viewer import ecg_viewer, read
 from ecgxai_core.settings import assets_dir, settings
+from ecgxai_core.store.csv_cells import harmless_frame
 from ecgxai_core.study.answers import STAGES, Answers, Mark, Step, ratings, reading
 from ecgxai_core.study.feedback import Rater
 from ecgxai_core.study.frozen import Exhibit, Study, open_study, studies
@@ -142,7 +144,7 @@ def _list_of(known: Mapping[str, Path]) -> None:
     this page is the raters'."""
     rows = [_row_of(name, folder, operator=is_operator()) for name, folder in known.items()]
     st.subheader("Studies on this server")
-    st.dataframe(rows, hide_index=True)
+    st.dataframe(harmless_frame(pd.DataFrame(rows)), hide_index=True)
     with st.expander("For the organiser: answers, and another study"):
         st.code(_ANSWERS.format(name=next(iter(known))), language="bash", wrap_lines=True)
         st.code(f"ecgxai study new {_FILE}", language="bash", wrap_lines=True)
