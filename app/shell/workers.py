@@ -319,7 +319,7 @@ class Pool:
         """Give waiting jobs to idle processes."""
         for lane in ("short", "any"):  # a short job leaves the other process to long ones
             process = self._processes[lane]
-            if process is None or process.job is not None:
+            if process is None or process.job is not None or process.ended_here:
                 continue
             busy = self._busy_sessions()
             for job in self._in_order():

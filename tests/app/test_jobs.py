@@ -417,6 +417,17 @@ def test_idle_processes_that_have_worked_are_replaced_and_no_others(
     assert ended(ask("one", "next", slow_work.process)).result in pool.pids()
 
 
+def test_what_is_asked_while_a_process_is_replaced_waits_for_the_next(
+    ask: Asks, pool: workers.Pool
+) -> None:
+    for number in range(3):
+        used = ended(ask("one", f"a{number}", slow_work.process)).result
+        pool.renew()
+        after = ended(ask("one", f"b{number}", slow_work.process))
+        assert (after.state, after.error) == ("done", "")
+        assert after.result != used
+
+
 def test_an_answer_that_overtakes_the_greeting_lets_the_next_job_begin(
     ask: Asks, pool: workers.Pool, tmp_path: Path
 ) -> None:

@@ -51,7 +51,7 @@ def explained(tab: Any, server: str) -> None:
     if tab.get_by_role("button", name="Explain with TimeSHAP").count():
         press(tab, "Explain with TimeSHAP")
         finished(tab)
-    tab.get_by_text("Leads by weight").wait_for()
+    tab.locator("[data-testid=ecg-viewer][data-ready=true][data-map=fused]").wait_for()
 
 
 def test_every_slider_moves_and_a_and_b_are_compared(server, page):
@@ -78,11 +78,15 @@ def test_every_slider_moves_and_a_and_b_are_compared(server, page):
     assert viewer.get_attribute("data-map") == "fused"
     assert "topk=" in page.url
     press(page, "Pin as A")
-    press(page, "Average")
+    page.get_by_role("radio", name="ignore sign").or_(
+        page.get_by_role("button", name="ignore sign", exact=True)
+    ).first.click()
+    settled(page)
+    assert "sign_policy=abs" in page.url
     page.get_by_text("of the map changed from A to B").wait_for()
     viewer.get_by_label("Map shown (M)").select_option("A, pinned")
     page.locator("[data-testid=ecg-viewer][data-map='A, pinned']").wait_for()
-    assert page.locator(".js-plotly-plot").count() == 2
+    assert page.locator(".js-plotly-plot").count() == 1, "A, B and what differs"
     press(page, "Reset to the profile")
     assert "beta=" not in page.url
 
