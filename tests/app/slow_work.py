@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.data.work import ALSO
 from ecgxai_core.errors import RecordError
 from ecgxai_core.stopping import check_stop
+
+ASIDE = "also: more"
+"""Begins as ``app.data.work.ALSO``, which would take seconds to import in every process."""
 
 
 def echo(*given: Any, progress: Any) -> Any:
@@ -55,7 +57,7 @@ def steps(file: Path, seconds: float, *, progress: Any) -> str:
 
 def aside(file: Path, seconds: float, *, progress: Any) -> str:
     """Has done what was asked for, and goes on with something else."""
-    progress(1, 1, f"{ALSO}more")
+    progress(1, 1, ASIDE)
     return steps(file, seconds, progress=lambda *_: None)
 
 

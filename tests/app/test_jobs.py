@@ -49,12 +49,12 @@ def ask(pool: workers.Pool, monkeypatch: pytest.MonkeyPatch) -> Asks:
     return of
 
 
-def ended(job: jobs.Job, seconds: float = 30.0) -> jobs.Job:
+def ended(job: jobs.Job, seconds: float = 120.0) -> jobs.Job:
     assert job.ended.wait(seconds), (job.state, job.title)
     return job
 
 
-def until(true: Callable[[], Any], seconds: float = 30.0) -> None:
+def until(true: Callable[[], Any], seconds: float = 120.0) -> None:
     for _ in range(int(seconds / 0.02)):
         if true():
             return
@@ -338,6 +338,7 @@ def test_one_running_job_a_session_and_the_place_in_the_queue(
 def test_work_beside_what_was_asked_for_gives_way_to_what_its_session_asks_next(
     ask: Asks, tmp_path: Path
 ) -> None:
+    assert slow_work.ASIDE.startswith(workers.work.ALSO)
     aside = running(ask("one", "0", slow_work.aside, tmp_path / "0", 60.0))
     until(lambda: aside.text)
     assert ended(ask("two", "1", slow_work.echo)).state == "done"
