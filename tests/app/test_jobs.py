@@ -49,12 +49,12 @@ def ask(pool: workers.Pool, monkeypatch: pytest.MonkeyPatch) -> Asks:
     return of
 
 
-def ended(job: jobs.Job, seconds: float = 120.0) -> jobs.Job:
+def ended(job: jobs.Job, seconds: float = 30.0) -> jobs.Job:
     assert job.ended.wait(seconds), (job.state, job.title)
     return job
 
 
-def until(true: Callable[[], Any], seconds: float = 120.0) -> None:
+def until(true: Callable[[], Any], seconds: float = 30.0) -> None:
     for _ in range(int(seconds / 0.02)):
         if true():
             return
