@@ -13,9 +13,9 @@ import streamlit as st
 from app.data import services, uploads, work
 from app.shell import controls, frame, jobs, state
 from app.shell.controls import KEPT, pick
-from app.shell.frame import target_name
+from app.shell.frame import short_name, target_name
 from app.shell.state import View
-from ecgxai_core.diagnoses import aliases, find_diagnosis, term_of
+from ecgxai_core.diagnoses import aliases
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.params import SelectionParams
 from ecgxai_core.pipeline.cost import explain_cost
@@ -115,13 +115,6 @@ def ask_data(view: View) -> None:
             "Data set", names, view.data, lambda name: state.update(data=name),
             key="records-data", width=170,
         )  # fmt: skip
-
-
-def short_name(code: str) -> str:
-    """Abbreviation of a class, else its name."""
-    row = find_diagnosis(code)
-    term = term_of(code if row is None or code in row.aliases else row.code)
-    return term.abbreviations[0] if term.abbreviations else term.name
 
 
 def with_calls(view: View, found: Predictions, listed: pd.DataFrame) -> pd.DataFrame:

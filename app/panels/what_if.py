@@ -9,10 +9,9 @@ import streamlit as st
 
 from app.data import services, work
 from app.shell import controls, frame, jobs
-from app.shell.frame import escaped, target_name
+from app.shell.frame import escaped, short_name, target_name
 from app.shell.state import View
 from app.viewer import ecg_viewer
-from ecgxai_core.diagnoses import find_diagnosis, term_of
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.fusion.median_beat import median_trace
 from ecgxai_core.pipeline.answers import probability_text
@@ -270,7 +269,7 @@ def curve(view: View, found: DoseResponse, size: float) -> None:
     )
     order = sorted(range(len(found.classes)), key=lambda i: (found.classes[i] != code, -moves[i]))
     kept = [i for i in order if found.classes[i] == code or moves[i] >= _MOVED][: 1 + _SHOWN]
-    curves = {_short(found.classes[i]): found.probabilities[:, i] for i in kept}
+    curves = {short_name(found.classes[i]): found.probabilities[:, i] for i in kept}
     edit = EDITS[found.edit]
     title = f"{edit.title}{f' ({_unit(edit.unit)})' if edit.unit else ''}"
     dose = Dose(title, found.sizes, edit.neutral, curves, services.threshold(view, code), size,
@@ -284,13 +283,6 @@ def curve(view: View, found: DoseResponse, size: float) -> None:
         f"Probabilities against {title}; grey: outside the range of the training data.", rows,
         file_name=f"{view.record}_{found.edit}",
     )  # fmt: skip
-
-
-def _short(code: str) -> str:
-    """The abbreviation of a class, or its name."""
-    row = find_diagnosis(code)
-    term = term_of(code if row is None or code in row.aliases else row.code)
-    return term.abbreviations[0] if term.abbreviations else term.name
 
 
 def _waves(record: Record) -> Delineation:

@@ -148,6 +148,13 @@ def target_name(code: str) -> str:
     return f"{term.name}{short}"
 
 
+def short_name(code: str) -> str:
+    """Abbreviation of a class, else its name."""
+    row = find_diagnosis(code)
+    term = term_of(code if row is None or code in row.aliases else row.code)
+    return term.abbreviations[0] if term.abbreviations else term.name
+
+
 def ask_target(view: View, key: str, **more: Any) -> None:
     """The diagnosis that the page is about, which all pages share."""
     if known := services.targets(view):
