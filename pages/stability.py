@@ -30,7 +30,9 @@ method = controls.pick(
     "Map", list(found.original), "fused", "stability-map", format_func=explain.method_title
 )
 with said:
-    st.markdown(f"**{escaped(stability.answer(found, view, method))}**")
+    verdict, more = stability.answer(found, view, method)
+    st.markdown(f"**{escaped(verdict)}**  \n{escaped(more)}")
+    evaluation.window_note(view)
 name = frame.target_name(found.original[method].target)
 with picture:
     frame.figure(

@@ -16,6 +16,7 @@ name, place, size_column = what_if.ask(view, record)
 with frame.refusals():
     answered = what_if.response(view, record, name, place)
 if answered is None:
+    what_if.whole_record(record, None)  # to look at meanwhile
     st.stop()
 found, least = answered
 with size_column:

@@ -16,15 +16,17 @@ from ecgxai_core.bootstrap import LEAST_RECORDS
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.metrics import METRICS, SIDE_TITLES
 from ecgxai_core.params import EvaluationParams
-from ecgxai_core.pipeline.answers import record_answer, run_answer
+from ecgxai_core.pipeline.answers import run_answer
 from ecgxai_core.pipeline.compare import Paired, paired
 from ecgxai_core.pipeline.evaluation import curves_of, priors_shown
 from ecgxai_core.pipeline.given_maps import content_key
+from ecgxai_core.pipeline.headlines import evaluation_details, evaluation_headline
 from ecgxai_core.pipeline.run.finished import FinishedRun
 from ecgxai_core.pipeline.run.tables import EVALUATION, STABILITY, SUMMARY
 from ecgxai_core.pipeline.run.units import cached_unit
 from ecgxai_core.plots.charts import box_plots, grouped_bars, interval_plot, paired_plot
 from ecgxai_core.plots.curves import curve_table, removal_curves
+from ecgxai_core.signal.segments import SEGMENT_SEC
 from ecgxai_core.store.envelope import Entry
 from ecgxai_core.types import Attribution, Record
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _FIRST = ("attauc_strict", "token_attauc_strict", "deletion_gain", "spearman")
 _SIDES = {f"_{side}": title for side, title in SIDE_TITLES.items()}
+_LONG_WINDOW_SEC = 0.2
+"""Windows from this length on hold more than one wave of a beat."""
 
 
 def columns() -> dict[str, Any]:
@@ -328,13 +332,31 @@ def _map_in_view(view: View, entry: Entry) -> str:
 
 
 def record_answer_line(view: View, entry: Entry) -> None:
-    """The record's evaluation in one sentence: of the map in view, else of the fused one."""
+    """The record's evaluation: the verdicts on the map in view, else on the fused one, in bold, and
+    what else is known of it."""
     rows = {row["method"]: row for row in entry.meta["evaluation"]}
     tested = {row["method"]: row for row in entry.meta["stability"]}
     name = _map_in_view(view, entry)
-    if name in rows:
-        said = record_answer(explain.method_title(name), rows[name], tested.get(name))
-        st.markdown(f"**{escaped(said)}** One record is an observation, not a test.")
+    if name not in rows:
+        return
+    parts = view.parameters.methods if name == FUSED else ()
+    singles = {explain.method_title(part): rows[part] for part in parts if part in rows}
+    said = evaluation_headline(explain.method_title(name), rows[name], singles)
+    more = evaluation_details(rows[name], tested.get(name), singles)
+    st.markdown(f"**{escaped(said)}**  \n{escaped(more)} One record is an observation, not a test.")
+    window_note(view)
+
+
+def window_note(view: View) -> None:
+    """What windows that cut through beats cannot show, where the map is made of them."""
+    params = view.parameters.for_method(explain.wanted_methods(view)[0])
+    row = find_diagnosis(services.target(view))
+    length = params.window_sec or (row.segment_sec if row is not None else SEGMENT_SEC)
+    if params.segments == "uniform" and length >= _LONG_WINDOW_SEC:
+        st.caption(
+            f"Windows of {length:g} s cut through beats: the map cannot tell QRS from ST or T. "
+            "Choose Waves above for a map that can."
+        )
 
 
 def record_curves(view: View, entry: Entry) -> None:

@@ -13,9 +13,9 @@ from app.shell import frame, jobs
 from app.shell.state import View
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.metrics import METRICS
-from ecgxai_core.pipeline.answers import stability_answer
 from ecgxai_core.pipeline.compare import moved
 from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, cached_extra_beat_test
+from ecgxai_core.pipeline.headlines import stability_details, stability_headline
 from ecgxai_core.plots.extra_beat import Side, extra_beat_figure
 from ecgxai_core.plots.paper import PaperStyle
 from ecgxai_core.plots.words import lead_ranking
@@ -159,26 +159,24 @@ def _hidden_below(view: View, peak: float) -> float:
     return min(1.0, view.fusion.tau / peak)
 
 
-def answer(found: ExtraBeatTest, view: View, method: str) -> str:
-    """The test in one sentence, and how many beats it compares; plain text."""
+def answer(found: ExtraBeatTest, view: View, method: str) -> tuple[str, str]:
+    """The test in one sentence, and what else came of it; plain text."""
     one, other = found.original[method], found.changed[method]
     scores = {score.metric: score for score in found.scores(view.parameters.stability)[method]}
-    alike = scores["spearman"]
     row = {
         "probability": one.probability,
         "probability_extra_beat": other.probability,
         "prediction_stayed": (one.probability >= 0.5) == (other.probability >= 0.5),
-        "spearman": alike.value,
-        "spearman_random": alike.random,
     }
+    for name in ("spearman", "jaccard_at_k"):
+        row |= {name: scores[name].value, f"{name}_random": scores[name].random}
     tops = tuple(
         [line["lead"] for line in lead_ranking(item)[: view.fusion.topk] if line["share"] > 0]
         for item in (one, other)
     )
     beats, n = found.compared(method)
-    rest = n - len(beats)
     counted = f"{len(beats)} of {n} beats were compared"
-    if rest:
-        counted += f"; the other{'s are' if rest > 1 else ' is'} hatched"
-    title = explain.method_title(method)
-    return f"{stability_answer(title, row, (tops[0], tops[1]))} {counted}."
+    if rest := n - len(beats):
+        counted += f"; the other{'s are' if rest > 1 else ' is'} hatched, 'not compared'"
+    details = stability_details(row, (tops[0], tops[1]))
+    return stability_headline(explain.method_title(method), row), f"{details} {counted}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from app.shell import controls, frame, jobs
 from app.shell.frame import escaped, short_name, target_name
 from app.shell.state import View
 from app.viewer import ecg_viewer
+from ecgxai_core.diagnoses import aliases
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.fusion.median_beat import median_trace
 from ecgxai_core.pipeline.answers import probability_text
 from ecgxai_core.pipeline.fitting_edit import first_edit
-from ecgxai_core.pipeline.what_if import DoseResponse
+from ecgxai_core.pipeline.what_if import DoseResponse, Switch, switched_at, switches
 from ecgxai_core.plots.changed_ecg import changed_beats, changed_rhythm
 from ecgxai_core.plots.dose import Dose, dose_chart
 from ecgxai_core.plots.paper import PaperStyle
@@ -37,7 +39,7 @@ SIZES: dict[str, tuple[float, ...]] = {
     "p_amplitude": (0, 0.25, 0.5, 0.75, 1.5, 2, 3),
     "mask": (0.25, 0.5, 0.75, 1),
     "pr": (-60, -40, -20, 20, 40, 60, 80, 100, 140),
-    "qrs": (-40, -20, -10, 10, 20, 30, 40, 60, 80),
+    "qrs": (-80, -60, -50, -40, -30, -20, -10, 10, 20, 30, 40, 60, 80),
     "qt": (-100, -60, -30, 30, 60, 100, 150),
     "rate": (-40, -30, -20, -10, 10, 20, 30, 40, 60),
     "regular": (0.25, 0.5, 0.75, 1),
@@ -132,16 +134,43 @@ def chosen_size(view: View, found: DoseResponse) -> float:
     first = _telling(view, found)
     if len(possible) < 2:
         return first
-    ends = f"{_sized(possible[0])} to {_sized(possible[-1])} {_unit(found.unit)}".rstrip()
     picked = st.select_slider(
-        f"Size, {ends}", possible, first, key=f"what-if-size-{found.edit}",
-        format_func=lambda size: "as recorded" if size == neutral else _sized(size),
+        f"{_size_name(found)}, {_range(found)}", possible, first, key=f"what-if-size-{found.edit}",
+        format_func=lambda size: "as recorded" if size == neutral else _bare(found, size),
     )  # fmt: skip
     return float(picked)
 
 
-def _unit(unit: str) -> str:
-    return unit.replace("1/min", "/min")
+def _size_name(found: DoseResponse) -> str:
+    """What the size of the change is."""
+    title = EDITS[found.edit].title
+    if found.edit in ("mask", "regular"):
+        return "How far"
+    named = found.levels is not None or not found.unit
+    return title[:1].upper() + title[1:] if named else "Size"
+
+
+def _bare(found: DoseResponse, size: float, digits: str = "g") -> str:
+    """A size without its unit: the interval or rate that is asked for, a factor, or a change."""
+    levels = found.levels
+    if levels is not None:
+        return f"{float(levels[found.neutral_at]) + size:.0f}"
+    sign = "+" if found.unit else ""
+    return f"{size:{sign}{digits}}".replace("-", "−") if size else "0"
+
+
+def _range(found: DoseResponse) -> str:
+    """The sizes that were possible, from the smallest to the largest, with their unit."""
+    possible = [
+        float(size) for size, why in zip(found.sizes, found.refused, strict=True) if not why
+    ]
+    ends = f"{_bare(found, possible[0])} to {_bare(found, possible[-1])}"
+    return f"{ends}{_spaced(found.unit)}"
+
+
+def _spaced(unit: str) -> str:
+    """A unit as it stands behind a number."""
+    return {"1/min": "/min", "": "", "%": " %"}.get(unit, f" {unit}")
 
 
 def _sized(size: float) -> str:
@@ -150,7 +179,7 @@ def _sized(size: float) -> str:
 
 def _telling(view: View, found: DoseResponse) -> float:
     curve, neutral = found.column(services.target(view)), EDITS[found.edit].neutral
-    at = int(np.flatnonzero(found.sizes == neutral)[0])
+    at = found.neutral_at
     moves = np.abs(curve - curve[at])
     other = np.isfinite(curve) & (found.sizes != neutral)
     usual = other & ~np.asarray(found.unusual)
@@ -165,11 +194,11 @@ def _telling(view: View, found: DoseResponse) -> float:
 
 
 def answer(view: View, found: DoseResponse, size: float, least: tuple[float, ...]) -> str:
-    """What the change does to the target, and the least change that flips the call."""
+    """What the change does to the target and to other calls, and the least change that flips the
+    target's; safe as markdown."""
     code = services.target(view)
     curve, limit = found.column(code), services.threshold(view, code)
-    before = float(curve[found.sizes == EDITS[found.edit].neutral][0])
-    after = float(curve[found.sizes == size][0])
+    before, after = float(curve[found.neutral_at]), float(curve[found.sizes == size][0])
     called = before >= limit, after >= limit
     words = {
         (True, True): "it is still called",
@@ -177,26 +206,69 @@ def answer(view: View, found: DoseResponse, size: float, least: tuple[float, ...
         (True, False): "it is no longer called",
         (False, True): "it is called now",
     }[called]
+    limits = {
+        other: services.threshold(view, other)
+        for other in found.classes if other not in (code, *aliases(code))
+    }  # fmt: skip
+    here = switched_at(found, limits, int(np.flatnonzero(found.sizes == size)[0]))
+    known = {one.code for one in here}
+    beyond = [one for one in switches(found, limits) if one.code not in known]
     name = target_name(code)
     return (
         f"**{escaped(name[:1].upper() + name[1:])}: probability {probability_text(before)} as "
-        f"recorded, {probability_text(after)} with the change; {words}** (threshold {limit:.2f}). "
-        f"{_least(found, least)} This shows what the model uses, not what the patient has."
+        f"recorded, {probability_text(after)} with the change; {words} (threshold {limit:.2f})"
+        f"{escaped(_switched(here))}.** {escaped(_least(found, least))} "
+        f"{escaped(_elsewhere(found, beyond))}"
+        "This shows what the model uses, not what the patient has."
     )
 
 
+def _switched(here: Sequence[Switch]) -> str:
+    """Which other calls the change switches."""
+    parts = []
+    for verb, codes in (
+        ("called now", [one.code for one in here if one.called]),
+        ("no longer called", [one.code for one in here if not one.called]),
+    ):
+        if codes:
+            names = listed([short_name(code) for code in codes])
+            parts.append(f"{names} {'is' if len(codes) == 1 else 'are'} {verb}")
+    return f"; {'; '.join(parts)}" if parts else ""
+
+
+def _elsewhere(found: DoseResponse, others: Sequence[Switch]) -> str:
+    """Which other calls switch at other sizes, and from which on; ends with a space."""
+    neutral, places = EDITS[found.edit].neutral, dict[tuple[str, bool], list[str]]()
+    for one in sorted(others, key=lambda one: one.at):
+        size = float(found.sizes[one.at])
+        place = f"{'≥' if size > neutral else '≤'} {_said(found, size)}"
+        places.setdefault((one.code, one.called), []).append(place)
+    first = dict.fromkeys((one.code, one.called) for one in others)  # nearest first
+    parts = [
+        f"{short_name(code)} {'called' if called else 'no longer called'} "
+        f"({' and '.join(places[code, called])})"
+        for code, called in [*first][:_SHOWN]
+    ]
+    rest = f"; {len(first) - _SHOWN} more" if len(first) > _SHOWN else ""
+    return f"At other sizes: {'; '.join(parts)}{rest}. " if parts else ""
+
+
+def _said(found: DoseResponse, size: float, digits: str = "g") -> str:
+    """A size with its unit."""
+    return f"{_bare(found, size, digits)}{_spaced(found.unit)}"
+
+
 def _least(found: DoseResponse, least: tuple[float, ...]) -> str:
-    edit = EDITS[found.edit]
+    title = EDITS[found.edit].title
     if not least:
-        return "No size that was tried flips the call."
-    sizes = " or ".join(f"{size:+.2g} {edit.unit}".strip().replace("-", "−") for size in least)
-    return f"The call flips at {edit.title} {sizes}."
+        return f"No size that was tried ({title} {_range(found)}) flips the call."
+    return f"The call flips at {title} {' or '.join(_said(found, size, '.2g') for size in least)}."
 
 
 def notes(found: DoseResponse, size: float, place: Place) -> None:
     """What was measured in the changed record, what is unusual, and what was not possible."""
     at = int(np.flatnonzero(found.sizes == size)[0])
-    neutral = int(np.flatnonzero(found.sizes == EDITS[found.edit].neutral)[0])
+    neutral = found.neutral_at
     said = _by_lead(found, at, neutral, place) if found.by_lead else _measured(found, at, neutral)
     if said:
         st.caption(said)
@@ -206,10 +278,12 @@ def notes(found: DoseResponse, size: float, place: Place) -> None:
             "it need not mean anything.",
             icon=":material/warning:",
         )
-    impossible = [f"{size:+g}" for size, why in zip(found.sizes, found.refused, strict=True) if why]
+    impossible = [
+        _bare(found, float(one)) for one, why in zip(found.sizes, found.refused, strict=True) if why
+    ]
     if impossible:
         reason = next(why for why in found.refused if why)
-        sizes = f"{', '.join(impossible)} {_unit(found.unit)}".rstrip().replace("-", "−")
+        sizes = f"{', '.join(impossible)}{_spaced(found.unit)}"
         st.caption(escaped(f"Not possible: {sizes}: {reason}."))
 
 
@@ -269,20 +343,31 @@ def curve(view: View, found: DoseResponse, size: float) -> None:
     )
     order = sorted(range(len(found.classes)), key=lambda i: (found.classes[i] != code, -moves[i]))
     kept = [i for i in order if found.classes[i] == code or moves[i] >= _MOVED][: 1 + _SHOWN]
-    curves = {short_name(found.classes[i]): found.probabilities[:, i] for i in kept}
-    edit = EDITS[found.edit]
-    title = f"{edit.title}{f' ({_unit(edit.unit)})' if edit.unit else ''}"
-    dose = Dose(title, found.sizes, edit.neutral, curves, services.threshold(view, code), size,
-                found.unusual)  # fmt: skip
+    codes = [found.classes[i] for i in kept]
+    curves = {short_name(one): found.column(one) for one in codes}
+    limits = {short_name(one): services.threshold(view, one) for one in codes}
+    edit, title, levels = EDITS[found.edit], _axis(found), found.levels
+    shift = 0.0 if levels is None else float(levels[found.neutral_at]) - edit.neutral
+    dose = Dose(title, found.sizes + shift, edit.neutral + shift, curves,
+                services.threshold(view, code), size + shift, found.unusual, limits)  # fmt: skip
     rows = pd.DataFrame({
         "size": found.sizes, "measured": found.measured,
-        **{target_name(found.classes[i]): found.probabilities[:, i] for i in kept},
+        **{target_name(one): found.column(one) for one in codes},
     })  # fmt: skip
     frame.figure(
         dose_chart(dose, frame.colours(), width_px=240 if frame.on_phone() else 480), "dose",
-        f"Probabilities against {title}; grey: outside the range of the training data.", rows,
+        f"Probabilities against {title}; solid where a class is called by its own threshold; grey: "
+        "outside the range of the training data.", rows,
         file_name=f"{view.record}_{found.edit}",
     )  # fmt: skip
+
+
+def _axis(found: DoseResponse) -> str:
+    """What the sizes are, with their unit: an interval or rate, else a change of something."""
+    edit = EDITS[found.edit]
+    change = found.levels is None and edit.unit and edit.measures and edit.neutral == 0
+    unit = f" ({_spaced(edit.unit).strip()})" if edit.unit else ""
+    return f"{'change of ' if change else ''}{edit.title}{unit}"
 
 
 def _waves(record: Record) -> Delineation:
@@ -320,7 +405,8 @@ def before_and_after(record: Record, changed: Record, edit: str, place: Place) -
     else:
         leads = [one for one in place.leads or _RHYTHM if one in record.leads] or record.leads
         middle = record.duration / 2 if place.span_sec is None else sum(place.span_sec) / 2
-        shown = changed_rhythm(record, changed, leads[:2], style, middle)
+        span = place.span_sec if edit == "mask" else None
+        shown = changed_rhythm(record, changed, leads[:2], style, middle, span)
         words = f"Leads {listed(leads[:2])} as recorded and with the change."
     frame.figure(shown, "before-after", words, file_name=f"{record.name}_{edit}_ecg")
 
@@ -330,10 +416,12 @@ def _median(record: Record) -> tuple[FloatArray, FloatArray]:
     return median_trace(record, peaks, _BEAT_SEC, _BIN_SEC)
 
 
-def whole_record(record: Record, changed: Record) -> None:
-    """The ECG as recorded or with the change, in one viewer."""
-    picked = controls.pick("ECG", ("Changed", "As recorded"), "Changed", "what-if-ecg")
-    shown = changed if picked == "Changed" else record
+def whole_record(record: Record, changed: Record | None) -> None:
+    """The ECG as recorded or with the change, in one viewer; as recorded while there is none."""
+    shown = record
+    if changed is not None:
+        picked = controls.pick("ECG", ("Changed", "As recorded"), "Changed", "what-if-ecg")
+        shown = changed if picked == "Changed" else record
     note = shown.warnings[-1].message if shown is not record else "as recorded"
     data: dict[str, Any] = payload(
         shown,

@@ -422,6 +422,19 @@ def _choice(
     )  # fmt: skip
 
 
+_PLAIN = {
+    "segments auto": "segments: as clear as the record allows",
+    "segments uniform": "windows of equal length",
+    "segments beat": "whole beats",
+    "segments wave": "waves of each beat",
+    "level owen": "windows, then their leads (owen)",
+    "level winter": "beats, then waves, then leads (winter)",
+    "level lead_in_event": "leads within one segment",
+    "level cell": "every cell by itself",
+}
+"""Settings in words; exports and commands keep their names."""
+
+
 def _facts(view: View) -> str:
     """One line on every page, safe as markdown: model and digest, record, profile and what differs
     from it, synthetic."""
@@ -436,7 +449,9 @@ def _facts(view: View) -> str:
     if view.record:
         parts.append(f"record **{escaped(view.record)}**")
     parts.append(f"profile **{view.profile}**")
-    parts += [f":blue-badge[{escaped(text)}]" for text in state.changed_settings(view)]
+    parts += [
+        f":blue-badge[{escaped(_PLAIN.get(text, text))}]" for text in state.changed_settings(view)
+    ]
     known = services.info(view) if view.record else None
     if known.synthetic if known is not None else data is not None and data.synthetic:
         parts.append(":orange-badge[:material/smart_toy: simulated, not a patient]")

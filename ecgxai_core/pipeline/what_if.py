@@ -22,10 +22,16 @@ from ecgxai_core.types import Float32Array, FloatArray, Record, frozen_array
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DoseResponse", "dose_response", "flips", "natural_range", "outputs_of"]
+__all__ = [
+    "DoseResponse", "Switch", "dose_response", "flips", "natural_range", "outputs_of",
+    "switched_at", "switches",
+]  # fmt: skip
 
 FLIP_STEPS = 9
 """Halvings of the step in which a call flips."""
+
+_ADDS = ("ms", "1/min")
+"""Units of edits that add to an interval or a rate of the whole record."""
 
 
 @lru_cache(maxsize=1)
@@ -91,6 +97,20 @@ class DoseResponse:
         low, high = self.natural
         return tuple(bool(value < low or value > high) for value in self.measured)
 
+    @property
+    def levels(self) -> FloatArray | None:
+        """``float64[n]``: the value of what is measured that each size asks for, in the unit of the
+        sizes; ``None`` where the edit does not add to a measured interval or rate."""
+        if self.unit not in _ADDS or not EDITS[self.edit].measures or self.by_lead:
+            return None
+        levels = self.sizes + self.measured[self.neutral_at]
+        return levels if np.isfinite(levels).all() else None
+
+    @property
+    def neutral_at(self) -> int:
+        """Place of the size that changes nothing."""
+        return int(np.flatnonzero(self.sizes == EDITS[self.edit].neutral)[0])
+
     def column(self, code: str) -> Float32Array:
         """``float32[n]``: probabilities of one class."""
         return np.asarray(self.probabilities[:, self.classes.index(code)])
@@ -105,6 +125,64 @@ class DoseResponse:
         })  # fmt: skip
         columns = dict(zip(self.classes, self.probabilities.T, strict=True))
         return pd.concat([frame, pd.DataFrame(columns)], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A class whose call differs from that of the record as recorded.
+
+    Attributes
+    ----------
+    code
+        The class.
+    at
+        Place of the size.
+    called
+        Whether it is called there.
+    """
+
+    code: str
+    at: int
+    called: bool
+
+
+def switched_at(
+    found: DoseResponse, thresholds: Mapping[str, float], at: int
+) -> tuple[Switch, ...]:
+    """The classes whose call at one size, by its place, is another than as recorded; of those in
+    ``thresholds``, each by its own. A size that is not possible switches none."""
+    kept = []
+    for code, limit in thresholds.items():
+        curve = found.column(code)
+        called = bool(curve[at] >= limit)
+        if np.isfinite(curve[at]) and called != bool(curve[found.neutral_at] >= limit):
+            kept.append(Switch(code, at, called))
+    return tuple(kept)
+
+
+def switches(found: DoseResponse, thresholds: Mapping[str, float]) -> tuple[Switch, ...]:
+    """The classes whose call switches within the sizes of a response, and where.
+
+    Parameters
+    ----------
+    found
+        The response. A call that differs between two sizes only is not noticed.
+    thresholds
+        By class, the probability from which it counts as called; other classes are left out.
+
+    Returns
+    -------
+    For each class the first size below the recorded one and the first above it, nearest first.
+    """
+    start, n = found.neutral_at, len(found.sizes)
+    kept: list[Switch] = []
+    for side in (range(start - 1, -1, -1), range(start + 1, n)):
+        known: set[str] = set()
+        for at in side:
+            new = [one for one in switched_at(found, thresholds, at) if one.code not in known]
+            known |= {one.code for one in new}
+            kept += new
+    return tuple(sorted(kept, key=lambda one: abs(one.at - start)))
 
 
 def dose_response(
@@ -173,9 +251,8 @@ def flips(
     -------
     Sizes to 1/512 of the step between two sizes of the response, on the far side of the flip.
     """
-    neutral = EDITS[found.edit].neutral
     curve, waves = found.column(case.target), _waves(case.record)
-    start = int(np.flatnonzero(found.sizes == neutral)[0])
+    start = found.neutral_at
     called = bool(curve[start] >= threshold)
 
     def flipped(probability: float) -> bool:

@@ -1,6 +1,6 @@
 """A record before and after one change: the median beat of every lead, or the rhythm, on paper.
 
-What was recorded is drawn in grey below what the change makes of it, in black.
+What was recorded is drawn in blue below what the change makes of it, in black (white on dark).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgxai_core.plots.sheet import PaperStyle, lead_label, paper_axes, pulses, scale_note
-from ecgxai_core.plots.theme import FONT
+from ecgxai_core.plots.theme import FONT, method_colour
 from ecgxai_core.types import FloatArray, Record
 
 if TYPE_CHECKING:
@@ -30,9 +30,11 @@ _RHYTHM_SEC, _NARROW_SEC = 5.0, 4.0
 _PULSE_MV, _NAME_MV = 1.0, 0.35
 _LABEL_MV = 0.6
 """Names stand at least so high above 0 mV."""
-_HEAD_PX, _FOOT_PX = 6, 40
+_HEAD_PX, _FOOT_PX, _TICKS_PX, _LINE_PX = 6, 40, 16, 16
 _TALL_MV = 3.6
 """Rows that are higher are drawn at half gain."""
+_RECORDED = method_colour(0)
+"""Blue: it stands out from the trace on light and on dark paper."""
 
 
 def changed_beats(
@@ -75,7 +77,11 @@ def changed_beats(
             notes.append(label)
     last = start + len(rows[0]) * pitch
     drawn = [*lines, pulses(levels, start - _PULSE_SEC + 0.1, _at(style, gain))]
-    return _sheet(drawn, notes, (start - _PULSE_SEC, last), (low, 0.0), _at(style, gain))
+    key = f"<span style='color:{style.theme.disagreement}'>coloured names: leads that move</span>"
+    return _sheet(
+        drawn, notes, (start - _PULSE_SEC, last), (low, 0.0), _at(style, gain),
+        more=key if 0 < len(moved) < len(leads) else "",
+    )  # fmt: skip
 
 
 def changed_rhythm(
@@ -84,10 +90,12 @@ def changed_rhythm(
     leads: Sequence[str],
     style: PaperStyle,
     around_sec: float,
+    span_sec: tuple[float, float] | None = None,
 ) -> go.Figure:
     """Some seconds of both records, lead by lead as recorded and, below it, with the change.
 
-    ``leads`` are few, as each has two rows; what is drawn lies around ``around_sec``.
+    ``leads`` are few, as each has two rows; what is drawn lies around ``around_sec``; ``span_sec``
+    is shaded, where it is all that changes.
     """
     wide = _NARROW_SEC if style.width_px < _NARROW_PX else _RHYTHM_SEC
     whole = min(before.duration, after.duration)
@@ -95,9 +103,10 @@ def changed_rhythm(
     first, last = round(first, 1), min(first + wide, whole)
     pairs = [(lead, item) for lead in leads for item in (before, after)]
     signals = [_part(item, lead, first, last) for lead, item in pairs]
-    # room for the name above the trace, and for the pulse
-    heads = [np.append(values, max(_PULSE_MV, _top(values) + _NAME_MV)) for _, values in signals]
-    gain, levels, low = _levels([values[None] for values in heads], style)
+    # room for the name above the trace, of one height at each gain, and for the pulse
+    gain, *_ = _levels(_with_heads(signals, _NAME_MV), style)
+    name_mv = _NAME_MV * style.gain_mm_mv / gain
+    gain, levels, low = _levels(_with_heads(signals, name_mv), style)
     lines, notes = _empty_lines(style), []
     for number, ((lead, _), (seconds, values), zero) in enumerate(
         zip(pairs, signals, levels, strict=True)
@@ -106,10 +115,24 @@ def changed_rhythm(
         line["x"] += [*seconds.round(4).tolist(), None]
         line["y"] += [*_plain(values * gain / 10 + zero), None]
         words = f"{lead} {'changed' if number % 2 else 'as recorded'}"
-        top = zero + (_top(values) + _NAME_MV) * gain / 10
+        top = zero + (_top(values) + name_mv) * gain / 10
         notes.append(lead_label(words, first, top, style.theme))
     drawn = [*lines, pulses(levels, first - _PULSE_SEC + 0.1, _at(style, gain))]
-    return _sheet(drawn, notes, (first - _PULSE_SEC, last), (low, 0.0), _at(style, gain))
+    figure = _sheet(
+        drawn, notes, (first - _PULSE_SEC, last), (low, 0.0), _at(style, gain),
+        more=f"{last - first:.0f} of {whole:.0f} s", seconds=True,
+    )  # fmt: skip
+    if span_sec is not None:
+        figure.add_vrect(x0=max(span_sec[0], first), x1=min(span_sec[1], last), line_width=0,
+                         fillcolor=style.theme.muted, opacity=0.18, layer="below")  # fmt: skip
+    return figure
+
+
+def _with_heads(signals: Sequence[Beat], name_mv: float) -> list[FloatArray]:
+    """Each trace with the height of what stands above it as one more value."""
+    return [
+        np.append(values, max(_PULSE_MV, _top(values) + name_mv))[None] for _, values in signals
+    ]
 
 
 def _part(record: Record, lead: str, first: float, last: float) -> tuple[FloatArray, FloatArray]:
@@ -148,7 +171,7 @@ def _plain(values: FloatArray) -> list[float | None]:
 def _empty_lines(style: PaperStyle) -> list[dict[str, Any]]:
     """As recorded, and changed."""
     looks = (
-        ("as recorded", style.theme.muted, 2.6, 0.8),
+        ("as recorded", _RECORDED, 2.6, 1.0),
         ("changed", style.theme.trace, 1.4, 1.0),
     )
     return [
@@ -166,23 +189,34 @@ def _sheet(
     x_range: tuple[float, float],
     y_range: tuple[float, float],
     style: PaperStyle,
+    *,
+    more: str = "",
+    seconds: bool = False,
 ) -> go.Figure:
+    """The paper with what is drawn; ``more`` stands in the key, ``seconds`` along the axis."""
     import plotly.graph_objects as go
 
     x, y = paper_axes(style, list(x_range), list(y_range), overlaid=True)
+    theme, foot = style.theme, _FOOT_PX
+    if seconds:
+        x |= {"showticklabels": True, "ticksuffix": " s", "ticklabelstep": 5,
+              "tickfont": {"size": 10, "color": theme.muted}}  # fmt: skip
+        foot += _TICKS_PX
     plot = (y_range[1] - y_range[0]) * style.width_px / (x_range[1] - x_range[0])
-    theme = style.theme
-    height = round(plot * 10 / style.speed_mm_s + _HEAD_PX + _FOOT_PX)
-    key = f"<b>black: changed</b>  ·  <span style='color:{theme.muted}'>grey: as recorded</span>"
-    if theme.name == "dark":
-        key = key.replace("black", "white")
-    note = {**scale_note(style), "yshift": -4}
-    note["text"] = f"{key}  ·  {style.speed_mm_s:g} mm/s, {style.gain_mm_mv:g} mm/mV"
+    narrow = style.width_px < _NARROW_PX
+    foot += _LINE_PX if narrow else 0
+    height = round(plot * 10 / style.speed_mm_s + _HEAD_PX + foot)
+    trace = "white" if theme.name == "dark" else "black"
+    key = [f"<b>{trace}: changed</b>", f"<span style='color:{_RECORDED}'>blue: as recorded</span>"]
+    key += [more] if more else []
+    note = {**scale_note(style), "yshift": -4 - (_TICKS_PX if seconds else 0), "align": "left"}
+    scale = f"{style.speed_mm_s:g} mm/s, {style.gain_mm_mv:g} mm/mV"
+    note["text"] = ("<br>" if narrow else "  ·  ").join(("  ·  ".join(key), scale))
     layout = {
         "height": height,
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
-        "margin": {"l": 4, "r": 4, "t": _HEAD_PX, "b": _FOOT_PX},
+        "margin": {"l": 4, "r": 4, "t": _HEAD_PX, "b": foot},
         "font": {"color": theme.text, "size": 12, "family": FONT},
         "uirevision": "changed",
         "dragmode": "pan",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ecgxai_core.plots.charts import styled
-from ecgxai_core.plots.line_labels import Frame, label_places
+from ecgxai_core.plots.line_labels import Frame, coinciding, label_places
 from ecgxai_core.plots.theme import Theme, method_colour
 from ecgxai_core.types import FloatArray
 
@@ -32,7 +32,8 @@ _Lines = dict[str, tuple[FloatArray, dict[str, Any]]]
 def removal_curves(
     curves: Mapping[str, Curves], theme: Theme, *, shown: str = "", narrow: bool = False
 ) -> go.Figure:
-    """Probability during deletion and insertion, one line per map, each with its name beside it.
+    """Probability during deletion and insertion, one line per map, named beside it; one name where
+    lines coincide.
 
     The band contains the middle 90 % of random orders of the cells. A good map lies below it, and
     below the signal alone, in the first chart and above them in the second.
@@ -74,15 +75,8 @@ def removal_curves(
                 hovertemplate=f"{name}: %{{y:.3f}} at %{{x:.0%}}<extra></extra>",
             )  # fmt: skip
         frame = Frame((0.0, 1.0), (reach[0], reach[1]), wide, _HIGH_PX)
-        # Maps have their colours from the first chart; where all insert alike, names would crowd.
-        rest = [name for name in reversed(lines) if not number or name not in curves]
-        order = [shown, *(name for name in rest if name != shown)]
-        points = {name: (main.share, lines[name][0]) for name in order}
-        for name, (x, y) in label_places(points, frame).items():
-            figure.add_annotation(
-                x=x, y=y, text=f"<b>{name}</b>" if name == shown else name, showarrow=False,
-                font={"size": 11, "color": lines[name][1]["line"]["color"]}, **place,
-            )  # fmt: skip
+        for note in _names(main.share, lines, shown, len(curves), frame):
+            figure.add_annotation(showarrow=False, **note, **place)
     figure.update_xaxes(
         title={"text": "share of the record"}, range=[0, 1],
         tickvals=[0, 0.25, 0.5, 0.75, 1], ticktext=["0 %", "25 %", "50 %", "75 %", "100 %"],
@@ -95,6 +89,29 @@ def removal_curves(
         note.update(font={"size": 13, "color": theme.text}, yshift=6, x=start, xanchor="left")
     figure.update_layout(margin={"l": 8, "r": 16, "t": 34, "b": 8})
     return figure
+
+
+def _names(
+    share: FloatArray, lines: _Lines, shown: str, n_maps: int, frame: Frame
+) -> list[dict[str, Any]]:
+    """Annotations with the names of the lines; maps that coincide have one name, and so have the
+    lines that they stand beside."""
+    maps = [name for name in reversed(lines) if name in [*lines][-n_maps:]]
+    beside = [name for name in reversed(lines) if name not in maps]
+    groups: dict[str, tuple[str, ...]] = {}
+    for some in (maps, beside):
+        drawn = {name: (share, lines[name][0]) for name in some}
+        for group in coinciding(drawn, frame):
+            whole = len(group) == n_maps > 2 and group[0] == shown
+            groups["all maps" if whole else ", ".join(group)] = group
+    points = {text: (share, lines[group[0]][0]) for text, group in groups.items()}
+    notes = []
+    for text, (x, y) in label_places(points, frame).items():
+        look = lines[groups[text][0]][1]
+        said = text.replace(shown, f"<b>{shown}</b>", 1) if groups[text][0] == shown else text
+        font = {"size": 11, "color": look["line"]["color"]}
+        notes.append({"x": x, "y": y, "text": said, "font": font})
+    return notes
 
 
 def curve_table(curves: Mapping[str, Curves]) -> pd.DataFrame:

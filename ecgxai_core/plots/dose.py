@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,9 @@ class Dose:
         The size that is looked at.
     unusual
         By size, whether the changed record leaves the natural range.
+    limits
+        Name of the class -> probability from which it counts as called; a class without one is
+        drawn as if it were called everywhere.
     """
 
     title: str
@@ -51,11 +54,13 @@ class Dose:
     threshold: float
     chosen: float
     unusual: Sequence[bool]
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 def dose_chart(dose: Dose, theme: Theme, *, width_px: int = _WIDE_PX) -> go.Figure:
-    """One line per class with its name beside it, the target's thick; grey where the record is no
-    longer a usual one.
+    """One line per class with its name beside it, the target's thick; solid with filled markers
+    where the class is called, dashed with open ones where not; grey where the record is no longer a
+    usual one.
 
     ``width_px`` is the expected width of the plot, by which names are placed.
     """
@@ -65,19 +70,66 @@ def dose_chart(dose: Dose, theme: Theme, *, width_px: int = _WIDE_PX) -> go.Figu
     for low, high in _stretches(dose.sizes, dose.unusual):
         figure.add_vrect(x0=low, x1=high, fillcolor=theme.muted, opacity=0.15, line_width=0)
     for number, (name, values) in enumerate(dose.curves.items()):
-        figure.add_scatter(
-            x=dose.sizes, y=values, name=name, mode="lines+markers", showlegend=False,
-            line={"color": method_colour(number), "width": 3.2 if number == 0 else 1.5},
-            marker={"size": 7 if number == 0 else 4},
-            hovertemplate=f"{name}: %{{y:.3f}} at %{{x:g}}<extra></extra>",
-        )  # fmt: skip
+        figure.add_traces(_line(dose, number, name, np.asarray(values, np.float64)))
     _mark_sizes(figure, dose, theme)
     _name_lines(figure, dose, theme, width_px)
-    figure.update_xaxes(title={"text": dose.title}, range=list(_x(dose)), zeroline=False)
+    narrow = width_px < _WIDE_PX
+    title = {"text": f"{dose.title}<br>{_key(dose, theme, narrow)}"}
+    figure.update_xaxes(title=title, range=list(_x(dose)), zeroline=False)
     figure.update_yaxes(title={"text": "probability"}, range=list(_Y), zeroline=False)
-    styled(figure, theme, height=_HIGH_PX + 84)
+    styled(figure, theme, height=_HIGH_PX + (150 if narrow else 104))
     figure.update_layout(margin={"l": 8, "r": 12, "t": 30, "b": 8})
     return figure
+
+
+def _line(dose: Dose, number: int, name: str, values: FloatArray) -> list[dict[str, Any]]:
+    """Traces of a class: solid, dashed, and its markers."""
+    limit, first = dose.limits.get(name, -np.inf), number == 0
+    colour, width = method_colour(number), 3.2 if first else 1.5
+    x, solid, dashed = _parts(dose.sizes, values, limit)
+    common = {"type": "scatter", "name": name, "showlegend": False}
+    lines = [
+        {**common, "x": x, "y": y, "mode": "lines", "hoverinfo": "skip",
+         "line": {"color": colour, "width": width, "dash": dash}}
+        for y, dash in ((solid, "solid"), (dashed, "dot"))
+        if np.isfinite(y).any()
+    ]  # fmt: skip
+    called = values >= limit
+    words = ["called" if one else "not called" for one in called]
+    marks = {
+        **common, "x": dose.sizes, "y": values, "mode": "markers", "customdata": words,
+        "marker": {"size": 8 if first else 5, "color": colour,
+                   "symbol": ["circle" if one else "circle-open" for one in called]},
+        "hovertemplate": f"{name}: %{{y:.3f}} at %{{x:g}}"
+        + (", %{customdata}" if name in dose.limits else "")
+        + "<extra></extra>",
+    }  # fmt: skip
+    return [*lines, marks]
+
+
+def _parts(x: FloatArray, y: FloatArray, limit: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The line with the points where it crosses ``limit``, from it on, and up to it; NaN = not part
+    of it."""
+    cross = [
+        (x[i] + (limit - y[i]) / (y[i + 1] - y[i]) * (x[i + 1] - x[i]), i + 1)
+        for i in range(len(x) - 1)
+        if np.isfinite(y[i : i + 2]).all() and (y[i] >= limit) != (y[i + 1] >= limit)
+    ]
+    places = [place for _, place in cross]
+    xs = np.insert(np.asarray(x, np.float64), places, [at for at, _ in cross])
+    ys = np.insert(np.asarray(y, np.float64), places, limit)
+    return xs, np.where(ys >= limit, ys, np.nan), np.where(ys <= limit, ys, np.nan)
+
+
+def _key(dose: Dose, theme: Theme, narrow: bool) -> str:
+    """What kinds of line and the grey mean."""
+    said = []
+    if dose.limits:
+        said = ["●━ called by its own threshold", "○┄ not called"]
+    if any(dose.unusual):
+        said.append(f"<span style='color:{theme.unexplored}'>▉</span> rare in PTB-XL")
+    text = ("<br>" if narrow else "  ·  ").join(said)
+    return f"<span style='font-size:11px;color:{theme.muted}'>{text}</span>"
 
 
 def _x(dose: Dose) -> tuple[float, float]:

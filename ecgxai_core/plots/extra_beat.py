@@ -29,6 +29,10 @@ _GROUND = {"light": "#f1f2f4", "dark": "#23272d"}
 """Behind the strip of all leads, as in the viewer."""
 _TALL_MV = 3.0
 """Higher traces are drawn at half gain."""
+_NAME_PX, _LETTER_PX = 13, 6.0
+"""Least width of a stretch that is named, and mean width of a letter of 10 px."""
+_LEAST_SEC = 0.05
+_OUTSIDE = "outside the model's input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,19 @@ def extra_beat_figure(
                 drawn += [{**area, **axes} for area in _hatched(places, name, slash, style.theme)]
     shown = span_sec or _seconds(sides)
     layout = _layout(sides, lead, rows, style, (shown[0] - _LEFT_SEC, shown[1] + 0.05))
+    px_per_sec = style.width_px / (shown[1] - shown[0] + _LEFT_SEC)
+    for number, side in enumerate(sides):
+        named = _stretches(side, compared_sec, inserted_sec, shown[1], changed=number == 1)
+        names = _named(side, number, named, px_per_sec, style.theme)
+        layout["annotations"] = [*names, *layout["annotations"]]
     figure = go.Figure(drawn, layout)
+    for number, side in enumerate(sides):
+        if shown[1] - side.edges_sec[-1] > _LEAST_SEC:  # what the model does not get is faded
+            figure.add_shape(
+                type="rect", xref="x", yref=("y", "y3")[number], x0=float(side.edges_sec[-1]),
+                x1=shown[1], y0=rows.mv[0], y1=rows.mv[1], line={"width": 0}, layer="above",
+                fillcolor=style.theme.paper, opacity=0.6,
+            )  # fmt: skip
     for low, high in rows.domains():
         figure.add_shape(
             type="rect", xref="x", yref="paper", x0=inserted_sec[0], x1=inserted_sec[1], y0=low,
@@ -246,6 +262,49 @@ def _not_compared(side: Side, compared: FloatArray) -> _Boxes:
         for begin, end in runs(np.asarray(known & ~inside))
         for row in range(len(side.leads))
     ]
+
+
+def _named(
+    side: Side,
+    number: int,
+    stretches: Sequence[tuple[float, float, str]],
+    px_per_sec: float,
+    theme: Theme,
+) -> list[dict[str, Any]]:
+    """Names of stretches on the strip of all leads, where they have room: upright ones where they
+    are narrow."""
+    notes = []
+    for left, right, text in stretches:
+        wide = (right - left) * px_per_sec
+        if wide < _NAME_PX:
+            continue
+        notes.append({
+            "x": (left + right) / 2, "y": (len(side.leads) - 1) / 2, "xref": "x",
+            "yref": ("y2", "y4")[number], "text": text, "showarrow": False,
+            "textangle": 0 if wide > _LETTER_PX * len(text) else -90,
+            "font": {"size": 10, "color": theme.text}, "bgcolor": theme.label_background,
+            "borderpad": 1,
+        })  # fmt: skip
+    return notes
+
+
+def _stretches(
+    side: Side, compared: FloatArray, inserted: tuple[float, float], last: float, *, changed: bool
+) -> list[tuple[float, float, str]]:
+    """Left, right and name of what carries no evidence, or takes no part in the comparison."""
+    edges, middle = side.edges_sec, sum(inserted) / 2
+    blank: BoolArray = np.asarray(np.isnan(side.share).all(axis=0), np.bool_)
+    empty = [(float(edges[begin]), float(edges[end])) for begin, end in runs(blank)]
+    rest = sorted({(left, right) for left, right, *_ in _not_compared(side, compared)})
+    found = []
+    for spans, text, there in (
+        (empty, "not explored", "not explored" if changed else "room for the added beat"),
+        (rest, "not compared", "added beat, not compared" if changed else "not compared"),
+    ):
+        found += [(a, b, there if a < middle < b else text) for a, b in spans]
+    if last - edges[-1] > _LEAST_SEC:
+        found.append((float(edges[-1]), last, _OUTSIDE))
+    return found
 
 
 def _hatched(boxes: _Boxes, name: str, slash: str, theme: Theme) -> list[dict[str, Any]]:

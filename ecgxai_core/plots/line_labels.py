@@ -9,7 +9,7 @@ import numpy as np
 
 from ecgxai_core.types import FloatArray
 
-__all__ = ["Frame", "label_places"]
+__all__ = ["Frame", "coinciding", "label_places"]
 
 _LETTER_PX, _LINE_PX = 6.4, 15
 """Of 11 px text: mean width of a letter, and height of a line."""
@@ -72,6 +72,29 @@ def label_places(
         boxes.append(best)
         found[name] = frame.data(float(best[:2].mean()), float(best[2:].mean()))
     return found
+
+
+def coinciding(
+    lines: Mapping[str, tuple[FloatArray, FloatArray]], frame: Frame
+) -> list[tuple[str, ...]]:
+    """Names of lines that one name has to stand for, as nowhere between two of them is the height
+    of a name.
+
+    ``lines`` as for :func:`label_places`. Each group begins with the line that comes first; none of
+    its lines is further from that one.
+    """
+    drawn = {name: _drawn(*line, frame) for name, line in lines.items()}
+    groups: list[list[str]] = []
+    for name, (x, y) in drawn.items():
+        for group in groups:
+            first = drawn[group[0]]
+            same = len(x) == len(first[0]) > 0 and np.allclose(x, first[0])
+            if same and np.abs(y - first[1]).max() < _LINE_PX:
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return [tuple(group) for group in groups]
 
 
 def _drawn(x: FloatArray, y: FloatArray, frame: Frame) -> tuple[FloatArray, FloatArray]:

@@ -349,7 +349,7 @@ EDITS: Mapping[str, Edit] = {
     "p_amplitude": Edit("P wave times", "", 0.0, 5.0, 1.0, _p_amplitude, "P"),
     "mask": Edit("stretch masked", "", 0.0, 1.0, 0.0, _mask),
     "pr": Edit("PR interval", "ms", -100.0, 300.0, 0.0, _in_time(timing.longer_pr), "PR"),
-    "qrs": Edit("QRS duration", "ms", -60.0, 120.0, 0.0, _in_time(timing.longer_qrs), "QRS"),
+    "qrs": Edit("QRS duration", "ms", -100.0, 120.0, 0.0, _in_time(timing.longer_qrs), "QRS"),
     "qt": Edit("QT interval", "ms", -150.0, 250.0, 0.0, _in_time(timing.longer_qt), "QT"),
     "rate": Edit(
         "heart rate", "1/min", -100.0, 150.0, 0.0, _in_time(timing.other_rate), "heart rate"

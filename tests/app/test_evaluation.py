@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -23,10 +24,21 @@ def test_a_record_is_evaluated_in_the_background():
     next(b for b in at.button if b.label == "Evaluate this record").click().run()
     settled(at)
     said = texts(at).replace("\\", "")
-    assert "Fused map: " in said, "the answer in one sentence"
-    assert "a random map and the signal alone (amplitude, slope)" in said
-    assert "the model's output" in said
+    verdict = re.search(r"\*\*(Fused map: .*?)\*\*", said)
+    assert verdict, "the verdicts stand first, in bold"
+    assert re.search(r"better than a random map( by|;)", verdict[1])
+    assert re.search(r"better than the signal alone( by|;|\.)", verdict[1])
+    assert re.search(r"alone is better by|no single method is clearly better", verdict[1])
+    assert re.search(
+        r"Percentages are shares of the map, not of the probability|"
+        r"weights sum to the model's output",
+        said,
+    ), "what the weights add up to"
+    assert re.search(
+        r"When one beat is doubled, the order is (not )?stable \(rank agreement .*overlap", said
+    ), "order and regions, each with its verdict"
     assert said.count("same cells in random order") == 1, "one definition of random"
+    assert "a map of its amplitude, or of its squared slope" in said, "what the signal alone is"
     drawn = json.loads(at.get("plotly_chart")[0].proto.spec)
     lines = {line.get("name"): line for line in drawn["data"]}
     assert {"Fused", "TimeSHAP", "random order", "signal's amplitude", "signal's slope"} <= set(

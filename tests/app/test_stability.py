@@ -18,7 +18,13 @@ def test_a_cached_experiment_is_shown_at_once():
     assert not at.metric, "no cards whose arrows read as change over time"
     said = texts(at).replace("\\", "")
     assert "Fused map: " in said
-    assert "when one beat is doubled (rank agreement" in said
+    verdict = re.search(
+        r"\*\*Fused map: when one beat is doubled, the order is (?:not )?stable \(rank agreement "
+        r"(-?[\d.]+), random -?[\d.]+\), .*?strongest regions.*? \(overlap ([\d.]+), "
+        r"random [\d.]+\)\.\*\*",
+        said,
+    )
+    assert verdict, "order and strongest regions, each with a verdict"
     assert "top leads stay" in said
     counted = re.search(r"(\d+) of (\d+) beats were compared", said)
     assert counted, said
@@ -26,6 +32,9 @@ def test_a_cached_experiment_is_shown_at_once():
     assert {"TimeSHAP", "Integrated gradients", "Occlusion", "Fused"} <= set(rows.columns)
     assert rows.loc["Beats compared", "Fused"] == f"{counted[1]} of {counted[2]}"
     assert 0 < float(rows.loc["Same strongest regions (Jaccard@k)", "random"]) < 1
+    shown = [rows.loc[name, "Fused"] for name in ("Rank agreement (Spearman)",
+             "Same strongest regions (Jaccard@k)")]  # fmt: skip
+    assert shown == [*verdict.groups()], "the numbers of the table"
 
 
 def test_the_maps_stand_before_the_scores_with_the_lead_of_most_evidence():

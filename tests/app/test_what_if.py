@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 
+import numpy as np
 import pytest
 
 from tests.app.evaluated import EXPLAINED, opened, settled, texts, viewers
@@ -88,3 +90,52 @@ def test_the_changed_ecg_stands_before_the_curve_and_the_whole_record_after(page
 
 def test_without_a_record_an_explained_example_is_changed():
     assert opened("what_if").session_state["view"].record in EXPLAINED
+
+
+def test_other_calls_are_named_and_the_axis_is_a_rate(page, monkeypatch):
+    """Fibrillation is called at any probability, sinus rhythm by a threshold within its range."""
+    page.selectbox(key="what-if-edit").set_value("rate").run()
+    settled(page)
+    rows = next(table.value for table in page.dataframe if "size" in table.value)
+    name = next(column for column in rows if "sinus rhythm" in column)
+    at = dict(zip(rows["size"], rows[name], strict=True))
+    rate = float(rows["measured"][rows["size"] == 0].iloc[0])
+    high, low = max(at, key=lambda size: at[size]), min(at, key=lambda size: at[size])
+    between = (at[high] + at[low]) / 2
+    monkeypatch.setattr(
+        "app.data.services.threshold", lambda _, code: between if code == SINUS else 0.0
+    )
+    slider = page.select_slider(key="what-if-size-rate")
+    assert slider.label.startswith("Heart rate, ")
+    assert slider.label.endswith("/min")
+    assert {"as recorded", f"{rate + 10:.0f}"} <= set(slider.options)
+    called = {size: value >= between for size, value in at.items() if np.isfinite(value)}
+    other = next(size for size in (high, low) if called[size] != called[0])
+    slider.set_value(other).run()
+    verb = "is called now" if called[other] else "is no longer called"
+    assert re.search(rf"\*\*.*; NSR {verb}\.\*\*", texts(page).replace("\\", ""))
+    slider = page.select_slider(key="what-if-size-rate")
+    slider.set_value(0.0).run()
+    said = texts(page).replace("\\", "")
+    verb = "called" if called[other] else "no longer called"
+    assert re.search(rf"At other sizes: .*NSR {verb} \([≤≥] \d+/min", said)
+    chart = json.loads(page.get("plotly_chart")[1].proto.spec)
+    assert chart["layout"]["xaxis"]["title"]["text"].startswith("heart rate (/min)")
+    low, high = chart["layout"]["xaxis"]["range"]
+    assert low < rate < high
+    assert low > 0
+
+
+def test_a_wide_qrs_can_be_made_a_narrow_one():
+    """120 ms, the criterion of the bundle branch blocks, can be crossed from 200 ms."""
+    from app.panels.what_if import SIZES
+
+    assert min(SIZES["qrs"]) <= 120 - 200
+
+
+def test_while_the_answer_is_computed_the_record_stands_there(monkeypatch):
+    monkeypatch.setattr("app.panels.what_if.response", lambda *_: None)
+    page = opened("what_if", record="T000", target=AF)
+    (shown,) = viewers(page)
+    assert shown["record"]["title"] == "T000"
+    assert "as recorded" in shown["sentence"]

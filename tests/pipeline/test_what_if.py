@@ -7,7 +7,15 @@ import pytest
 
 from ecgxai_core.case import Case
 from ecgxai_core.errors import ParameterError
-from ecgxai_core.pipeline.what_if import dose_response, flips, natural_range
+from ecgxai_core.pipeline.what_if import (
+    DoseResponse,
+    Switch,
+    dose_response,
+    flips,
+    natural_range,
+    switched_at,
+    switches,
+)
 from ecgxai_core.signal.beats import r_peaks
 from ecgxai_core.simulation import simulate
 from ecgxai_core.simulation.edits import Place
@@ -121,3 +129,44 @@ def test_an_unknown_edit_is_refused_before_anything_is_computed(record):
         with pytest.raises(ParameterError):
             call()
     assert case.classifier.rows == 0
+
+
+def response(**curves):
+    """A response of QRS -20, 0, 20 and 40 ms to a record of 100 ms; the last is not possible."""
+    return DoseResponse(
+        edit="qrs", unit="ms", sizes=np.array([-20.0, 0, 20, 40]), classes=tuple(curves),
+        probabilities=np.array([*curves.values()], np.float32).T,
+        measured=np.array([82.0, 100, 118, 139]), natural=(70.0, 130.0), refused=("", "", "", "no"),
+    )  # fmt: skip
+
+
+def test_each_class_switches_by_its_own_threshold_and_where_it_does_so_first():
+    found = response(
+        a=[0.3, 0.1, 0.4, np.nan], b=[0.3, 0.1, 0.4, np.nan], c=[0.9, 0.9, 0.2, np.nan],
+        d=[0.1, 0.1, 0.1, np.nan],
+    )  # fmt: skip
+    limits = {"a": 0.35, "b": 0.2, "c": 0.5, "d": 0.5}
+    assert set(switches(found, limits)) == {
+        Switch("a", 2, True), Switch("b", 0, True), Switch("b", 2, True), Switch("c", 2, False),
+    }  # fmt: skip
+    assert switched_at(found, limits, 0) == (Switch("b", 0, True),)
+    assert switched_at(found, limits, 1) == ()
+    assert switched_at(found, limits, 3) == (), "not possible"
+    assert switches(found, {"d": 0.5}) == ()
+
+
+def test_a_call_that_switches_back_is_named_where_it_differs_only():
+    found = response(a=[0.1, 0.1, 0.9, 0.1])
+    assert switches(found, {"a": 0.5}) == (Switch("a", 2, True),)
+    assert switched_at(found, {"a": 0.5}, 3) == ()
+
+
+def test_sizes_have_levels_where_they_add_to_what_is_measured(record):
+    assert response(a=[0.1] * 4).levels.tolist() == [80, 100, 120, 140]
+    case = case_of(record, mean_of_v2)
+    rate = dose_response(case, "rate", [-10, 10])
+    assert rate.levels.tolist() == pytest.approx((rate.sizes + rate.measured[1]).tolist())
+    # one sample more of both RR intervals at 100 Hz: 84 x 84 / 6000 and 95 x 95 / 6000
+    assert rate.levels == pytest.approx(rate.measured, abs=2.7), "what was asked for arrives"
+    assert dose_response(case, "st_level", [0.1]).levels is None
+    assert dose_response(case, "regular", [1]).levels is None

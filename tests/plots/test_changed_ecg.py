@@ -7,6 +7,7 @@ import pytest
 
 from ecgxai_core.plots.changed_ecg import changed_beats, changed_rhythm
 from ecgxai_core.plots.sheet import PaperStyle
+from ecgxai_core.plots.theme import theme
 from ecgxai_core.simulation import simulate
 from ecgxai_core.types import STANDARD_LEADS
 
@@ -50,3 +51,31 @@ def test_the_rhythm_is_that_of_the_seconds_asked_for() -> None:
     assert names == ["II as recorded", "II changed", "V1 as recorded", "V1 changed"]
     early = changed_rhythm(record, record, ("II",), PaperStyle(width_px=600), 0.5)
     assert min(x for x in lines(early)["changed"].x if x is not None) == 0.0
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_what_was_recorded_has_another_hue_than_the_trace(name: str) -> None:
+    colours = theme(name)
+    drawn = changed_beats(
+        STANDARD_LEADS, (TIME, BEAT), (TIME, BEAT), PaperStyle(theme=colours), ("V1",)
+    )
+    one, other = lines(drawn)["as recorded"].line.color, lines(drawn)["changed"].line.color
+    red, green, blue = (int(one[at : at + 2], 16) for at in (1, 3, 5))
+    assert max(red, green, blue) - min(red, green, blue) > 100, "a hue, on light and on dark paper"
+    assert other == colours.trace
+    key = drawn.layout.annotations[-1].text
+    assert "blue: as recorded" in key
+    assert one in key
+    assert "leads that move" in key, "what the coloured names mean"
+
+
+def test_the_rhythm_says_which_seconds_it_shows_and_shades_what_is_masked() -> None:
+    record = simulate("sinus_rhythm", seed=1, fs=100).record
+    drawn = changed_rhythm(record, record, ("II",), PaperStyle(width_px=600), 5.0, (4.0, 9.0))
+    assert drawn.layout.xaxis.showticklabels
+    assert drawn.layout.xaxis.ticksuffix == " s"
+    assert "5 of 10 s" in drawn.layout.annotations[-1].text
+    (shade,) = (shape for shape in drawn.layout.shapes if shape.type == "rect")
+    assert (shade.x0, shade.x1) == (4.0, 7.5)
+    plain = changed_rhythm(record, record, ("II",), PaperStyle(width_px=600), 5.0)
+    assert not plain.layout.shapes

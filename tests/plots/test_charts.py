@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -90,14 +91,16 @@ def test_removal_curves_reverse_the_random_band_for_insertion():
 
 def test_removal_curves_stand_beside_the_signal_alone_and_name_every_line():
     line = np.linspace(1, 0, 5)
-    energy = (line**2, 1 - line**2)
+    energy = (line**4, 1 - line**4)
     curves = Curves(np.linspace(0, 1, 5), line, 1 - line, line, line, line, {"energy": energy})
-    figure = removal_curves({"LIME": curves, "Fused": curves}, LIGHT, shown="LIME")
+    other = replace(curves, deletion=line**9, insertion=line**9)
+    figure = removal_curves({"LIME": curves, "Fused": other}, LIGHT, shown="LIME")
     drawn = [trace for trace in figure.data if trace.name == "signal's slope"]
     assert np.allclose([trace.y for trace in drawn], energy)
     assert not any(trace.showlegend for trace in figure.data)
-    names = [note.text for note in figure.layout.annotations[2:]]
-    assert set(names) == {"<b>LIME</b>", "Fused", "signal's slope", "random order"}
+    for axis in ("x", "x2"):
+        names = [note.text for note in figure.layout.annotations[2:] if note.xref == axis]
+        assert sorted(names) == ["<b>LIME</b>", "Fused", "random order", "signal's slope"]
     width = {t.name: t.line.width for t in figure.data if t.line.width}
     assert width["LIME"] > 2 * width["Fused"], "the map that the page is about"
     narrow = removal_curves({"LIME": curves}, LIGHT, narrow=True)
@@ -105,6 +108,22 @@ def test_removal_curves_stand_beside_the_signal_alone_and_name_every_line():
     table = curve_table({"LIME": curves})
     assert list(table["map"].unique()) == ["LIME", "LIME: signal's slope"]
     assert len(table) == 10
+
+
+def test_maps_that_coincide_have_one_name():
+    line = np.linspace(1, 0, 5)
+    beside = {"amplitude": (line**4, 1 - line**4), "energy": (line**4.1, 1 - line**4.1)}
+    curves = Curves(np.linspace(0, 1, 5), line, 1 - line, line, line, line, beside)
+    near, apart = replace(curves, deletion=line - 0.01), replace(curves, deletion=line**2.5)
+    figure = removal_curves({"A": near, "B": apart, "Fused": curves}, LIGHT, shown="Fused")
+    names = {
+        axis: {note.text for note in figure.layout.annotations[2:] if note.xref == axis}
+        for axis in ("x", "x2")
+    }
+    beside_them = {"random order", "signal's slope, signal's amplitude"}
+    assert names["x"] == {"<b>Fused</b>, A", "B", *beside_them}
+    assert names["x2"] == {"all maps", *beside_them}, "all insert alike"
+    assert {t.name for t in figure.data} >= {"A", "B", "Fused"}, "each line is drawn"
 
 
 def test_a_dose_chart_says_whose_threshold_it_is_and_what_its_upright_lines_are():
@@ -117,10 +136,32 @@ def test_a_dose_chart_says_whose_threshold_it_is_and_what_its_upright_lines_are(
     assert (notes["as recorded"].x, notes["now"].x) == (0.0, 0.2)
     grey = [shape for shape in figure.layout.shapes if shape.type == "rect"]
     assert [(shape.x0, shape.x1) for shape in grey] == [(pytest.approx(0.15), 0.2)]
+    assert "rare in PTB-XL" in figure.layout.xaxis.title.text
     still = dose_chart(Dose("x", sizes, 0.0, curves, 0.12, 0.0, [False] * 4), LIGHT)
     texts = [note.text for note in still.layout.annotations]
     assert "as recorded" in texts
     assert "now" not in texts, "it is the record as recorded"
+    assert "rare" not in still.layout.xaxis.title.text, "no grey, no key to it"
+
+
+def test_a_class_is_drawn_solid_from_its_own_threshold_on():
+    """A line from 0.2 at size 0 to 0.6 at size 4 crosses 0.3 at 1 and 0.5 at 3."""
+    sizes, line = np.array([0.0, 4.0, 5.0, 6.0]), np.array([0.2, 0.6, np.nan, 0.6])
+    curves, limits = {"A": line, "B": line}, {"A": 0.3, "B": 0.5}
+    figure = dose_chart(Dose("x", sizes, 0.0, curves, 0.3, 0.0, [False] * 4, limits), LIGHT)
+    for name, crossing in (("A", 1.0), ("B", 3.0)):
+        own = {t.line.dash: t for t in figure.data if t.name == name and t.mode == "lines"}
+        drawn = {
+            dash: [(x, y) for x, y in zip(t.x, t.y, strict=True) if np.isfinite(y)]
+            for dash, t in own.items()
+        }
+        assert drawn["dot"] == [(0.0, 0.2), (pytest.approx(crossing), limits[name])]
+        assert drawn["solid"] == [(pytest.approx(crossing), limits[name]), (4.0, 0.6), (6.0, 0.6)]
+        assert np.isnan(own["solid"].y[list(own["solid"].x).index(5.0)]), "no line over a gap"
+        marks = next(t for t in figure.data if t.name == name and t.mode == "markers")
+        assert [marks.marker.symbol[i] for i in (0, 1, 3)] == ["circle-open", "circle", "circle"]
+        assert [marks.customdata[i] for i in (0, 1, 3)] == ["not called", "called", "called"]
+    assert "called by its own threshold" in figure.layout.xaxis.title.text
 
 
 def test_maps_hatch_exactly_the_unexplored_cells():

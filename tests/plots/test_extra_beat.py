@@ -79,3 +79,36 @@ def test_a_tall_trace_is_drawn_at_half_gain() -> None:
     (trace, _) = (t for t in drawn.data if t.name == "V1")
     assert np.allclose(trace.y, tall.trace / 2, atol=1e-5)
     assert "5 mm/mV" in drawn.layout.annotations[-1].text
+
+
+def test_what_carries_no_evidence_is_named_where_it_is() -> None:
+    drawn = figure()
+    axes = {"y2": [], "y4": []}
+    for note in drawn.layout.annotations:
+        if note.yref in axes:
+            axes[note.yref].append((note.x, note.text))
+    assert sorted(axes["y2"]) == [
+        (0.25, "not compared"), (2.5, "room for the added beat"), (4.5, "not compared"),
+    ]  # fmt: skip
+    assert sorted(axes["y4"]) == [
+        (0.25, "not compared"), (2.5, "not explored"), (4.5, "not compared"),
+    ]  # fmt: skip
+
+
+def test_the_added_beat_is_named_and_what_the_model_does_not_get_is_faded() -> None:
+    share, edges = np.nan_to_num(SHARE), np.linspace(0.0, 4.5, 6)
+    one = Side("a", SECONDS, 0.5 * np.sin(7 * SECONDS), LEADS, edges, share)
+    drawn = extra_beat_figure(
+        [one, one], "V1", PaperStyle(width_px=1000),
+        inserted_sec=(2.0, 3.0), compared_sec=np.array([[0.0, 2.0], [3.0, 4.5]]),
+    )  # fmt: skip
+    names = {(note.yref, note.text) for note in drawn.layout.annotations if note.yref != "paper"}
+    outside = "outside the model's input"
+    assert names == {
+        ("y2", "not compared"), ("y2", outside),
+        ("y4", "added beat, not compared"), ("y4", outside),
+    }  # fmt: skip
+    faded = [s for s in drawn.layout.shapes if s.yref in ("y", "y3")]
+    assert [(s.x0, s.yref) for s in faded] == [(4.5, "y"), (4.5, "y3")]
+    assert all(s.x1 == pytest.approx(4.99) for s in faded)
+    assert not [s for s in figure().layout.shapes if s.yref in ("y", "y3")], "it gets all of it"

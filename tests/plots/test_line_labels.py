@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecgxai_core.plots.line_labels import Frame, label_places
+from ecgxai_core.plots.line_labels import Frame, coinciding, label_places
 
 FRAME = Frame((0.0, 10.0), (0.0, 1.0), 500, 250)
 X = np.arange(11.0)
@@ -51,3 +51,16 @@ def test_a_line_without_points_has_no_name() -> None:
 def test_the_frame_turns_pixels_back() -> None:
     x, y = FRAME.pixels(np.array(2.5), np.array(0.4))
     assert FRAME.data(float(x), float(y)) == pytest.approx((2.5, 0.4))
+
+
+def test_lines_that_leave_no_room_for_two_names_have_one() -> None:
+    """15 px are 0.06 of 250 px: lines that part by more somewhere have names of their own."""
+    base = np.linspace(0.9, 0.1, 11)
+    bump = np.where(X == 5, 0.1, 0.0)
+    lines = {"a": base, "b": base - 0.05, "c": base + bump, "d": base - 0.11}
+    groups = coinciding({name: (X, line) for name, line in lines.items()}, FRAME)
+    assert groups == [("a", "b"), ("c",), ("d",)], "d is near b, but not near the first of them"
+    assert coinciding({"gone": (X, np.full(11, np.nan)), "a": (X, base)}, FRAME) == [
+        ("gone",),
+        ("a",),
+    ]

@@ -1,0 +1,215 @@
+"""Headlines of an evaluated record: the verdicts first, each against one thing, then the rest.
+
+A map is compared with a random map and with the signal alone separately: to beat the first is the
+least that is asked, and many maps do not beat the second. They describe one record; intervals and
+paired tests stand in the summary of a run (:mod:`ecgxai_core.metrics.summary`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ecgxai_core.metrics import DRAWN_BESIDE, METRICS
+from ecgxai_core.metrics.sanity import MOST_ALIKE
+from ecgxai_core.pipeline.answers import ADDS_UP, BETTER_BY, HARDLY, probability_text
+
+__all__ = [
+    "FEW_SAME", "MOST_SAME", "STABLE_ORDER",
+    "evaluation_details", "evaluation_headline", "stability_details", "stability_headline",
+]  # fmt: skip
+
+STABLE_ORDER = MOST_ALIKE
+"""Rank agreement from which on the order of leads and beats counts as stable: the limit from which
+on two maps are called much the same everywhere in this project."""
+
+MOST_SAME = 0.5
+"""Overlap (Jaccard index) from which on the strongest regions count as stable. Of two sets of one
+size that share the part s the index is s / (2 - s): 0.5 where two thirds are in both."""
+
+FEW_SAME = 1 / 3
+"""Overlap below which they count as others: fewer than half are in both."""
+
+_SIGNAL = {"amplitude": "amplitude", "energy": "slope"}
+_RANDOM, _ALONE = "a random map", "the signal alone"
+_EXPECTED = "attauc_strict"
+
+Row = Mapping[str, Any]
+
+
+def evaluation_headline(title: str, row: Row, singles: Mapping[str, Row] | None = None) -> str:
+    """The verdicts on the map of one record by deletion and insertion; plain text.
+
+    Parameters
+    ----------
+    title
+        Name of the map for people.
+    row
+        Its row of the evaluation table: metrics beside their references.
+    singles
+        For a fused map the rows of the methods that it is made of, by their names for people.
+    """
+    verdicts = (_against(row, ("random",), _RANDOM), _against(row, DRAWN_BESIDE, _ALONE))
+    parts = [*verdicts, _best_single(row, singles or {})]
+    return f"{title} map: {'; '.join(part for part in parts if part)}."
+
+
+def evaluation_details(
+    row: Row, stability: Row | None = None, singles: Mapping[str, Row] | None = None
+) -> str:
+    """What stands below the headline: expected evidence, what percentages mean, stability.
+
+    ``stability`` is the map's row of the stability table; ``None`` = the test was not possible.
+    """
+    parts = [_expected(row, singles or {}), _adds_up(row)]
+    parts.append("stability not tested" if stability is None else _stable(stability))
+    return " ".join(f"{part[:1].upper()}{part[1:]}." for part in parts if part)
+
+
+def stability_headline(title: str, row: Row) -> str:
+    """Whether the order, and whether the strongest regions survive one more beat; plain text.
+
+    ``row``: ``spearman``, ``jaccard_at_k``, each with ``_random``, and ``prediction_stayed``.
+    """
+    return f"{title} map: {_stable(row)}."
+
+
+def stability_details(row: Row, top_leads: tuple[Sequence[str], Sequence[str]]) -> str:
+    """What became of the top leads and of the probability; plain text.
+
+    ``row``: ``probability``, ``probability_extra_beat``. ``top_leads``: those of the map, and of
+    the map with the extra beat.
+    """
+    one, other = (
+        probability_text(_number(row, name)) for name in ("probability", "probability_extra_beat")
+    )
+    stays = f"stays {'' if other[0] in '<>' else 'at '}{other}"
+    said = f"the probability {stays if one == other else f'goes from {one} to {other}'}."
+    before, after = top_leads
+    if not before:
+        return said.capitalize()
+    kept = [lead for lead in before if lead in after]
+    if len(kept) == len(before):
+        leads = f"The top leads stay {_and(kept)}"
+    else:
+        named = f" ({_and(kept)})" if kept else ""
+        leads = f"{len(kept)} of {len(before)} top leads stay{named}"
+    return f"{leads}; {said}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)
+
+
+def _number(row: Row, name: str) -> float:
+    value = row.get(name)
+    return float("nan") if value is None else float(value)
+
+
+def _ahead(row: Row, name: str, sides: Sequence[str]) -> tuple[float, str]:
+    """By how much a score is better than the best of some references, and which that is; NaN where
+    one of them is not known."""
+    ahead = {side: _by(row, name, _number(row, f"{name}_{side}")) for side in sides}
+    if not np.isfinite([*ahead.values()]).all():
+        return float("nan"), ""
+    best = min(ahead, key=lambda side: ahead[side])
+    return ahead[best], best
+
+
+def _by(row: Row, name: str, than: float) -> float:
+    """By how much a score is better than a value."""
+    return (1.0 if METRICS[name].direction == "higher" else -1.0) * (_number(row, name) - than)
+
+
+def _against(row: Row, sides: Sequence[str], than: str) -> str:
+    ahead = {word: _ahead(row, name, sides)[0] for name, word in BETTER_BY.items()}
+    yes = [word for word, by in ahead.items() if by >= HARDLY]
+    hardly = [word for word, by in ahead.items() if 0 < by < HARDLY]
+    no = [word for word, by in ahead.items() if by <= 0]
+    if not yes and not hardly:
+        return f"{'not better than' if no else 'not compared with'} {than}"
+    said = f"{'better' if yes else 'hardly better'} than {than} by {' and '.join(yes or hardly)}"
+    rest = [f"hardly by {hardly[0]}"] if yes and hardly else []
+    rest += [f"not by {no[0]}"] if no else []
+    return ", ".join((said, *rest))
+
+
+def _better_single(row: Row, singles: Mapping[str, Row], name: str) -> str:
+    """The single map with the best score, if it is clearly better than the map; else empty."""
+    ahead = {title: -_by(row, name, _number(single, name)) for title, single in singles.items()}
+    clear = {title: by for title, by in ahead.items() if by >= HARDLY}
+    return max(clear, key=lambda title: clear[title]) if clear else ""
+
+
+def _best_single(row: Row, singles: Mapping[str, Row]) -> str:
+    """Which method alone is clearly better than the fused map, by deletion and by insertion."""
+    known = [
+        name for name in BETTER_BY
+        if any(np.isfinite(_by(row, name, _number(one, name))) for one in singles.values())
+    ]  # fmt: skip
+    if not known:
+        return ""
+    won: dict[str, list[str]] = {}
+    for name in known:
+        if best := _better_single(row, singles, name):
+            won.setdefault(best, []).append(BETTER_BY[name])
+    if not won:
+        return "no single method is clearly better"
+    said = [f"{title} alone is better by {' and '.join(words)}" for title, words in won.items()]
+    return "; ".join(said)
+
+
+def _expected(row: Row, singles: Mapping[str, Row]) -> str:
+    """Whether the map lies where cardiology expects the evidence, better than chance and than the
+    signal alone; empty where that is not known."""
+    sides = ("random", *DRAWN_BESIDE)
+    ahead, _ = _ahead(row, _EXPECTED, sides)
+    if np.isnan(ahead):
+        return ""
+    how = "" if ahead >= HARDLY else "hardly " if ahead > 0 else "no "
+    alone = max(DRAWN_BESIDE, key=lambda side: _number(row, f"{_EXPECTED}_{side}"))
+    numbers = [
+        f"AttAUC {_number(row, _EXPECTED):.2f}",
+        f"chance {_number(row, f'{_EXPECTED}_random'):.2f}",
+        f"signal's {_SIGNAL[alone]} {_number(row, f'{_EXPECTED}_{alone}'):.2f}",
+    ]
+    if best := _better_single(row, singles, _EXPECTED):
+        numbers.append(f"{best} alone {_number(singles[best], _EXPECTED):.2f}")
+    return f"{how}closer to the expected evidence than chance and {_ALONE} ({', '.join(numbers)})"
+
+
+def _adds_up(row: Row) -> str:
+    """What the percentages of the map are shares of."""
+    gap = _number(row, "map_gap")
+    if np.isnan(gap):
+        return "whether its weights sum to the model's output is not known"
+    if gap <= ADDS_UP:
+        return "its weights sum to the model's output"
+    return "percentages are shares of the map, not of the probability"
+
+
+def _stable(row: Row) -> str:
+    """Order and strongest regions, each with its own verdict."""
+    if row.get("prediction_stayed") is False:
+        return "the extra beat changed the prediction, so stability is not tested"
+    order, regions = _number(row, "spearman"), _number(row, "jaccard_at_k")
+    if np.isnan(order):
+        return "stability not tested"
+    same = order >= STABLE_ORDER
+    numbers = f"rank agreement {order:.2f}, random {_number(row, 'spearman_random'):.2f}"
+    said = f"when one beat is doubled, the order is {'' if same else 'not '}stable ({numbers})"
+    if np.isnan(regions):
+        return said
+    numbers = f"overlap {regions:.2f}, random {_number(row, 'jaccard_at_k_random'):.2f}"
+    return f"{said}, {_regions(same, regions)} ({numbers})"
+
+
+def _regions(same_order: bool, overlap: float) -> str:
+    """The verdict on the strongest regions, after that on the order."""
+    if overlap >= MOST_SAME:
+        return "and so are the strongest regions" if same_order else "but the strongest regions are"
+    if overlap >= FEW_SAME:
+        return f"the strongest regions {'only ' if same_order else ''}partly"
+    return "but the strongest regions change" if same_order else "nor are the strongest regions"

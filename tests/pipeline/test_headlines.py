@@ -1,0 +1,175 @@
+"""The verdicts on an evaluated record, from rows whose answer is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ecgxai_core.pipeline.headlines import (
+    FEW_SAME,
+    MOST_SAME,
+    STABLE_ORDER,
+    evaluation_details,
+    evaluation_headline,
+    stability_details,
+    stability_headline,
+)
+
+
+def scores(deletion: float | None, insertion: float | None, **more: Any) -> dict[str, Any]:
+    """Gains beside a random map at 0, the signal's amplitude at 0.1 and its slope at 0.2."""
+    row: dict[str, Any] = {"deletion_gain": deletion, "insertion_gain": insertion}
+    for name in tuple(row):
+        row |= {f"{name}_random": 0.0, f"{name}_amplitude": 0.1, f"{name}_energy": 0.2}
+    return {**row, **more}
+
+
+def shaken(order: float | None, regions: float | None, **more: Any) -> dict[str, Any]:
+    return {
+        "spearman": order, "spearman_random": 0.0, "jaccard_at_k": regions,
+        "jaccard_at_k_random": 0.07, "prediction_stayed": True, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("deletion", "insertion", "chance", "alone"),
+    [
+        (0.3, 0.3, "better than {} by deletion and insertion",
+         "better than {} by deletion and insertion"),
+        (0.3, 0.21, "better than {} by deletion and insertion",
+         "better than {} by deletion, hardly by insertion"),
+        (0.1, 0.3, "better than {} by deletion and insertion",
+         "better than {} by insertion, not by deletion"),
+        (0.21, 0.21, "better than {} by deletion and insertion",
+         "hardly better than {} by deletion and insertion"),
+        (0.2, 0.01, "better than {} by deletion, hardly by insertion", "not better than {}"),
+        (-0.1, 0.0, "not better than {}", "not better than {}"),
+        (None, None, "not compared with {}", "not compared with {}"),
+    ],
+)  # fmt: skip
+def test_random_and_the_signal_alone_are_two_verdicts(
+    deletion: float | None, insertion: float | None, chance: str, alone: str
+) -> None:
+    said = evaluation_headline("Fused", scores(deletion, insertion))
+    verdicts = chance.format("a random map"), alone.format("the signal alone")
+    assert said == f"Fused map: {verdicts[0]}; {verdicts[1]}."
+
+
+def test_the_signal_alone_is_the_better_of_amplitude_and_slope() -> None:
+    row = scores(0.3, 0.3) | {"deletion_gain_amplitude": 0.5}
+    said = evaluation_headline("Fused", row)
+    assert "the signal alone by insertion, not by deletion." in said
+    assert "a random map by deletion and insertion;" in said
+
+
+@pytest.mark.parametrize(
+    ("singles", "says"),
+    [
+        ({"A": scores(0.4, 0.3), "B": scores(0.5, 0.1)}, "; B alone is better by deletion."),
+        ({"A": scores(0.4, 0.3), "B": scores(0.1, 0.5)},
+         "; A alone is better by deletion; B alone is better by insertion."),
+        ({"A": scores(0.4, 0.5)}, "; A alone is better by deletion and insertion."),
+        ({"A": scores(0.31, 0.2), "B": scores(0.2, 0.31)},
+         "; no single method is clearly better."),
+        ({"A": scores(None, None)}, "by deletion and insertion."),
+        ({}, "by deletion and insertion."),
+    ],
+)  # fmt: skip
+def test_a_single_method_that_does_better_is_named(singles: dict[str, Any], says: str) -> None:
+    said = evaluation_headline("Fused", scores(0.3, 0.3), singles)
+    assert said.endswith(says)
+    assert ("alone is better" in said) == ("alone is better" in says)
+    assert ("no single" in said) == ("no single" in says)
+
+
+@pytest.mark.parametrize(
+    ("attauc", "says"),
+    [(0.9, "Closer"), (0.70, "Hardly closer"), (0.60, "No closer")],
+)
+def test_expected_evidence_stands_beside_chance_the_signal_and_the_best_single_map(
+    attauc: float, says: str
+) -> None:
+    row = {"attauc_strict": attauc, "attauc_strict_random": 0.5, "attauc_strict_amplitude": 0.69,
+           "attauc_strict_energy": 0.63}  # fmt: skip
+    singles = {"A": scores(0, 0, attauc_strict=0.95), "B": scores(0, 0, attauc_strict=0.92)}
+    start = f"{says} to the expected evidence than chance and the signal alone (AttAUC {attauc:.2f}"
+    said = evaluation_details(scores(0.3, 0.3, **row), None, singles)
+    assert said.startswith(f"{start}, chance 0.50, signal's amplitude 0.69, A alone 0.95). ")
+    alone = evaluation_details(scores(0.3, 0.3, **row))
+    assert alone.startswith(f"{start}, chance 0.50, signal's amplitude 0.69). ")
+    assert "expected evidence" not in evaluation_details(scores(0.3, 0.3)), "not known"
+
+
+def test_chance_counts_as_much_as_the_signal() -> None:
+    row = {"attauc_strict": 0.52, "attauc_strict_random": 0.55, "attauc_strict_amplitude": 0.4,
+           "attauc_strict_energy": 0.3}  # fmt: skip
+    assert evaluation_details(scores(0.3, 0.3, **row)).startswith("No closer to")
+
+
+@pytest.mark.parametrize(
+    ("gap", "says"),
+    [
+        (0.01, "Its weights sum to the model's output."),
+        (1.07, "Percentages are shares of the map, not of the probability."),
+        (None, "Whether its weights sum to the model's output is not known."),
+    ],
+)
+def test_what_percentages_mean_is_said_where_weights_do_not_add_up(
+    gap: float | None, says: str
+) -> None:
+    said = evaluation_details(scores(0.3, 0.3, map_gap=gap))
+    assert said == f"{says} Stability not tested."
+
+
+@pytest.mark.parametrize(
+    ("order", "regions", "says"),
+    [
+        (0.98, 0.8, "the order is stable ({}), and so are the strongest regions ({})"),
+        (0.98, 0.43, "the order is stable ({}), the strongest regions only partly ({})"),
+        (0.98, 0.2, "the order is stable ({}), but the strongest regions change ({})"),
+        (0.3, 0.8, "the order is not stable ({}), but the strongest regions are ({})"),
+        (0.3, 0.43, "the order is not stable ({}), the strongest regions partly ({})"),
+        (0.3, 0.2, "the order is not stable ({}), nor are the strongest regions ({})"),
+    ],
+)
+def test_order_and_strongest_regions_each_have_a_verdict(
+    order: float, regions: float, says: str
+) -> None:
+    numbers = (f"rank agreement {order:.2f}, random 0.00", f"overlap {regions:.2f}, random 0.07")
+    said = f"hen one beat is doubled, {says.format(*numbers)}."
+    assert stability_headline("LIME", shaken(order, regions)) == f"LIME map: w{said}"
+    assert evaluation_details(scores(0.3, 0.3), shaken(order, regions)).endswith(f" W{said}")
+
+
+def test_the_limits_of_stability() -> None:
+    """Two sets of n items with s n in both overlap by s n / (2 n - s n)."""
+    limits = (("most", MOST_SAME), ("few", FEW_SAME))
+    share = {name: 2 * limit / (1 + limit) for name, limit in limits}
+    assert share == {"most": pytest.approx(2 / 3), "few": pytest.approx(1 / 2)}
+    at = stability_headline("LIME", shaken(STABLE_ORDER, MOST_SAME))
+    assert "the order is stable" in at
+    assert "so are the strongest regions" in at
+    assert "regions only partly" in stability_headline("LIME", shaken(STABLE_ORDER, FEW_SAME))
+    below = stability_headline("LIME", shaken(STABLE_ORDER - 0.01, FEW_SAME - 0.01))
+    assert "the order is not stable" in below
+    assert "nor are the strongest regions" in below
+
+
+def test_stability_is_said_only_where_the_prediction_stayed() -> None:
+    changed = shaken(0.9, 0.9, prediction_stayed=False)
+    assert "changed the prediction, so stability is not tested" in stability_headline("A", changed)
+    assert "order" not in stability_headline("A", changed)
+    assert stability_headline("A", shaken(None, None)) == "A map: stability not tested."
+    assert stability_headline("A", shaken(0.9, None)).endswith("random 0.00).")
+
+
+def test_what_became_of_the_top_leads_and_the_probability() -> None:
+    row = {"probability": 0.9, "probability_extra_beat": 0.9}
+    tops = ("V1", "V6", "V2"), ("V6", "V1", "V2")
+    said = stability_details(row, tops)
+    assert said == "The top leads stay V1, V6 and V2; the probability stays at 0.90."
+    said = stability_details(row | {"probability_extra_beat": 0.7}, (tops[0], ("V6", "I", "V1")))
+    assert said == "2 of 3 top leads stay (V1 and V6); the probability goes from 0.90 to 0.70."
+    sure = {"probability": 0.999, "probability_extra_beat": 0.998}
+    assert stability_details(sure, ((), ())) == "The probability stays > 0.99."
