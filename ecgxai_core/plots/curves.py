@@ -103,7 +103,8 @@ def _names(
         drawn = {name: (share, lines[name][0]) for name in some}
         for group in coinciding(drawn, frame):
             whole = len(group) == n_maps > 2 and group[0] == shown
-            groups["all maps" if whole else ", ".join(group)] = group
+            joined = ", ".join(group).replace(", signal's ", ", ")
+            groups["all maps" if whole else joined] = group
     points = {text: (share, lines[group[0]][0]) for text, group in groups.items()}
     notes = []
     for text, (x, y) in label_places(points, frame).items():

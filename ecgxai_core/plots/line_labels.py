@@ -81,20 +81,32 @@ def coinciding(
     of a name.
 
     ``lines`` as for :func:`label_places`. Each group begins with the line that comes first; none of
-    its lines is further from that one.
+    its lines is further from that one, in any direction: where lines are steep, those of different
+    heights run close beside each other.
     """
     drawn = {name: _drawn(*line, frame) for name, line in lines.items()}
     groups: list[list[str]] = []
-    for name, (x, y) in drawn.items():
+    for name, line in drawn.items():
         for group in groups:
-            first = drawn[group[0]]
-            same = len(x) == len(first[0]) > 0 and np.allclose(x, first[0])
-            if same and np.abs(y - first[1]).max() < _LINE_PX:
+            if _apart(line, drawn[group[0]]) < _LINE_PX:
                 group.append(name)
                 break
         else:
             groups.append([name])
     return [tuple(group) for group in groups]
+
+
+def _apart(one: tuple[FloatArray, FloatArray], other: tuple[FloatArray, FloatArray]) -> float:
+    """Pixels from the point of a line that is furthest from another to that one; infinite where one
+    of them has no points."""
+    if not len(one[0]) or not len(other[0]):
+        return float("inf")
+    points, line = np.stack(one, axis=1), np.stack(other, axis=1)
+    start, step = line[:-1], np.diff(line, axis=0)
+    back = points[:, None] - start
+    share = (back * step).sum(axis=2) / np.maximum((step**2).sum(axis=1), 1e-12)
+    away = back - np.clip(share, 0, 1)[..., None] * step
+    return float(np.sqrt((away**2).sum(axis=2)).min(axis=1).max())
 
 
 def _drawn(x: FloatArray, y: FloatArray, frame: Frame) -> tuple[FloatArray, FloatArray]:

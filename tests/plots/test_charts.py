@@ -120,7 +120,7 @@ def test_maps_that_coincide_have_one_name():
         axis: {note.text for note in figure.layout.annotations[2:] if note.xref == axis}
         for axis in ("x", "x2")
     }
-    beside_them = {"random order", "signal's slope, signal's amplitude"}
+    beside_them = {"random order", "signal's slope, amplitude"}
     assert names["x"] == {"<b>Fused</b>, A", "B", *beside_them}
     assert names["x2"] == {"all maps", *beside_them}, "all insert alike"
     assert {t.name for t in figure.data} >= {"A", "B", "Fused"}, "each line is drawn"

@@ -64,3 +64,16 @@ def test_lines_that_leave_no_room_for_two_names_have_one() -> None:
         ("gone",),
         ("a",),
     ]
+
+
+def test_steep_lines_that_run_beside_each_other_have_one_name() -> None:
+    """From 0 to 1 within one step of 50 px x 250 px: a shift by 0.2 of a step is 10 px at most,
+    however different the heights; one by 0.5 is 25 px x cos(11 degrees)."""
+    steep = np.clip(X, 0, 1)
+    fine = np.linspace(0, 10, 1001)
+    lines = {
+        name: (fine, np.interp(fine - shift, X, steep))
+        for name, shift in (("a", 0.0), ("b", 0.2), ("c", 0.5))
+    }
+    assert np.abs(lines["a"][1] - lines["b"][1]).max() * 250 > 40
+    assert coinciding(lines, FRAME) == [("a", "b"), ("c",)]
