@@ -2,7 +2,9 @@
 
 The truth G is every bin in the diagnosis's leads and windows around the R peaks; all other bins
 that the model saw are negatives, so both leads and times are tested. Where only independent leads
-are masked, the derived leads are left out. Cells that were not explored count as zero; the explored
+are masked, the derived leads are left out, and a diagnosis that is read off limb leads alone, some
+of them derived (axis, anterior fascicular block, low voltage), has no truth: evidence in a derived
+lead counts for I and for II, so every limb lead that is left would be evidence. Cells that were not explored count as zero; the explored
 share and scores over explored bins only are given as well. No prior enters a score, except those
 named ``_priors``.
 """
@@ -33,6 +35,7 @@ from ecgxai_core.metrics.raster import (
     rasterise,
 )
 from ecgxai_core.params import EvaluationParams
+from ecgxai_core.records.leads import DERIVED_LEADS
 from ecgxai_core.types import BoolArray, FloatArray, Map, Score
 
 __all__ = ["GROUP", "evidence_masks", "localisation", "plausibility", "with_prior"]
@@ -40,7 +43,10 @@ __all__ = ["GROUP", "evidence_masks", "localisation", "plausibility", "with_prio
 PRIOR_SHARE = 0.8
 """Share of the lead prior in the published blend; used only to show what it does."""
 
-_UNDEFINED = "no evidence rows, no R peak, or every bin (or none) is evidence"
+_UNDEFINED = (
+    "no evidence rows, no R peak, every bin (or none) is evidence, or eight independent leads stand "
+    "for limb leads that they cannot tell apart"
+)
 
 
 def plausibility(
@@ -90,7 +96,10 @@ def plausibility(
 def evidence_masks(
     raster: Raster, diagnosis: Diagnosis | None, r_peaks_sec: npt.ArrayLike, heart_rate: float
 ) -> dict[str, BoolArray]:
-    """``strict`` and ``lenient`` -> ``bool[lead, bin]``: where evidence is expected."""
+    """``strict`` and ``lenient`` -> ``bool[lead, bin]``: where evidence is expected.
+
+    Nowhere for leads that the raster cannot tell apart (see the module).
+    """
     leads: Mapping[str, Sequence[str]] = {
         "strict": diagnosis.strict_leads if diagnosis else (),
         "lenient": diagnosis.lenient_leads if diagnosis else (),
@@ -99,9 +108,17 @@ def evidence_masks(
     windows = [windows_sec(kind, diagnosis, heart_rate) for kind in kinds]
     intervals = beat_windows(r_peaks_sec, windows)
     return {
-        name: mask_from_intervals(raster, dict.fromkeys(own, intervals))
+        name: mask_from_intervals(
+            raster, {} if _collapse(own, raster) else dict.fromkeys(own, intervals)
+        )
         for name, own in leads.items()
     }
+
+
+def _collapse(expected: Sequence[str], raster: Raster) -> bool:
+    """Whether all expected leads are limb leads, some of which only I and II stand for."""
+    followed = set(DERIVED_LEADS) - set(raster.leads)
+    return bool(followed & set(expected)) and set(expected) <= {"I", "II", *DERIVED_LEADS}
 
 
 def localisation(

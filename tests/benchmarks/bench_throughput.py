@@ -183,5 +183,7 @@ def _words(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # workers import what they do by the name of its module
+    from tests.benchmarks import bench_throughput
+
+    bench_throughput.main()

@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecgxai_core.diagnoses import code_of, find_diagnosis
 from ecgxai_core.metrics.complexity import complexity, gini
 from ecgxai_core.metrics.faithfulness import faithfulness
-from ecgxai_core.metrics.plausibility import localisation
+from ecgxai_core.metrics.plausibility import localisation, plausibility
 from ecgxai_core.metrics.raster import explorable_leads, raster_for, rasterise
 from ecgxai_core.metrics.references import REFERENCES, oracle_map, time_shifted
 from ecgxai_core.metrics.removal import removal
@@ -31,6 +32,7 @@ from ecgxai_core.types import (
 EIGHT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 ROWS = [STANDARD_LEADS.index(lead) for lead in EIGHT]
 FS, N = 100.0, 20
+AF = "164889003"
 EDGES = np.arange(N + 1) * 0.4
 GRID = Segmentation("uniform", np.arange(N + 1) * 40, FS, 0.0)
 
@@ -158,6 +160,21 @@ def limbs(order, obey=True):
         own |= {"aVF": two - one / 2}
     values = np.stack([own[lead] for lead in order], axis=1).astype(np.float32)
     return ModelInput(values, np.zeros(12, np.float32), FS, 0.0, (0, N * 40), order, "d")
+
+
+@pytest.mark.parametrize("name", ["LAFB", "left axis deviation", "RAD", "low QRS voltages"])
+def test_what_is_read_off_limb_leads_has_no_score_where_they_follow(name):
+    """Evidence in aVL would count for I and II: every limb lead that is left would be right."""
+    row, peaks = find_diagnosis(code_of(name)), np.arange(9) * 0.8 + 0.5
+    weights = np.random.default_rng(6).random((8, N))
+    for item, defined in ((a_map(weights), False), (a_map(weights, group="all"), True)):
+        scores = by_name(plausibility(item, row, peaks, 75.0, EvaluationParams()))
+        for kind in ("strict", "lenient"):
+            assert np.isfinite(scores[f"attauc_{kind}"].value) == defined
+            assert np.isfinite(scores[f"precision_{kind}"].value) == defined
+    other = by_name(plausibility(a_map(weights), find_diagnosis(AF), peaks, 75.0, EvaluationParams()))
+    assert np.isfinite(other["attauc_strict"].value), "V1 is a player beside II"
+    assert np.isfinite(other["attauc_lenient"].value), "aVF among leads that stand by themselves"
 
 
 def test_road_keeps_einthovens_law_where_leads_follow():

@@ -101,12 +101,14 @@ def test_complete_quads_give_owen_values(shape, seed, shortest, recomputed):
     assert found.values.sum() == pytest.approx(ends[0] - ends[1], abs=1e-4)
 
 
-def test_complete_quads_give_winter_values():
-    """Beats of two, two and one waves, all seen by one position."""
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_complete_quads_give_winter_values(recomputed):
+    """Beats of two, two and one waves, all seen by one position; by whole passes, or by layers."""
     shape = ([("conv", 15, 1, 1, "same")], "mean", "sigmoid", 50)
     model, game, given_ = setting(shape, 3, 5, 4)
     assert game.layout.span > 2, "a position sees more than one beat"
-    quads = LocalQuads(game, np.arange(LEADS))
+    windows = Windows(game.network.increments, game.layout, game.edges, 50) if recomputed else None
+    quads = LocalQuads(game, np.arange(LEADS), windows)
     groups = np.array([0, 0, 1, 1, 2])
     found = local_map(quads, np.eye(3)[0], quads.complete, groups)
     for segment, (mate, units, others) in {
