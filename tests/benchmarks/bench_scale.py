@@ -144,6 +144,7 @@ def _filters(tab: Any) -> list[float]:
     count = tab.locator("[data-testid=stCaptionContainer]", has_text="Select a row to open it")
     offered = tab.get_by_role("toolbar", name="Prediction of the diagnosis").get_by_role("button")
     names = [name.strip() for name in offered.all_inner_texts()]
+    names = [name for name in names if not name.endswith(" 0")]  # others leave the list as it is
     for number in range(FILTERS):
         name, before = names[number % len(names)], count.inner_text()
         begun = time.perf_counter()
