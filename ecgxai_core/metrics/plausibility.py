@@ -4,9 +4,10 @@ The truth G is every bin in the diagnosis's leads and windows around the R peaks
 that the model saw are negatives, so both leads and times are tested. Where only independent leads
 are masked, the derived leads are left out, and a diagnosis that is read off limb leads alone, some
 of them derived (axis, anterior fascicular block, low voltage), has no truth: evidence in a derived
-lead counts for I and for II, so every limb lead that is left would be evidence. Cells that were not explored count as zero; the explored
-share and scores over explored bins only are given as well. No prior enters a score, except those
-named ``_priors``.
+lead counts for I and for II, so every limb lead that is left would be evidence.
+
+Cells that were not explored count as zero; the explored share and scores over explored bins only
+are given as well. No prior enters a score, except those named ``_priors``.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ PRIOR_SHARE = 0.8
 """Share of the lead prior in the published blend; used only to show what it does."""
 
 _UNDEFINED = (
-    "no evidence rows, no R peak, every bin (or none) is evidence, or eight independent leads stand "
-    "for limb leads that they cannot tell apart"
+    "no evidence rows, no R peak, every bin (or none) is evidence, or eight independent leads "
+    "stand for limb leads that they cannot tell apart"
 )
 
 

@@ -1,4 +1,4 @@
-"""Maps that add up: how long they take, whether "converged" holds, whether errors are of their size.
+"""Maps that add up: how long they take, and whether "converged" and their errors hold.
 
 ``PYTHONPATH=. python -m tests.benchmarks.bench_maps [--data DATA] [--model default reference]``
 
@@ -65,7 +65,7 @@ def main() -> None:
                 rows += _times(record, classifier, params, cut, leads)
         print(f"\n{name}, whole passes at {_rate(classifier, record):.0f} a second\n")
         print(table(("map", "leads", "what", "seconds", "passes of work", "error"), rows))
-        records = records_of(chosen.data, 4 * chosen.records)[:: 4]
+        records = records_of(chosen.data, 4 * chosen.records)[::4]
         print("\n" + _held(records, classifier, chosen.outputs), flush=True)
 
 
@@ -179,11 +179,26 @@ def _held(records: list[Record], classifier: Classifier, outputs: int) -> str:
                 scores.append((off[found.errors > 0] / found.errors[found.errors > 0]).std())
         off, size, said = np.array(wrong).reshape(-1, 3).T
         fine = (off <= MOST * size) | (off <= 0.02)
-        rows.append((leads, len(off), f"{fine.mean():.1%}", f"{np.median(off / size):.1%}",
-                     f"{np.max(off / size):.1%}", f"{np.median(said):.1%}",
-                     f"{np.median(scores):.2f} ({np.min(scores):.2f}-{np.max(scores):.2f})"))
-    head = ("leads", "games", f"error at most {MOST:.0%} (or 0.02)", "median error", "largest",
-            "median of what the maps say", "standard deviation of z, median (range)")
+        rows.append(
+            (
+                leads,
+                len(off),
+                f"{fine.mean():.1%}",
+                f"{np.median(off / size):.1%}",
+                f"{np.max(off / size):.1%}",
+                f"{np.median(said):.1%}",
+                f"{np.median(scores):.2f} ({np.min(scores):.2f}-{np.max(scores):.2f})",
+            )
+        )
+    head = (
+        "leads",
+        "games",
+        f"error at most {MOST:.0%} (or 0.02)",
+        "median error",
+        "largest",
+        "median of what the maps say",
+        "standard deviation of z, median (range)",
+    )
     return table(head, rows)
 
 

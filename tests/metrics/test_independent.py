@@ -172,7 +172,9 @@ def test_what_is_read_off_limb_leads_has_no_score_where_they_follow(name):
         for kind in ("strict", "lenient"):
             assert np.isfinite(scores[f"attauc_{kind}"].value) == defined
             assert np.isfinite(scores[f"precision_{kind}"].value) == defined
-    other = by_name(plausibility(a_map(weights), find_diagnosis(AF), peaks, 75.0, EvaluationParams()))
+    other = by_name(
+        plausibility(a_map(weights), find_diagnosis(AF), peaks, 75.0, EvaluationParams())
+    )
     assert np.isfinite(other["attauc_strict"].value), "V1 is a player beside II"
     assert np.isfinite(other["attauc_lenient"].value), "aVF among leads that stand by themselves"
 
