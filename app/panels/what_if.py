@@ -243,7 +243,7 @@ def _elsewhere(found: DoseResponse, others: Sequence[Switch]) -> str:
         size = float(found.sizes[one.at])
         place = f"{'≥' if size > neutral else '≤'} {_said(found, size)}"
         places.setdefault((one.code, one.called), []).append(place)
-    first = dict.fromkeys((one.code, one.called) for one in others)  # nearest first
+    first = dict.fromkeys((one.code, one.called) for one in others)  # largest change first
     parts = [
         f"{short_name(code)} {'called' if called else 'no longer called'} "
         f"({' and '.join(places[code, called])})"

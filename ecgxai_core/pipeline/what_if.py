@@ -172,7 +172,8 @@ def switches(found: DoseResponse, thresholds: Mapping[str, float]) -> tuple[Swit
 
     Returns
     -------
-    For each class the first size below the recorded one and the first above it, nearest first.
+    For each class the first size below the recorded one and the first above it; the class whose
+    probability changes most within the response comes first.
     """
     start, n = found.neutral_at, len(found.sizes)
     kept: list[Switch] = []
@@ -182,7 +183,12 @@ def switches(found: DoseResponse, thresholds: Mapping[str, float]) -> tuple[Swit
             new = [one for one in switched_at(found, thresholds, at) if one.code not in known]
             known |= {one.code for one in new}
             kept += new
-    return tuple(sorted(kept, key=lambda one: abs(one.at - start)))
+
+    def most(one: Switch) -> float:
+        curve = found.column(one.code)
+        return float(np.nanmax(np.abs(curve - curve[start])))
+
+    return tuple(sorted(kept, key=most, reverse=True))
 
 
 def dose_response(

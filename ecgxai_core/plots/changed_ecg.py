@@ -27,7 +27,7 @@ Beat = tuple[FloatArray, FloatArray]
 _COLUMNS, _NARROW_COLUMNS, _NARROW_PX = 4, 3, 450
 _GAP_MV, _PULSE_SEC = 0.25, 0.4
 _RHYTHM_SEC, _NARROW_SEC = 5.0, 4.0
-_PULSE_MV, _NAME_MV = 1.0, 0.35
+_PULSE_MV, _NAME_MV = 1.0, 0.5
 _LABEL_MV = 0.6
 """Names stand at least so high above 0 mV."""
 _HEAD_PX, _FOOT_PX, _TICKS_PX, _LINE_PX = 6, 40, 16, 16

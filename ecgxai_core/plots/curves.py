@@ -94,17 +94,17 @@ def removal_curves(
 def _names(
     share: FloatArray, lines: _Lines, shown: str, n_maps: int, frame: Frame
 ) -> list[dict[str, Any]]:
-    """Annotations with the names of the lines; maps that coincide have one name, and so have the
-    lines that they stand beside."""
+    """Annotations with the names of the lines; those that coincide have one name."""
     maps = [name for name in reversed(lines) if name in [*lines][-n_maps:]]
-    beside = [name for name in reversed(lines) if name not in maps]
+    signal = [name for name in reversed(lines) if name not in (*maps, _RANDOM)]
     groups: dict[str, tuple[str, ...]] = {}
-    for some in (maps, beside):
-        drawn = {name: (share, lines[name][0]) for name in some}
-        for group in coinciding(drawn, frame):
-            whole = len(group) == n_maps > 2 and group[0] == shown
-            joined = ", ".join(group).replace(", signal's ", ", ")
-            groups["all maps" if whole else joined] = group
+    for some in ([*maps, *signal], [_RANDOM]):
+        for group in coinciding({name: (share, lines[name][0]) for name in some}, frame):
+            own = [name for name in group if name in maps]
+            whole = len(own) == n_maps > 2
+            rest = group[len(own) :]
+            rest = (*rest[:1], *(name.removeprefix("signal's ") for name in rest[1:]))
+            groups[", ".join([*(["all maps"] if whole else own), *rest])] = group
     points = {text: (share, lines[group[0]][0]) for text, group in groups.items()}
     notes = []
     for text, (x, y) in label_places(points, frame).items():

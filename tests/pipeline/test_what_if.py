@@ -149,6 +149,7 @@ def test_each_class_switches_by_its_own_threshold_and_where_it_does_so_first():
     assert set(switches(found, limits)) == {
         Switch("a", 2, True), Switch("b", 0, True), Switch("b", 2, True), Switch("c", 2, False),
     }  # fmt: skip
+    assert switches(found, limits)[0].code == "c", "the largest change first"
     assert switched_at(found, limits, 0) == (Switch("b", 0, True),)
     assert switched_at(found, limits, 1) == ()
     assert switched_at(found, limits, 3) == (), "not possible"

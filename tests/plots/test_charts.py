@@ -126,6 +126,15 @@ def test_maps_that_coincide_have_one_name():
     assert {t.name for t in figure.data} >= {"A", "B", "Fused"}, "each line is drawn"
 
 
+def test_the_signal_alone_shares_the_name_of_maps_that_it_coincides_with():
+    line = np.linspace(1, 0, 5)
+    beside = {"amplitude": (line**4, 1 - line), "energy": (line**4, 1 - line)}
+    curves = Curves(np.linspace(0, 1, 5), line, 1 - line, line**3, line**3, line**3, beside)
+    figure = removal_curves(dict.fromkeys(("A", "B", "Fused"), curves), LIGHT, shown="Fused")
+    names = {note.text for note in figure.layout.annotations[2:] if note.xref == "x2"}
+    assert names == {"all maps, signal's slope, amplitude", "random order"}
+
+
 def test_a_dose_chart_says_whose_threshold_it_is_and_what_its_upright_lines_are():
     sizes = np.array([-0.1, 0.0, 0.1, 0.2])
     curves = {"LBBB": np.array([0.9, 0.95, 0.9, 0.4]), "NSR": np.array([0.5, 0.5, 0.4, 0.3])}
