@@ -44,6 +44,7 @@ __all__ = [
     "content_seed",
     "frozen_array",
     "joined_codes",
+    "probability_text",
     "warning_rows",
 ]
 
@@ -130,6 +131,13 @@ PREVIEW_WARNING = "preliminary_map"
 def is_preview(item: Map) -> bool:
     """Whether a map is preliminary, or fused from one that is."""
     return any(warning.code == PREVIEW_WARNING for warning in item.warnings)
+
+
+def probability_text(value: float) -> str:
+    """A probability with two decimals; what they would round to certainty is written as a bound."""
+    if value > 0.995:
+        return "> 0.99"
+    return "< 0.01" if value < 0.005 else f"{value:.2f}"
 
 
 def joined_codes(codes: Iterable[str]) -> str:

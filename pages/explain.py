@@ -22,7 +22,7 @@ with st.container(gap="xsmall"):
     overlay = maps.get(view.method, next(iter(maps.values()), None))
     if view.target and not services.target(view) and services.model(view) is not None:
         st.warning(escaped(f"This model has no output for {target_name(view.target)}."))
-    words = explain.answer(overlay, ecg.known(record).waves) if overlay is not None else ""
+    words = explain.answer(view, overlay, ecg.known(record).waves) if overlay is not None else ""
     if words and (asked := services.what_if_quote(view, record)):
         words = f"{words} {asked}"
     if verdict := explain.verdict(view):

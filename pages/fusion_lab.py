@@ -59,7 +59,7 @@ def map_part(
 ) -> None:
     """What the model says, and the fused map; ``before`` is the map pinned as A, ``old`` its
     scores."""
-    words = explain.answer(fused, ecg.known(record).waves)
+    words = explain.answer(view, fused, ecg.known(record).waves)
     said = f"{escaped(words)} {fusion_lab.scores_in_words(scores, old)}"
     verdict = explain.verdict(view)
     st.markdown(f"{verdict}. {said}" if verdict else said)

@@ -51,10 +51,12 @@ with every:
         listed = records.with_calls(view, found, listed)
         if drawing.state == "done":
             listed = listed.assign(trace=[drawing.result.get(name) for name in listed["record"]])
+        texted = frame.in_words(listed)
         picked = frame.picked_row(
-            listed, "records", "records.csv", whole=listed if len(listed) == len(shown) else shown,
+            texted, "records", "records.csv",
+            whole=listed if len(listed) == len(shown) else shown,
             column_config=records.columns(services.target(view)),
-            column_order=records.order(listed),
+            column_order=records.order(texted),
         )  # fmt: skip
         if picked is not None:
             frame.go_to("explain", record=str(picked["record"]))

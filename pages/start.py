@@ -26,10 +26,10 @@ with frame.refusals():
     record = services.record(shown)
     maps = explain.maps(shown, record, previews=True)
 overlay = maps.get(shown.method, next(iter(maps.values()), None))
-words = explain.answer(overlay, ecg.known(record).waves) if overlay is not None else ""
+words = explain.answer(shown, overlay, ecg.known(record).waves) if overlay is not None else ""
 verdict = explain.verdict(shown)
 with st.container(gap="xsmall"):
-    left, right = st.columns([4, 1], gap="medium", vertical_alignment="center")
+    left, right = st.columns([5, 2], gap="medium", vertical_alignment="center")
     with left:
         said = f"Record {escaped(record.name)}. {verdict}. {escaped(words)}" if verdict else ""
         st.markdown(said)

@@ -9,6 +9,7 @@ from app.data.examples import example
 from app.panels import explain, tour
 from app.shell import frame
 from app.shell.frame import escaped, target_name
+from ecgxai_core.types import probability_text
 
 view = frame.page("Tour")
 demonstration = next((item.name for item in services.data_sets() if item.synthetic), None)
@@ -26,7 +27,7 @@ if chosen is None:
 
 st.markdown(
     f"The example is record **{escaped(chosen.record)}** for "
-    f"**{escaped(target_name(chosen.target))}**, probability {chosen.probability:.2f}."
+    f"**{escaped(target_name(chosen.target))}**, probability {probability_text(chosen.probability)}."
 )
 shown = chosen.view(view)
 with frame.refusals():

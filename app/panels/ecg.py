@@ -20,6 +20,7 @@ from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.pipeline.evaluation import Beats, beats_of
 from ecgxai_core.pipeline.measurements import waves_of
 from ecgxai_core.plots.display import DISPLAY_FILTERS, displayed
+from ecgxai_core.plots.words import named_leads
 from ecgxai_core.types import DERIVED_LEADS, FusedMap, Map, Record, Segmentation
 from ecgxai_core.viewer import Context, Lab, Start, Words, payload
 
@@ -105,6 +106,10 @@ def data_of(
         target=target_name(code) if code else "",
         maps={name: method_title(name) for name in maps},
         sentence=sentence,
+        named={
+            name: [row["lead"] for row in named_leads(item, view.fusion.topk)]
+            for name, item in maps.items()
+        },
         filter_text=f"display {chosen}; model input {_model_filter(view)}",
         settings=(f"profile {view.profile}", *state.changed_settings(view)),
         notes=("simulated, not a patient",) if record.synthetic else (),

@@ -21,6 +21,7 @@ from ecgxai_core.fusion import view as fusion_view
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.params import ExplainParams
+from ecgxai_core.pipeline.answers import unseen_in_words
 from ecgxai_core.pipeline.explain import fused_map
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.pipeline.sel_df import labels_can_name
@@ -36,6 +37,7 @@ from ecgxai_core.types import (
     Segmentation,
     array_digest,
     is_preview,
+    probability_text,
 )
 
 if TYPE_CHECKING:
@@ -176,16 +178,23 @@ def verdict(view: View) -> str:
     called = "present" if p >= limit else "absent"
     name = target_name(code)
     return (
-        f"**{escaped(name[:1].upper() + name[1:])}**: probability **{p:.2f}**, called {called} "
+        f"**{escaped(name[:1].upper() + name[1:])}**: probability **{probability_text(p)}**, "
+        f"called {called} "
         f"(threshold {limit:.2f}), {label}"
     )
 
 
-def answer(overlay: Map, waves: Segmentation | None) -> str:
+def answer(view: View, overlay: Map, waves: Segmentation | None) -> str:
     """On what the model's output rests, in words; plain text."""
     method = METHODS.get(overlay.method) if isinstance(overlay, Attribution) else None
-    words = answer_in_words(overlay, waves, signed=method is None or method.signed)
-    return f"Preliminary: {words}" if words and is_preview(overlay) else words
+    field = None
+    if services.model(view) is not None:
+        field = services.classifier(view).manifest.receptive_field_sec
+    words = answer_in_words(
+        overlay, waves, signed=method is None or method.signed, topk=view.fusion.topk,
+        unseen=unseen_in_words(overlay.target, field),
+    )  # fmt: skip
+    return f"Preliminary: {words}" if is_preview(overlay) else words
 
 
 def serious_warnings(record: Record, overlay: Map | None) -> None:
@@ -466,13 +475,12 @@ def probabilities(view: View, record: str) -> None:
     rows = rows.sort_values("probability", ascending=False, ignore_index=True)
     # the key names the target: a choice is made once, and ends with it
     event = frame.table(
-        rows, f"probabilities-{services.target(view)}", f"{record}_probabilities.csv", height=420,
+        frame.in_words(rows), f"probabilities-{services.target(view)}",
+        f"{record}_probabilities.csv", height=420, whole=rows,
         hint="Click a diagnosis to explain it.", on_select="rerun", selection_mode="single-cell",
         column_config={
-            "diagnosis": column.TextColumn("Diagnosis", width=165),
-            "probability": column.ProgressColumn(
-                "Probability", min_value=0, max_value=1, format="%.2f", width=105
-            ),
+            "diagnosis": column.TextColumn("Diagnosis", width=160),
+            **frame.probability_columns("Probability", width=80),
             "threshold": column.NumberColumn("Threshold", format="%.2f", width=75),
             "present": column.CheckboxColumn(
                 "Present", width=62, help="probability at or above the threshold"

@@ -49,7 +49,7 @@ def example_map(view: View) -> None:
         return
     left, right = st.columns([3, 1], gap="medium")
     with left:
-        words = explain.answer(maps[shown.method], ecg.known(record).waves)
+        words = explain.answer(shown, maps[shown.method], ecg.known(record).waves)
         ecg.show(shown, record, {shown.method: maps[shown.method]}, words, key="guide-ecg")
     with right:
         st.markdown(f"Record {escaped(record.name)}. {explain.verdict(shown)}.")

@@ -34,7 +34,7 @@ _UNITS = {"1/min": "/min", "deg": "°"}
 
 
 def intervals_line(view: View, record: Record) -> None:
-    """Age, sex, and the intervals as a cardiograph prints them; confidences where they are low."""
+    """Age, sex, and the intervals as a cardiograph prints them; what is uncertain says so."""
     age = f"{record.age:.0f} years" if record.age is not None else "age unknown"
     who = escaped(f"{age}, {record.sex or 'sex unknown'}")
     said = [_said(item) for item in _intervals(view, record)]
@@ -43,8 +43,8 @@ def intervals_line(view: View, record: Record) -> None:
         help=(
             "Medians over the beats of the whole record, measured by this program; not inputs of "
             f"the model. QTcF: QTc by {QTC_FORMULA}. Arrow: above or below the normal range of "
-            "adults; dash: not measurable; in brackets a confidence (0 to 1) that is low, all of "
-            "them stand in the table of measured intervals."
+            "adults; dash: not measurable; uncertain: measured, but not to be relied on. Spread and "
+            "confidence stand in the table of measured intervals."
         ),
     )
 
@@ -55,7 +55,7 @@ def _intervals(view: View, record: Record) -> tuple[Interval, ...]:
 
 
 def _said(item: Interval) -> str:
-    """``PR **216 ms** ↑``, with the confidence where it is low; safe as markdown."""
+    """``PR **216 ms** ↑``, with what makes it uncertain; safe as markdown."""
     name = _TITLES.get(item.name, item.name)
     if not item.measured.n:
         return f"{name} **–**"
@@ -63,9 +63,12 @@ def _said(item: Interval) -> str:
     if sign:
         value = f":orange[{value} {sign}]"
     confidence = item.measured.confidence
-    doubt = f"confidence {confidence:.2f}" if confidence < LEAST_CONFIDENCE else ""
-    notes = ", ".join(filter(None, (item.note if item.note == IRREGULAR else "", doubt)))
-    return f"{name} {value}{f' ({notes})' if notes else ''}"
+    note = item.note.split(":")[0] if item.name == "QTc" else ""  # what follows says why
+    if item.note == IRREGULAR:
+        note = f"median; {IRREGULAR}"
+    if confidence < LEAST_CONFIDENCE and "uncertain" not in note:
+        note = f"{note}, uncertain" if note else "uncertain"
+    return f"{name} {value}{f" ({note})" if note else ""}"
 
 
 def _value(item: Interval) -> str:

@@ -37,7 +37,6 @@ from ecgxai_core.plots.words import listed
 from ecgxai_core.training.figures import curves
 from ecgxai_core.training.runs import METRICS, TrainingRun, find_runs, run_table
 
-_UNIT: dict[str, Any] = {"min_value": 0.0, "max_value": 1.0, "format": "%.3f"}
 _MOST_FOLDERS = 6
 _SIMULATED = ":orange-badge[simulated, not patients]"
 
@@ -183,9 +182,9 @@ def cases_to_review(view: View, evaluated: ModelQuality) -> None:
         frame.empty(f"None for {target_name(code)} in this data set.", "Choose another class.")
         return
     row = frame.picked_row(
-        rows, f"failures-{code}-{kind}", f"{kind}_{code}.csv",
+        frame.in_words(rows), f"failures-{code}-{kind}", f"{kind}_{code}.csv", whole=rows,
         hint="Click a row to open the record.",
-        column_config={"probability": st.column_config.ProgressColumn("Probability", **_UNIT)},
+        column_config=frame.probability_columns("Probability"),
     )  # fmt: skip
     if row is not None:
         frame.go_to("explain", record=str(row["record"]), target=code)

@@ -41,6 +41,7 @@ ORDER = (
     "labels",
     "mismatch",
     "probability",
+    "probability_text",
     "outcome",
     "why",
     "trace",
@@ -370,9 +371,7 @@ def columns(code: str) -> dict[str, Any]:
             "Mismatch", width=190, help="called but not labelled; labelled but not called"
         ),
         "trace": column.LineChartColumn("Lead II, first 4 s", width=150),
-        "probability": column.ProgressColumn(
-            f"Probability of {name}", min_value=0, max_value=1, format="%.2f", width=130,
-        ),
+        **frame.probability_columns(f"Probability of {name}", width=110),
         "why": column.TextColumn("Why", width=150, help="what decides the place in the queue"),
         "outcome": column.TextColumn(
             f"{name}?", width=70, help=f"whether the model is right about {name}: "
@@ -455,17 +454,17 @@ def selection_panel(view: View, found: Predictions) -> None:
     )
     column = st.column_config
     row = frame.picked_row(
-        sel, "selection", "sel_df.csv",
+        frame.in_words(sel, "meta_probability"), "selection", "sel_df.csv", whole=sel,
         column_order=(
-            "target_name", "rank", "record", "meta_probability", "status", "duration_sec",
-            "synthetic", "warnings",
+            "target_name", "rank", "record", "meta_probability", "meta_probability_text", "status",
+            "duration_sec", "synthetic", "warnings",
         ),
         column_config={
             "target_name": column.TextColumn("Diagnosis"),
             "rank": column.NumberColumn("Rank"),
             "record": column.TextColumn("Record"),
-            "meta_probability": column.ProgressColumn(
-                "Probability", min_value=0, max_value=1, format="%.3f",
+            **frame.probability_columns(
+                "Probability", "meta_probability",
                 help="maximum over the codes scored as this diagnosis",
             ),
             "status": column.TextColumn("Status"),

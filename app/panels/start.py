@@ -25,7 +25,13 @@ DOORS: tuple[tuple[str, str, str, str], ...] = (
 
 
 def doors() -> None:
-    """The three ways into the program."""
+    """The three ways into the program; on a phone in one line, as the ECG stands below."""
+    if frame.on_phone():
+        with st.container(horizontal=True, gap="xsmall"):
+            for page, title, _, text in DOORS:
+                if st.button(title, key=f"door-{page}", help=text):
+                    frame.go_to(page)
+        return
     for column, (page, title, icon, text) in zip(
         st.columns(len(DOORS), gap="small"), DOORS, strict=True
     ):
@@ -50,7 +56,7 @@ def prepare(view: View, record: Record, maps: Mapping[str, Map]) -> None:
 def open_record(view: View, found: Predictions) -> None:
     """Buttons that open the record that is shown, and the real one among simulated ones."""
     real = [info.name for info in found.records if not info.synthetic]
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="small", horizontal_alignment="right"):
         if st.button("Open this record", icon=":material/ecg_heart:", type="primary"):
             frame.go_to("explain", record=view.record, target=view.target)
         if 0 < len(real) < len(found.records) and st.button("Open a real ECG"):

@@ -12,7 +12,7 @@ from app.data import services
 from app.shell import controls, jobs, sessions, state
 from app.shell.jobs import escaped
 from app.shell.state import View
-from ecgxai_core.diagnoses import find_diagnosis, term_of
+from ecgxai_core.diagnoses import Term, find_diagnosis, term_of
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.explainers import askable
 from ecgxai_core.params import PROFILES
@@ -22,6 +22,7 @@ from ecgxai_core.report.view import view_html
 from ecgxai_core.settings import assets_dir
 from ecgxai_core.store.atomic import csv_bytes
 from ecgxai_core.store.csv_cells import harmless_frame
+from ecgxai_core.types import probability_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,9 @@ stand in one line beside the sidebar of a narrow screen."""
 
 START = "start"
 """The page without an address of its own."""
+
+_INTERVALS = ("PR", "QRS", "QT", "QTc")
+"""What these mean on every page; pacing rhythm, which is PR in CinC 2020, goes by another name."""
 
 _HEIGHT, _MARGIN, _BUTTONS = 450, 44, 26
 """Of a chart on a phone, px: usual height and upper margin, and the line of its buttons."""
@@ -144,15 +148,20 @@ def target_name(code: str) -> str:
     """
     row = find_diagnosis(code)
     term = term_of(code if row is None or code in row.aliases else row.code)
-    short = f" ({term.abbreviations[0]})" if term.abbreviations else ""
-    return f"{term.name}{short}"
+    short = _abbreviation(term)
+    return f"{term.name} ({short})" if short else term.name
 
 
 def short_name(code: str) -> str:
     """Abbreviation of a class, else its name."""
     row = find_diagnosis(code)
     term = term_of(code if row is None or code in row.aliases else row.code)
-    return term.abbreviations[0] if term.abbreviations else term.name
+    return _abbreviation(term) or term.name
+
+
+def _abbreviation(term: Term) -> str:
+    """Its first abbreviation, unless that is an interval too; empty where there is none."""
+    return next((name for name in term.abbreviations if name not in _INTERVALS), "")
 
 
 def ask_target(view: View, key: str, **more: Any) -> None:
@@ -286,6 +295,24 @@ def table(
         if hint:
             st.caption(hint)
     return shown
+
+
+def in_words(rows: pd.DataFrame, name: str = "probability") -> pd.DataFrame:
+    """The rows with a column of the probability as text, for :func:`probability_columns`."""
+    said = [probability_text(p) if p == p else "" for p in rows[name]]
+    at = rows.columns.get_loc(name) + 1
+    shown = rows.copy()
+    shown.insert(at, f"{name}_text", said)
+    return shown
+
+
+def probability_columns(title: str, name: str = "probability", **more: Any) -> dict[str, Any]:
+    """A bar, and the number as text beside it, never written as certain; ``more`` is for the bar."""
+    column = st.column_config
+    return {
+        name: column.ProgressColumn(title, min_value=0, max_value=1, format=" ", **more),
+        f"{name}_text": column.TextColumn("", width=58),
+    }
 
 
 def picked_row(frame: pd.DataFrame, key: str, file_name: str, **more: Any) -> pd.Series | None:

@@ -164,8 +164,9 @@ def show(
     begin: Callable[[], object] | None = None,
     news: Callable[[], bool] | None = None,
 ) -> None:
-    """Progress with time left and a cancel button; the page runs again when the job has ended, and
-    while it runs whenever ``news`` says that there is something which the page does not show yet.
+    """Progress with time left, and Cancel at the end of its line; the page runs again when the job
+    has ended, and while it runs whenever ``news`` says that there is something which the page does
+    not show yet.
 
     A failed or cancelled job is reported, with a button that starts it again: with ``begin``, else
     by forgetting it, where the page starts it by itself. Nothing is shown for a job that is done.
@@ -220,8 +221,12 @@ def _watch(job: Job, news: Callable[[], bool] | None = None) -> None:
         job.watched_by[session] = time.monotonic()
         st.progress(job.share, text="This is being computed for another session already.")
         return
-    st.progress(job.share, text=escaped(" · ".join(filter(None, _said(job)))))
-    st.button("Cancel", key=f"cancel-{job.key}", on_click=pool().withdraw, args=(job, session))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.progress(job.share, text=escaped(" · ".join(filter(None, _said(job)))))
+        st.button(
+            "Cancel", key=f"cancel-{job.key}", type="tertiary", on_click=pool().withdraw,
+            args=(job, session),
+        )  # fmt: skip
 
 
 def _said(job: Job) -> list[str]:

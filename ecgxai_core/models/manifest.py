@@ -196,6 +196,12 @@ class Manifest(_Part):
     notes: str | None = Field(None, max_length=5000, description="anything a reader should know")
 
     @property
+    def receptive_field_sec(self) -> float | None:
+        """What one feature before the pooling sees, s; ``None`` = not known."""
+        samples = self.receptive_field_samples
+        return None if samples is None else samples / self.fs
+
+    @property
     def reach(self) -> str:
         """What the model can see at once, as a sentence; empty where that is not stated."""
         if self.receptive_field_samples is None:

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgxai_core.bootstrap import LEAST_RECORDS
+from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.metrics import DRAWN_BESIDE, METRICS
 from ecgxai_core.metrics.sanity import MOST_ALIKE
+from ecgxai_core.types import probability_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
     "ADDS_UP", "BETTER_BY", "HARDLY", "probability_text",
-    "record_answer", "run_answer", "stability_answer",
+    "TWO_BEATS_SEC", "record_answer", "run_answer", "stability_answer", "unseen_in_words",
 ]  # fmt: skip
 
 ADDS_UP = 0.01
@@ -30,6 +32,14 @@ ADDS_UP = 0.01
 BETTER_BY: Mapping[str, str] = {"deletion_gain": "deletion", "insertion_gain": "insertion"}
 """The metrics that decide whether a map is better than random and than the signal alone: both
 curves of Petsiuk et al. 2018 (RISE), by their name in a sentence."""
+
+TWO_BEATS_SEC = 1.0
+"""From one beat to the next at 60 per minute: a model that sees less at a time compares no beats."""
+
+_FROM_BEAT_TO_BEAT = {
+    "RR irregularity": "it cannot see directly whether the beats come regularly",
+    "heart rate": "it cannot see directly how fast the beats come",
+}
 
 HARDLY = 0.02
 """A score that is better by less, two of the hundredths that are shown, is hardly better."""
@@ -61,11 +71,27 @@ def record_answer(title: str, row: Row, stability: Row | None = None) -> str:
     return "; ".join(part for part in parts if part) + "."
 
 
-def probability_text(value: float) -> str:
-    """A probability with two decimals; what they would round to certainty is written as a bound."""
-    if value > 0.995:
-        return "> 0.99"
-    return "< 0.01" if value < 0.005 else f"{value:.2f}"
+def unseen_in_words(target: str, field_sec: float | None) -> str:
+    """What a model with a short receptive field cannot see of a rhythm, as a clause.
+
+    Parameters
+    ----------
+    target
+        SNOMED-CT code. Whether it is a rhythm tell its criteria in the table of diagnoses: some are
+        measured from beat to beat.
+    field_sec
+        Receptive field of one feature before the pooling, s; ``None`` = not known.
+
+    Returns
+    -------
+    Empty where nothing is missed: another diagnosis, or a field that spans two usual beats.
+    """
+    row = find_diagnosis(target)
+    if row is None or field_sec is None or field_sec >= TWO_BEATS_SEC:
+        return ""
+    measures = {criterion.measure for criterion in row.criteria}
+    what = next((text for name, text in _FROM_BEAT_TO_BEAT.items() if name in measures), "")
+    return f"the model sees {field_sec:.2g} s at a time, so {what}" if what else ""
 
 
 def stability_answer(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.signal.segments import waves_of_map
-from ecgxai_core.types import FusedMap, Map, Record, Segmentation
+from ecgxai_core.types import FusedMap, Map, Record, Segmentation, probability_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,7 @@ __all__ = [
     "lead_ranking",
     "listed",
     "map_in_words",
+    "named_leads",
     "wave_shares",
 ]
 
@@ -84,15 +85,68 @@ def map_in_words(overlay: Map, target: str, what: str) -> str:
         if row["share"] > 0
     ]
     found = "strongest in " + "; ".join(parts) if parts else "no evidence anywhere"
-    return f"{what} for {target}, probability {overlay.probability:.2f}: {found}."
+    return f"{what} for {target}, probability {probability_text(overlay.probability)}: {found}."
 
 
-_MOST_NAMED = 3
+_LEAST_SHARE = 0.005
+"""Of the map; a lead with less is printed as 0 % and not named."""
+
+_MOST_TIED = 3
+"""So many more leads than asked for are named because they tie with the last one."""
+
+_BOTH_SIDES = (0.4, 0.6)
+"""A lead with this share of its evidence for the target speaks on both sides."""
+
+_WORTH_PLACING = 0.1
+"""Evidence for, or against, of this share is given a place: a lead is named for it."""
+
+_IN_WAVE = {
+    "P": "in the P wave", "PR": "in the PR segment", "QRS": "in the QRS complex",
+    "ST": "in the ST segment", "T": "in the T wave", "TP": "between T and P",
+}  # fmt: skip
 
 
-def answer_in_words(overlay: Map, waves: Segmentation | None = None, *, signed: bool = True) -> str:
-    """On which leads and waves a map rests, how much of it speaks for the target, and what limits
-    it: one to three sentences, plain text.
+def _side(row: Mapping[str, Any]) -> str:
+    """On which side the evidence of a lead lies."""
+    low, high = _BOTH_SIDES
+    return "for" if row["for_share"] >= high else "against" if row["for_share"] <= low else "both"
+
+
+def named_leads(overlay: Map, topk: int = 5) -> list[dict[str, Any]]:
+    """The leads that an answer names, as rows of :func:`lead_ranking`; a picture marks the same.
+
+    They are the first ``topk``. Leads that are printed with the same share are all named, or none
+    of them where they are many. If more than a tenth of the evidence speaks for, or against, and
+    none of the named leads does so, the first that does is named too.
+    """
+    rows = [row for row in lead_ranking(overlay) if row["share"] >= _LEAST_SHARE]
+    named = _with_ties(rows, topk, topk + _MOST_TIED)
+    for_share = sum(row["share"] * row["for_share"] for row in rows)
+    for side, share in (("for", for_share), ("against", 1 - for_share)):
+        if share >= _WORTH_PLACING and named and side not in map(_side, named):
+            named += _with_ties([r for r in rows if _side(r) == side], 1, _MOST_TIED)
+    return named
+
+
+def _with_ties(rows: list[dict[str, Any]], count: int, most: int) -> list[dict[str, Any]]:
+    """The first rows, and those that are printed with the share of the last; if that makes too
+    many, only those with a larger share."""
+    shares = [f"{row['share']:.0%}" for row in rows]
+    last = shares[min(count, len(rows)) - 1] if rows else ""
+    kept = max(count, len(shares) - shares[::-1].index(last)) if rows else 0
+    return rows[:kept] if kept <= most else rows[: shares.index(last)]
+
+
+def answer_in_words(
+    overlay: Map,
+    waves: Segmentation | None = None,
+    *,
+    signed: bool = True,
+    topk: int = 5,
+    unseen: str = "",
+) -> str:
+    """Which leads and waves speak for the target and which against it, and what limits the map: one
+    or two sentences, plain text.
 
     Parameters
     ----------
@@ -103,33 +157,60 @@ def answer_in_words(overlay: Map, waves: Segmentation | None = None, *, signed: 
         that cuts through beats says nothing about them.
     signed
         Whether weights tell for from against; off for methods that give magnitudes.
+    topk
+        How many leads are named: :func:`named_leads`.
+    unseen
+        What the model cannot see, as a clause; empty = nothing is said.
     """
-    size = np.abs(np.nan_to_num(overlay.weights.astype(np.float64)))
-    total = float(size.sum())
-    if total <= 0:
+    if not np.any(np.nan_to_num(overlay.weights)):
         return "The map is empty: the method found no evidence."
-    rows = [row for row in lead_ranking(overlay)[:_MOST_NAMED] if row["share"] >= 0.005]
-    leads = listed([f"{row['lead']} ({row['share']:.0%})" for row in rows])
-    parts = wave_shares(overlay, waves)
-    where = f", most of all in {max(parts, key=lambda name: parts[name])}" if parts else ""
-    where = where and f"{where} ({max(parts.values()):.0%})"
-    said = f"The evidence lies in {leads}{where}"
-    if signed:
-        in_favour = float(np.nan_to_num(overlay.weights.astype(np.float64)).clip(min=0).sum())
-        said += f"; {in_favour / total:.0%} of it speaks for the diagnosis"
-    return " ".join([f"{said}.", *_limits_in_words(overlay)])
+    how = _balance_in_words(overlay) if signed else "this method does not tell for from against"
+    where = _waves_in_words(wave_shares(overlay, waves))
+    rest = "; ".join(filter(None, (how, where, _limit_in_words(overlay), unseen)))
+    leads = _leads_in_words(named_leads(overlay, topk), signed)
+    return f"{leads}. {rest[0].upper()}{rest[1:]}."
 
 
-def _limits_in_words(overlay: Map) -> list[str]:
+def _leads_in_words(rows: Sequence[Mapping[str, Any]], signed: bool) -> str:
+    """``Evidence for: V1 25% and V6 17%; against: aVF 9%``."""
+    if not rows:
+        return "No lead stands out: the evidence is spread over all of them"
+    if not signed:
+        return f"Evidence: {_shares(rows)}"
+    sides = {"for": "for", "against": "against", "both": "on both sides"}
+    groups = {words: [row for row in rows if _side(row) == side] for side, words in sides.items()}
+    said = "; ".join(f"{words}: {_shares(own)}" for words, own in groups.items() if own)
+    return f"Evidence {said}"
+
+
+def _balance_in_words(overlay: Map) -> str:
+    weights = np.nan_to_num(overlay.weights.astype(np.float64))
+    in_favour = float(weights.clip(min=0).sum() / np.abs(weights).sum())
+    return f"in all, {in_favour:.0%} speaks for the diagnosis and {1 - in_favour:.0%} against"
+
+
+def _shares(rows: Sequence[Mapping[str, Any]]) -> str:
+    return listed([f"{row['lead']} {row['share']:.0%}" for row in rows])
+
+
+def _waves_in_words(parts: Mapping[str, float]) -> str:
+    """Where in the beat the largest part of the evidence lies."""
+    if not parts:
+        return ""
+    name = max(parts, key=lambda wave: parts[wave])
+    return f"the largest part lies {_IN_WAVE.get(name, f'in {name}')} ({parts[name]:.0%})"
+
+
+def _limit_in_words(overlay: Map) -> str:
     """How far a map can be relied on, as far as it says so itself."""
     if overlay.diagnostics.get("converged") is False:
-        return ["The method has not converged: the order of cells may change."]
+        return "the method has not converged, so the order of cells may change"
     if not isinstance(overlay, FusedMap) or len(overlay.methods) < 2:
-        return []
+        return ""
     agree = float(overlay.diagnostics.get("agreement", float("nan")))
     if not np.isfinite(agree):
-        return []
-    return [f"The {len(overlay.methods)} methods agree in sign on {agree:.0%} of it."]
+        return ""
+    return f"the {len(overlay.methods)} methods agree in sign on {agree:.0%}"
 
 
 def wave_shares(overlay: Map, waves: Segmentation | None = None) -> dict[str, float]:

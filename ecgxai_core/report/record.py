@@ -13,6 +13,7 @@ from ecgxai_core.explainers import METHODS
 from ecgxai_core.metrics import METRICS, SIDE_TITLES
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.params import PROFILES, Profile, profile
+from ecgxai_core.pipeline.answers import unseen_in_words
 from ecgxai_core.pipeline.criteria import criteria_of
 from ecgxai_core.pipeline.evaluation import beats_of
 from ecgxai_core.pipeline.measurements import (
@@ -29,7 +30,15 @@ from ecgxai_core.report import html
 from ecgxai_core.report.checklist import CHECKLIST, Checklist
 from ecgxai_core.report.commands import changed_settings, record_command
 from ecgxai_core.signal.intervals import QTC_FORMULA, Measured
-from ecgxai_core.types import Attribution, FusedMap, Map, Prediction, Record, Segmentation
+from ecgxai_core.types import (
+    Attribution,
+    FusedMap,
+    Map,
+    Prediction,
+    Record,
+    Segmentation,
+    probability_text,
+)
 from ecgxai_core.version import library_versions
 
 __all__ = [
@@ -166,10 +175,11 @@ def caption_of(facts: RecordFacts, item: Map | None, title: str) -> Caption:
 
 
 def verdict_in_words(facts: RecordFacts) -> str:
-    """``left bundle branch block (164909002): p = 0.999, called present (threshold 0.12)``."""
+    """``left bundle branch block (164909002): probability > 0.99, called present ...``."""
     p, least = facts.prediction.probability(facts.target), _threshold(facts, facts.target)
     called = "present" if p >= least else "absent"
-    return f"{class_name(facts.target)}: p = {p:.3f}, called {called} (threshold {least:.2f})"
+    said = f"{class_name(facts.target)}: probability {probability_text(p)}"
+    return f"{said}, called {called} (threshold {least:.2f})"
 
 
 def person(record: Record) -> str:
@@ -192,7 +202,10 @@ def intervals_in_words(facts: RecordFacts) -> str:
 def answer_of(facts: RecordFacts, item: Map) -> str:
     """On what a map rests, with its top leads; plain text."""
     method = METHODS.get(item.method) if isinstance(item, Attribution) else None
-    said = answer_in_words(item, facts.waves, signed=method is None or method.signed)
+    said = answer_in_words(
+        item, facts.waves, signed=method is None or method.signed, topk=facts.profile.fusion.topk,
+        unseen=unseen_in_words(item.target, facts.manifest.receptive_field_sec),
+    )  # fmt: skip
     known = [row["lead"] for row in lead_ranking(item) if row["share"] > 0]
     top = item.top_leads if isinstance(item, FusedMap) else known[: facts.profile.fusion.topk]
     return f"{said} Top leads: {', '.join(top)}." if top else said
@@ -220,7 +233,7 @@ def _prediction(facts: RecordFacts) -> list[html.Html]:
         p, least = facts.prediction.probability(code), _threshold(facts, code)
         given = "–" if labels is None else _yes(not set(labels).isdisjoint(aliases(code)))
         mark = "explained below" if code == facts.target else ""
-        rows.append((class_name(code), p, least, _yes(p >= least), given, mark))
+        rows.append((class_name(code), probability_text(p), least, _yes(p >= least), given, mark))
     columns = ("class", "probability", "threshold", "predicted", "labelled", "")
     note = (
         "Thresholds are from the model's manifest, or 0.500 if it has none. The probability is an "

@@ -57,8 +57,8 @@ _MEAN_SEC = 0.02  # P, ST and T are means over so long, which takes muscle noise
 _NO_BEATS = "no beat was found"
 _NO_P = "no P wave was found"
 _FIBRILLATION = "irregular beats without P waves, as in atrial fibrillation"
-_AVERAGED = "mean over the beats of an irregular rhythm: uncertain"
-_UNEVEN = "irregular rhythm: uncertain"
+_AVERAGED = "mean over the beats, uncertain: irregular rhythm"
+_UNEVEN = "uncertain: irregular rhythm"
 
 
 @dataclass(frozen=True, slots=True)

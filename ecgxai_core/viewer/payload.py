@@ -12,9 +12,10 @@ base64.
                      mV = count x ``scale[lead]``, count -32768 = no sample; the part that is loaded
 ``overview``         of a longer record: ``{low, high}`` of one lead over all of it, in [-1, 1]
 ``maps``             list of ``{id, title, kind, leads, edges_sec, weights*, agreement*, ranking,
-                     full, preliminary}``: ``float32[lead, segment]``, NaN = not explored; ``int8``
-                     as in :class:`~ecgxai_core.types.FusedMap` or null; leads by rank, or null;
-                     density at which the colour is full, or null for the map's own largest;
+                     named, full, preliminary}``: ``float32[lead, segment]``, NaN = not explored;
+                     ``int8`` as in :class:`~ecgxai_core.types.FusedMap` or null; leads by rank, or
+                     null; leads that the sentence names, or null; density at which the colour is
+                     full, or null for the map's own largest;
                      whether it is not refined to the end
 ``first``            id of the map that is shown first
 ``seen_sec``         the part that the model sees, or null
@@ -127,13 +128,15 @@ class Words:
     """Every text that the viewer shows; it is shown as it is, never read as markup.
 
     ``record`` and ``target`` are titles (empty = the record's name, the target's id), ``maps`` the
-    titles of maps by id, ``sentence`` the answer in words, which is the picture's text alternative.
+    titles of maps by id, ``sentence`` the answer in words, which is the picture's text alternative,
+    ``named`` the leads that it names, by map: those are marked until the reader chooses how many.
     """
 
     record: str = ""
     target: str = ""
     maps: Mapping[str, str] = field(default_factory=dict)
     sentence: str = ""
+    named: Mapping[str, Sequence[str]] = field(default_factory=dict)
     filter_text: str = "display unfiltered; model input as in its manifest"
     settings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -334,6 +337,7 @@ def _map(name: str, item: Map, record: Record, words: Words, full: float | None)
         "weights": _base64(weights, "<f4"),
         "agreement": None if agreement is None else _base64(agreement, "i1"),
         "ranking": list(ranking) if ranking else None,
+        "named": list(words.named[name]) if name in words.named else None,
         "full": full,
         "preliminary": is_preview(item),
     }

@@ -57,7 +57,7 @@ def test_a_preliminary_map_is_shown_until_the_final_one_is_there(go: Path) -> No
     said = texts(at).replace("\\", "")
     assert "**Preliminary map**: the error of TimeSHAP is at most" in said
     assert "it is being refined." in said
-    assert "Preliminary: The evidence lies" in viewers(at)[0]["sentence"]
+    assert "Preliminary: Evidence " in viewers(at)[0]["sentence"]
     assert "Cancel" in labels(at)
     assert "Leads by weight" not in said
     assert "Keep feedback" not in labels(at)

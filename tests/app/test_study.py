@@ -18,6 +18,7 @@ from ecgxai_core.study.feedback import Rater
 from ecgxai_core.study.frozen import Study, open_study
 from ecgxai_core.study.protocol import asked_cases, read_protocol
 from ecgxai_core.study.schedule import schedule
+from ecgxai_core.types import probability_text
 from tests.app.conftest import REPO, texts
 from tests.small import AF
 from tests.study.frozen_study import ARMS, copied
@@ -118,7 +119,7 @@ def test_stages_follow_each_other_and_a_new_session_goes_on(study):
     press(app, "Answer")
     assert "Choose a diagnosis" in texts(app)
     answered(app, "ecg", first.token)
-    assert f"p = {case.probability:.2f}" in texts(app)
+    assert f"probability {probability_text(case.probability)} (threshold" in texts(app)
     press(app, "Pause")
     assert "0 of 8" in texts(app)
     press(app, "Go on")

@@ -689,6 +689,36 @@ def test_the_leads_that_are_named_are_marked_on_the_paper(viewer, layout):
     assert counts[0] < counts[1] < counts[12]
 
 
+def marked_leads(viewer: Viewer) -> set[str]:
+    """The leads with a mark at the left edge of their row."""
+    rows = {name: viewer.row(name) for name in record().leads}
+    return {name for name, y in rows.items() if inks(viewer.pixels("base", 0, y - 4, 4, 8))}
+
+
+def test_the_leads_of_the_sentence_are_marked_until_the_reader_chooses(viewer):
+    viewer.show(data_of(words=Words(named={"fused": ("I", "aVF")})))
+    assert marked_leads(viewer) == {"I", "aVF"}
+    viewer.root.get_by_label(re.compile("^topk")).evaluate(
+        "(e) => { e.value = 1; e.dispatchEvent(new Event('change')) }"
+    )
+    viewer.drawn()
+    assert marked_leads(viewer) == {"V1"}, "the first of the ranking"
+
+
+.mark.parametrize("width", [390, 800])
+def test_a_narrow_viewer_has_its_legend_above_the_strip(viewer, width):
+    legend = viewer.root.locator(".legend")
+    assert legend.is_hidden(), "it stands beside the strip"
+    viewer.tab.set_viewport_size({"width": width, "height": 844})
+    legend.wait_for(state="visible")
+    said = legend.inner_text()
+    assert all(text in said for text in ("for, from above", "against, from below", "not explored"))
+    strip = viewer.root.locator("canvas.strip").bounding_box()
+    assert legend.bounding_box()["y"] < strip["y"]
+    viewer.root.get_by_role("checkbox", name="Map").uncheck()
+    legend.wait_for(state="hidden")
+
+
 def test_without_a_map_the_paper_stands_alone(viewer):
     viewer.show(data_of(maps_={}))
     assert viewer.root.locator("canvas.strip").is_hidden()

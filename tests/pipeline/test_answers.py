@@ -7,11 +7,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ecgxai_core.diagnoses import code_of, diagnoses
 from ecgxai_core.pipeline.answers import (
     probability_text,
     record_answer,
     run_answer,
     stability_answer,
+    unseen_in_words,
 )
 
 
@@ -127,3 +129,28 @@ def test_a_run_counts_records() -> None:
 def test_a_run_of_many_records_leaves_the_test_to_the_intervals() -> None:
     many = pd.DataFrame([scores(0.3, 0.3)] * 12)
     assert "too few" not in run_answer("Fused", many, many[:0])
+
+
+@pytest.mark.parametrize(
+    ("target", "field_sec", "says"),
+    [
+        (code_of("AF"), 0.47, "the model sees 0.47 s at a time, so it cannot see directly whether "
+         "the beats come regularly"),
+        (code_of("SB"), 0.5, "the model sees 0.5 s at a time, so it cannot see directly how fast "
+         "the beats come"),
+        (code_of("AF"), 1.5, ""),
+        (code_of("AF"), None, ""),
+        (code_of("LBBB"), 0.47, ""),
+        ("no such code", 0.47, ""),
+    ],
+)  # fmt: skip
+def test_a_short_look_is_said_of_a_rhythm_only(
+    target: str, field_sec: float | None, says: str
+) -> None:
+    assert unseen_in_words(target, field_sec) == says
+
+
+def test_every_rhythm_that_is_measured_from_beat_to_beat_is_one() -> None:
+    names = {row.name for row in diagnoses() if unseen_in_words(row.code, 0.1)}
+    assert {"sinus rhythm", "atrial fibrillation", "sinus bradycardia", "sinus tachycardia"} <= names
+    assert not names & {"left bundle branch block", "1st degree AV block", "T wave inversion"}

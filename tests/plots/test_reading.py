@@ -14,6 +14,7 @@ from ecgxai_core.plots.words import (
     cell_table,
     lead_ranking,
     map_in_words,
+    named_leads,
     wave_shares,
 )
 from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance, Record, Segmentation
@@ -71,23 +72,71 @@ def waves() -> Segmentation:
     return Segmentation("wave", edges, 500.0, 0.0, ("P", "QRS", "T", "TP"))
 
 
-def test_the_answer_names_leads_waves_and_how_much_speaks_for() -> None:
+def test_the_answer_names_leads_by_direction_and_waves() -> None:
     words = answer_in_words(simple(), waves())
-    named = [row["lead"] for row in lead_ranking(simple()) if row["share"] > 0][:3]
-    assert all(lead in words for lead in named)
-    size = np.abs(np.nan_to_num(simple().weights)).sum(axis=0)
-    best = ("P", "QRS", "T", "TP")[int(size.argmax())]
-    assert f"most of all in {best} ({size.max() / size.sum():.0%})" in words
-    share = np.nan_to_num(simple().weights).clip(min=0).sum() / size.sum()
-    assert f"{share:.0%} of it speaks for the diagnosis" in words
-    assert "speaks for" not in answer_in_words(simple(), waves(), signed=False)
+    assert words == (
+        "Evidence for: II 67%; against: V1 33%. In all, 78% speaks for the diagnosis and 22% "
+        "against; the largest part lies in the T wave (67%)."
+    )
+    magnitudes = answer_in_words(simple(), waves(), signed=False)
+    assert magnitudes.startswith("Evidence: II 67% and V1 33%. This method does not tell for from")
+    assert "speaks for" not in magnitudes
+
+
+def map_of(**leads: tuple[float, float]) -> Attribution:
+    """Evidence for and against by lead, each in a window of its own."""
+    weights = np.zeros((12, 2), np.float32)
+    for name, (up, down) in leads.items():
+        weights[STANDARD_LEADS.index(name)] = up, -down
+    edges = np.array([0.0, 1.0, 2.0])
+    explored = np.ones((12, 2), bool)
+    return Attribution("R", "1", "lime", 0.9, STANDARD_LEADS, edges, weights, explored, FROM)
+
+
+def named(item: Attribution, topk: int) -> list[str]:
+    return [row["lead"] for row in named_leads(item, topk)]
+
+
+def test_leads_that_are_printed_with_one_share_are_all_named_or_none() -> None:
+    item = map_of(V1=(50, 0), V6=(20.4, 0), V2=(19.6, 0), II=(10, 0))
+    assert named(item, 1) == ["V1"]
+    assert named(item, 2) == named(item, 3) == ["V1", "V6", "V2"], "both are 20 %"
+    many = map_of(V1=(40, 0), **{lead: (10, 0) for lead in ("I", "II", "V2", "V3", "V4", "V5")})
+    assert named(many, 2) == ["V1"], "six alike are too many"
+    assert named(many, 4) == ["V1", "I", "II", "V2", "V3", "V4", "V5"]
+    alike = map_of(**dict.fromkeys(STANDARD_LEADS, (1, 0)))
+    assert named(alike, 5) == []
+    assert answer_in_words(alike).startswith("No lead stands out")
+
+
+def test_what_speaks_against_is_given_a_place() -> None:
+    item = map_of(V1=(50, 0), V6=(30, 0), aVF=(2, 10), II=(0, 8))
+    assert named(item, 2) == ["V1", "V6", "aVF"]
+    assert "; against: aVF 12%." in answer_in_words(item, topk=2)
+    little = map_of(V1=(60, 0), V6=(32, 0), aVF=(0, 8))
+    assert named(little, 2) == ["V1", "V6"], "less than a tenth of the evidence"
+    mixed = answer_in_words(map_of(V1=(50, 0), V3=(10, 10)))
+    assert "for: V1 71%; on both sides: V3 29%." in mixed
+
+
+def test_the_answer_takes_at_most_two_sentences_with_every_clause() -> None:
+    words = answer_in_words(simple(), waves(), unseen="the model sees 0.47 s at a time")
+    assert words.endswith("; the model sees 0.47 s at a time.")
+    assert words.count(". ") == 1
+
+
+def test_no_wave_goes_by_a_name_with_two_meanings() -> None:
+    between = replace(simple(), diagnostics={"waves": ["P", "QRS", "TP", "TP"]})
+    words = answer_in_words(between)
+    assert "lies between T and P (" in words
+    assert "TP" not in words
 
 
 def test_waves_are_not_named_of_windows_that_cut_through_them() -> None:
     edges = np.array([0, 200, 450, 700, 1250], np.int64)
     cut = Segmentation("wave", edges, 500.0, 0.0, ("P", "QRS", "T", "TP"))
     assert wave_shares(simple(), cut) == {}
-    assert "most of all" not in answer_in_words(simple(), cut)
+    assert "largest part" not in answer_in_words(simple(), cut)
 
 
 def test_a_map_that_was_cut_into_waves_says_itself_which_they_are() -> None:
@@ -99,7 +148,7 @@ def test_a_map_that_was_cut_into_waves_says_itself_which_they_are() -> None:
     cut = Segmentation("wave", edges, 500.0, 0.0, ("P", "QRS", "T", "TP"))
     assert wave_shares(item, cut) == pytest.approx(expected)
     assert wave_shares(item) == pytest.approx(expected)
-    assert "most of all in " in answer_in_words(item)
+    assert "the largest part lies in the T wave" in answer_in_words(item)
 
 
 def tone(hertz: float, fs: float = 500.0) -> Record:

@@ -142,9 +142,9 @@ def test_a_page_says_of_whom_it_is_and_on_what_the_map_rests(facts):
     lines = caption_of(known, facts.maps["fused"], "Fused map").lines
     text = "\n".join(lines)
     for said in (
-        "p = 0.910, called present (threshold 0.60); 63 years, female",
+        "probability 0.91, called present (threshold 0.60); 63 years, female",
         "Measured: heart rate", "QRS", "QTc", "axis",
-        "Fused map: The evidence lies in", "Top leads: " + ", ".join(facts.maps["fused"].top_leads),
+        "Fused map: Evidence for: ", "Top leads: " + ", ".join(facts.maps["fused"].top_leads),
         "profile default, changed: beta 0.5; methods timeshap, occlusion; window from 1 s",
     ):  # fmt: skip
         assert said in text

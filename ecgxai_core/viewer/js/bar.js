@@ -87,6 +87,10 @@ function act(v, what) {
   changed(v);
 }
 
+/* What colours and places mean, where that has no room beside the strip. */
+const buildLegend = () => h("div", { className: "legend" }, ...LEGEND.map(([sign, words]) =>
+  h("span", {}, h("i", { className: { 1: "for", "-1": "against", 0: "unknown" }[sign] }), words)));
+
 /* The choice of maps follows the payload. */
 function fillMaps(v) {
   const { maps } = v.data;
@@ -118,6 +122,7 @@ function syncBar(v) {
   els.whole.hidden = v.zoom <= 1.001;
   settle(els, els.sliders, els.maps, v.width >= 1060);
   els.sliders.hidden = !data.maps.length;
+  els.legend.hidden = !legendApart(v) || !v.view.overlay || !shownMap(v);
   settle(els, els.gain, els.fields.layout.input, v.width >= 560);
   settle(els, els.region, els.caliper, v.width >= 560);
   const { expected, disagreement, strength, tau, topk } = els.fields;
@@ -161,7 +166,7 @@ function footText(v) {
   const most = Math.max(...wandering.map((lead) => lead.wander)).toFixed(1);
   if (wandering.length > 4) parts.push(`the baseline of ${wandering.length} leads wanders, by up to ${most} mV`);
   else if (wandering.length) parts.push(`baseline wanders: ${wandering.map((lead) => `${lead.name} ${lead.wander.toFixed(1)} mV`).join(", ")}`);
-  if (geo.narrow && shownMap(v)) parts.push("orange, from above: for; purple, from below: against; hatched: not explored");
+  if (!geo.narrow && view.overlay && shownMap(v)) parts.push("bars: share of the evidence");
   if (shownMap(v)?.preliminary) parts.unshift("PRELIMINARY MAP, not refined to the end");
   return [...parts, ...(data.settings || []), ...(data.notes || [])].join(" · ");
 }
@@ -192,14 +197,17 @@ function cellLines(v, lead, segment, t = null) {
 
 const outside = (v, t) => v.data.seen_sec && (t < v.data.seen_sec[0] || t >= v.data.seen_sec[1]);
 
+/* Waves whose label has another meaning too. */
+const WAVE_NAMES = { TP: "T-P segment", PR: "PR segment" };
+
 /* "QRS of beat 5" */
 function waveAt(data, t) {
   const { waves, beats_sec: beats } = data;
   const label = waves ? waves.labels[waves.edges_sec.findLastIndex((edge) => edge <= t)] : null;
-  if (!beats?.length) return label || "";
+  if (!beats?.length) return WAVE_NAMES[label] || label || "";
   let beat = 0;
   beats.forEach((peak, i) => { if (Math.abs(peak - t) < Math.abs(beats[beat] - t)) beat = i; });
-  return label ? `${label} of beat ${beat + 1}` : `beat ${beat + 1}`;
+  return label ? `${WAVE_NAMES[label] || label} of beat ${beat + 1}` : `beat ${beat + 1}`;
 }
 
 /* Which of the other methods give this cell the same sign. */

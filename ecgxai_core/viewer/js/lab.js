@@ -136,7 +136,7 @@ function labData(data, pending) {
   if (mass) joined.weights.forEach((w, i) => { if (Math.abs(w) < settings.tau) joined.weights[i] = 0; });
   const old = data.maps.find((map) => map.id === lab.result);
   const map = mapOf({ ...old, ...joined, leads: joined.leads.map(name), full: null,
-                      ranking: joined.ranking.slice(0, settings.topk).map(name) }, data);
+                      ranking: joined.ranking.slice(0, settings.topk).map(name), named: null }, data);
   const tau = mass || !joined.largest ? 0 : Math.min(1, +(settings.tau / joined.largest).toFixed(4));
   return { ...data, maps: data.maps.map((one) => (one === old ? map : one)),
            defaults: { ...data.defaults, tau, topk: settings.topk } };

@@ -166,7 +166,8 @@ function build(parent) {
   els.foot = h("div", { className: "foot" });
   els.said = h("div", { className: "said", "aria-live": "polite" });
   v.root = h("section", { className: "ecg", "data-testid": "ecg-viewer", "data-ready": "false" });
-  v.root.append(buildBar(v), els.strip, els.stage, els.foot, els.said);
+  els.legend = buildLegend();
+  v.root.append(buildBar(v), els.legend, els.strip, els.stage, els.foot, els.said);
   parent.append(v.root);
   listen(v);
   return v;
@@ -213,7 +214,7 @@ function measure(v, again = false) {
   if (known) return;
   const above = v.root.getBoundingClientRect().top;
   const room = window.innerHeight - Math.min(Math.max(0, above), 0.4 * window.innerHeight);
-  const rest = 44 + stripHeight(v) + 40;
+  const rest = 44 + stripHeight(v) + (legendApart(v) && v.data.maps.length ? LEGEND_PX : 0) + 40;
   v.most = v.data.height_px || Math.max(430, Math.min(1400, room - rest));
   changed(v);
 }
@@ -230,6 +231,8 @@ function readTheme(v) {
   v.colours.strip = dark ? "#23272d" : "#f1f2f4";
   if (v.dark !== dark) v.ramps = makeRamps(dark);
   v.dark = dark;
+  v.root.style.setProperty("--for", inkOf(v, 1));
+  v.root.style.setProperty("--against", inkOf(v, -1));
 }
 
 /* Take a payload: decode it, and go on with the view that was there. */

@@ -42,6 +42,13 @@ const colourOf = (v, share) =>
   v.ramps[share > 0 ? 1 : -1][Math.round(Math.min(1, Math.abs(share)) ** GAMMA * STEPS)];
 const inkOf = (v, sign) => v.ramps.ink[sign];
 
+/* Whether a lead is marked: those that the sentence names, until the reader chooses how many. */
+function isMarked(v, map, lead) {
+  const rank = map ? map.ranked.indexOf(lead) : -1;
+  const own = map?.named && v.view.topk === usualView(v.data).topk;
+  return own ? map.named.includes(v.data.leads[lead].name) : rank >= 0 && rank < v.view.topk;
+}
+
 /* Whether a cell is drawn at all: explored, not 0, and not below tau. */
 const shownShare = (v, share) => Math.abs(share) > 0 && Math.abs(share) >= v.view.tau;
 
@@ -181,7 +188,7 @@ function drawShares(v, ctx) {
   for (const { row, lead } of inSight(v)) {
     const top = yOf(v, row.top), bottom = top + row.height * geo.k;
     const y = Math.min(Math.max(yOf(v, row.zero), top + 8), bottom - 8);
-    drawShare(v, ctx, map.leads[lead], map.ranked.indexOf(lead), x, y, wide / most, "");
+    drawShare(v, ctx, map.leads[lead], isMarked(v, map, lead), x, y, wide / most, "");
   }
 }
 
@@ -189,13 +196,12 @@ function drawShares(v, ctx) {
 function drawShareList(v, ctx, map, x, scale) {
   const step = Math.min(22, v.geo.sheet / Math.max(1, map.ranked.length));
   map.ranked.forEach((lead, i) => {
-    drawShare(v, ctx, map.leads[lead], i, x + 34, step * (i + 0.5), scale * 0.72, v.data.leads[lead].name);
+    drawShare(v, ctx, map.leads[lead], isMarked(v, map, lead), x + 34, step * (i + 0.5), scale * 0.72, v.data.leads[lead].name);
   });
 }
 
-function drawShare(v, ctx, own, rank, x, y, scale, name) {
+function drawShare(v, ctx, own, marked, x, y, scale, name) {
   const { colours } = v;
-  const marked = rank >= 0 && rank < v.view.topk;
   ctx.textBaseline = "middle";
   ctx.font = `${marked ? 700 : 400} 12px ${v.font}`;
   ctx.fillStyle = own ? colours.text : colours.muted;

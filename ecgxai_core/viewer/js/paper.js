@@ -10,6 +10,7 @@ const PAD_MM = 0.9;
 const LEAST_K = 2.7; // px per mm; below it P waves can hardly be seen, and less than 10 s are shown
 const MOST_ZOOM = 14;
 const AXIS_PX = 17;
+const PHONE_ROW = 36; // px: room for a label and its share under it, also where the paper shrinks
 
 const COLOURS = {
   light: { paper: "#ffffff", trace: "#000000", small: "rgba(60,60,70,.05)", large: "rgba(60,60,70,.12)",
@@ -57,7 +58,7 @@ function rowsOf(v, k) {
     });
     const low = Math.min(...reach.map((r) => r[0])), high = Math.max(...reach.map((r) => r[1]));
     const need = (high - low) * gain + 2 * PAD_MM;
-    const least = columns > 1 ? 12 : 20 / k;
+    const least = columns > 1 ? 12 : (v.width < 560 ? PHONE_ROW : 20) / k;
     const room = (v.most - AXIS_PX) / k / rows.length;
     const most = columns > 1 ? Math.max(2.4, Math.min(room / gain, 3.4)) * gain : Infinity;
     const height = Math.ceil(Math.min(Math.max(need, least), Math.max(least, most)));
@@ -221,17 +222,19 @@ function pulseBase(v, row, high) {
 function drawLabel(v, ctx, map, panel, x) {
   const { geo, colours, data } = v;
   const own = map?.leads[panel.lead];
-  const rank = own ? map.ranked.indexOf(panel.lead) : -1;
-  const marked = rank >= 0 && rank < v.view.topk;
+  const marked = !!own && isMarked(v, map, panel.lead);
   const top = yOf(v, panel.row.top), high = panel.row.height * geo.k;
   const derived = (data.derived || []).includes(panel.label.replace(/^-/, ""));
   const first = x === null;
   const left = first ? 8 : Math.max(geo.left, x) + (marked ? 10 : 5);
-  const below = first && geo.narrow && own && high > 34 ? 13 : 0; // a phone has the share there
+  const below = first && geo.narrow && own && v.view.layout === "12x1" ? 13 : 0; // a phone has the share there
   const middle = first ? Math.max(Math.min(yMv(v, panel, data.leads[panel.lead].rest), top + high - 9 - below), top + 9) : top + 9;
   if (first && marked) {
-    ctx.fillStyle = inkOf(v, own.up >= own.down ? 1 : -1);
-    ctx.fillRect(0, top + 2, 4, high - 4);
+    const up = (high - 4) * (own.up / (own.share || 1)); // for above against, as the cells
+    ctx.fillStyle = inkOf(v, 1);
+    ctx.fillRect(0, top + 2, 4, up);
+    ctx.fillStyle = inkOf(v, -1);
+    ctx.fillRect(0, top + 2 + up, 4, high - 4 - up);
   }
   if (!first) {
     ctx.strokeStyle = colours.muted; // where one lead ends and the next begins

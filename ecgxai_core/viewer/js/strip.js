@@ -6,10 +6,15 @@ part lies, and a click on it asks for another part. */
 
 const STRIP_ROW = 4;
 const OVERVIEW_PX = 18;
+const LEGEND = [[1, "for, from above"], [-1, "against, from below"], [0, "not explored"]];
+const LEGEND_PX = 20;
+
+/* Where the lead shares leave no room for the legend it is a line above the strip. */
+const legendApart = (v) => v.width < 900;
 
 /* Without a map and with all of the record loaded there is nothing to go to. */
 const stripHeight = (v) => !v.data.maps.length && !v.data.overview ? 0
-  : STRIP_ROW * Math.max(9, v.data.leads.length) + (v.data.overview ? OVERVIEW_PX : 0);
+  : STRIP_ROW * Math.max(12, v.data.leads.length) + (v.data.overview ? OVERVIEW_PX : 0);
 
 /* Where a time stands on the strip, and the inverse. */
 function stripScale(v) {
@@ -33,7 +38,7 @@ function drawStrip(v) {
   ctx.textBaseline = "alphabetic";
   ctx.fillText(order[0]?.label || "", 8, 10);
   ctx.fillText(order.at(-1)?.label || "", 8, high - 1);
-  if (map && !geo.narrow) drawLegend(v, ctx);
+  if (map && !legendApart(v)) drawLegend(v, ctx);
   if (data.overview) drawOverview(v, ctx, high);
 }
 
@@ -88,30 +93,24 @@ function drawStripFrame(v, ctx, scale, high) {
   }
 }
 
-/* Over the lead shares: what the colours mean. */
+/* Over the lead shares: what colours and places mean. */
 function drawLegend(v, ctx) {
-  const { geo, colours } = v;
-  const x = geo.right + 12;
+  const x = v.geo.right + 12, wide = 20;
   ctx.font = `11.5px ${v.font}`;
   ctx.textBaseline = "middle";
-  let at = x;
-  for (const [sign, word] of [[1, "for"], [-1, "against"]]) {
-    for (let i = 0; i < 28; i++) {
-      ctx.fillStyle = colourOf(v, (sign * (i + 0.5)) / 28);
-      ctx.fillRect(at + i, 2, 1, 12);
+  LEGEND.forEach(([sign, words], row) => {
+    const y = 2 + 16 * row;
+    for (let i = 0; sign && i < wide; i++) {
+      ctx.fillStyle = colourOf(v, (sign * (i + 0.5)) / wide);
+      ctx.fillRect(x + i, y, 1, 12);
     }
-    ctx.fillStyle = inkOf(v, sign);
-    ctx.fillRect(at, sign > 0 ? 2 : 11, 28, 3);
-    ctx.fillStyle = colours.text;
-    ctx.fillText(word, at + 32, 8);
-    at += 40 + ctx.measureText(word).width;
-  }
-  hatch(v, ctx, [[x, 18, 16, 12]], 4);
-  ctx.fillStyle = colours.text;
-  ctx.fillText("not explored", x + 20, 24);
-  const preliminary = shownMap(v)?.preliminary;
-  ctx.fillStyle = preliminary ? colours.text : colours.muted;
-  ctx.fillText(preliminary ? "preliminary map" : "share of the evidence", x, 40);
+    if (sign) {
+      ctx.fillStyle = inkOf(v, sign);
+      ctx.fillRect(x, sign > 0 ? y : y + 9, wide, 3);
+    } else hatch(v, ctx, [[x, y, wide, 12]], 4);
+    ctx.fillStyle = v.colours.text;
+    ctx.fillText(words, x + wide + 6, y + 6);
+  });
 }
 
 function drawOverview(v, ctx, top) {
