@@ -27,7 +27,8 @@ if chosen is None:
 
 st.markdown(
     f"The example is record **{escaped(chosen.record)}** for "
-    f"**{escaped(target_name(chosen.target))}**, probability {probability_text(chosen.probability)}."
+    f"**{escaped(target_name(chosen.target))}**, "
+    f"probability {probability_text(chosen.probability)}."
 )
 shown = chosen.view(view)
 with frame.refusals():

@@ -43,7 +43,7 @@ def intervals_line(view: View, record: Record) -> None:
         help=(
             "Medians over the beats of the whole record, measured by this program; not inputs of "
             f"the model. QTcF: QTc by {QTC_FORMULA}. Arrow: above or below the normal range of "
-            "adults; dash: not measurable; uncertain: measured, but not to be relied on. Spread and "
+            "adults; dash: not measurable; uncertain: do not rely on it. Spread and "
             "confidence stand in the table of measured intervals."
         ),
     )
@@ -68,7 +68,7 @@ def _said(item: Interval) -> str:
         note = f"median; {IRREGULAR}"
     if confidence < LEAST_CONFIDENCE and "uncertain" not in note:
         note = f"{note}, uncertain" if note else "uncertain"
-    return f"{name} {value}{f" ({note})" if note else ""}"
+    return f"{name} {value}{f' ({note})' if note else ''}"
 
 
 def _value(item: Interval) -> str:

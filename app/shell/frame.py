@@ -307,7 +307,7 @@ def in_words(rows: pd.DataFrame, name: str = "probability") -> pd.DataFrame:
 
 
 def probability_columns(title: str, name: str = "probability", **more: Any) -> dict[str, Any]:
-    """A bar, and the number as text beside it, never written as certain; ``more`` is for the bar."""
+    """A bar, and the number as text beside it, never written as 1; ``more`` is for the bar."""
     column = st.column_config
     return {
         name: column.ProgressColumn(title, min_value=0, max_value=1, format=" ", **more),

@@ -22,8 +22,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "ADDS_UP", "BETTER_BY", "HARDLY", "probability_text",
-    "TWO_BEATS_SEC", "record_answer", "run_answer", "stability_answer", "unseen_in_words",
+    "ADDS_UP",
+    "BETTER_BY",
+    "HARDLY",
+    "TWO_BEATS_SEC",
+    "probability_text",
+    "record_answer",
+    "run_answer",
+    "stability_answer",
+    "unseen_in_words",
 ]  # fmt: skip
 
 ADDS_UP = 0.01
@@ -34,7 +41,7 @@ BETTER_BY: Mapping[str, str] = {"deletion_gain": "deletion", "insertion_gain": "
 curves of Petsiuk et al. 2018 (RISE), by their name in a sentence."""
 
 TWO_BEATS_SEC = 1.0
-"""From one beat to the next at 60 per minute: a model that sees less at a time compares no beats."""
+"""From one beat to the next at 60 per minute: a model that sees less at once compares no beats."""
 
 _FROM_BEAT_TO_BEAT = {
     "RR irregularity": "it cannot see directly whether the beats come regularly",

@@ -22,7 +22,7 @@ from ecgxai_core.signal.delineation import delineate
 from ecgxai_core.signal.intervals import FEW_P_PERCENT, Measured, measure, measure_signal
 from ecgxai_core.simulation.edits import EDITS, edited
 from ecgxai_core.store.cache import Store
-from ecgxai_core.types import Record
+from ecgxai_core.types import Record, probability_text
 
 __all__ = ["FITTING", "Fitting", "Quote", "cached_quote", "first_edit", "quote", "quoted"]
 
@@ -169,9 +169,10 @@ class Quote:
     @property
     def sentence(self) -> str:
         """One sentence, plain text."""
-        change, numbers = self.after - self.before, f"{self.before:.2f} to {self.after:.2f}"
-        if f"{self.before:.2f}" == f"{self.after:.2f}":
-            said = f"{self.words} leaves p at {self.before:.2f}"
+        change, before = self.after - self.before, probability_text(self.before)
+        numbers = f"{before} to {probability_text(self.after)}"
+        if before == probability_text(self.after):
+            said = f"{self.words} leaves p at {before}"
         elif abs(change) < _SMALL:
             said = f"{self.words} hardly changes p ({numbers})"
         else:

@@ -97,7 +97,7 @@ _MOST_TIED = 3
 _BOTH_SIDES = (0.4, 0.6)
 """A lead with this share of its evidence for the target speaks on both sides."""
 
-_WORTH_PLACING = 0.1
+_WORTH_PLACING = 0.05
 """Evidence for, or against, of this share is given a place: a lead is named for it."""
 
 _IN_WAVE = {
@@ -116,7 +116,7 @@ def named_leads(overlay: Map, topk: int = 5) -> list[dict[str, Any]]:
     """The leads that an answer names, as rows of :func:`lead_ranking`; a picture marks the same.
 
     They are the first ``topk``. Leads that are printed with the same share are all named, or none
-    of them where they are many. If more than a tenth of the evidence speaks for, or against, and
+    of them where they are many. If a twentieth of the evidence or more speaks for, or against, and
     none of the named leads does so, the first that does is named too.
     """
     rows = [row for row in lead_ranking(overlay) if row["share"] >= _LEAST_SHARE]

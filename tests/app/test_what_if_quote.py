@@ -29,7 +29,7 @@ def test_the_answer_quotes_the_what_if(
     next(b for b in app.button if b.label.startswith("Explain with")).click().run()
     app = settle(app)
     assert not app.exception
-    assert "Evidence for: " in texts(app)
+    assert "Evidence for: " in texts(app).replace("\\", "")
     sentence = "Removing the P waves "
     assert (sentence in texts(app)) is quoted
     (shown,) = viewers(app)

@@ -705,7 +705,7 @@ def test_the_leads_of_the_sentence_are_marked_until_the_reader_chooses(viewer):
     assert marked_leads(viewer) == {"V1"}, "the first of the ranking"
 
 
-.mark.parametrize("width", [390, 800])
+@pytest.mark.parametrize("width", [390, 800])
 def test_a_narrow_viewer_has_its_legend_above_the_strip(viewer, width):
     legend = viewer.root.locator(".legend")
     assert legend.is_hidden(), "it stands beside the strip"

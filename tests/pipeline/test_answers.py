@@ -152,5 +152,10 @@ def test_a_short_look_is_said_of_a_rhythm_only(
 
 def test_every_rhythm_that_is_measured_from_beat_to_beat_is_one() -> None:
     names = {row.name for row in diagnoses() if unseen_in_words(row.code, 0.1)}
-    assert {"sinus rhythm", "atrial fibrillation", "sinus bradycardia", "sinus tachycardia"} <= names
+    assert {
+        "sinus rhythm",
+        "atrial fibrillation",
+        "sinus bradycardia",
+        "sinus tachycardia",
+    } <= names
     assert not names & {"left bundle branch block", "1st degree AV block", "T wave inversion"}

@@ -114,6 +114,7 @@ def test_the_sentence_says_what_happened():
     assert "raises p from 0.20 to 0.30." in replace(one, before=0.2, after=0.3).sentence
     assert "hardly changes p (0.91 to 0.90)." in replace(one, after=0.9).sentence
     assert "leaves p at 0.91." in replace(one, after=0.911).sentence
+    assert "lowers p from > 0.99 to 0.12." in replace(one, before=0.9996).sentence
     assert replace(one, unusual=True).sentence.endswith("unlike the training data.")
 
 

@@ -101,7 +101,7 @@ def test_leads_that_are_printed_with_one_share_are_all_named_or_none() -> None:
     item = map_of(V1=(50, 0), V6=(20.4, 0), V2=(19.6, 0), II=(10, 0))
     assert named(item, 1) == ["V1"]
     assert named(item, 2) == named(item, 3) == ["V1", "V6", "V2"], "both are 20 %"
-    many = map_of(V1=(40, 0), **{lead: (10, 0) for lead in ("I", "II", "V2", "V3", "V4", "V5")})
+    many = map_of(V1=(40, 0), **dict.fromkeys(("I", "II", "V2", "V3", "V4", "V5"), (10, 0)))
     assert named(many, 2) == ["V1"], "six alike are too many"
     assert named(many, 4) == ["V1", "I", "II", "V2", "V3", "V4", "V5"]
     alike = map_of(**dict.fromkeys(STANDARD_LEADS, (1, 0)))
@@ -113,8 +113,8 @@ def test_what_speaks_against_is_given_a_place() -> None:
     item = map_of(V1=(50, 0), V6=(30, 0), aVF=(2, 10), II=(0, 8))
     assert named(item, 2) == ["V1", "V6", "aVF"]
     assert "; against: aVF 12%." in answer_in_words(item, topk=2)
-    little = map_of(V1=(60, 0), V6=(32, 0), aVF=(0, 8))
-    assert named(little, 2) == ["V1", "V6"], "less than a tenth of the evidence"
+    little = map_of(V1=(60, 0), V6=(36, 0), aVF=(0, 4))
+    assert named(little, 2) == ["V1", "V6"], "less than a twentieth of the evidence"
     mixed = answer_in_words(map_of(V1=(50, 0), V3=(10, 10)))
     assert "for: V1 71%; on both sides: V3 29%." in mixed
 
