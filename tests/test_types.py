@@ -14,6 +14,7 @@ from ecgxai_core.types import (
     array_digest,
     content_seed,
     frozen_array,
+    probability_text,
 )
 
 NOWHERE = Provenance("r", "m", {}, 0, "test")
@@ -98,3 +99,11 @@ def test_a_grid_must_fit():
 def test_frozen_array_keeps_what_is_frozen_already():
     first = frozen_array([1, 2], np.float32)
     assert frozen_array(first, np.float32) is first
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.9951, "> 0.99"), (0.995, "0.99"), (0.5, "0.50"), (0.005, "0.01"), (0.0049, "< 0.01")],
+)
+def test_no_probability_is_written_as_certain(value: float, text: str) -> None:
+    assert probability_text(value) == text

@@ -16,11 +16,14 @@ from ecgxai_core.bootstrap import LEAST_RECORDS
 from ecgxai_core.diagnoses import find_diagnosis
 from ecgxai_core.metrics import METRICS, SIDE_TITLES
 from ecgxai_core.params import EvaluationParams
-from ecgxai_core.pipeline.answers import run_answer
 from ecgxai_core.pipeline.compare import Paired, paired
 from ecgxai_core.pipeline.evaluation import curves_of, priors_shown
 from ecgxai_core.pipeline.given_maps import content_key
-from ecgxai_core.pipeline.headlines import evaluation_details, evaluation_headline
+from ecgxai_core.pipeline.headlines import (
+    evaluation_details,
+    evaluation_headline,
+    run_headline,
+)
 from ecgxai_core.pipeline.run.finished import FinishedRun
 from ecgxai_core.pipeline.run.tables import EVALUATION, STABILITY, SUMMARY
 from ecgxai_core.pipeline.run.units import cached_unit
@@ -109,7 +112,7 @@ def _answer_of_run(found: FinishedRun) -> None:
     methods = sorted(rows["method"].unique())
     for name in ["fused"] if "fused" in methods else methods:
         own = stable[stable["method"] == name] if "method" in stable else stable
-        said = run_answer(explain.method_title(name), rows[rows["method"] == name], own)
+        said = run_headline(explain.method_title(name), rows[rows["method"] == name], own)
         st.markdown(f"**{escaped(said)}**")
 
 

@@ -21,7 +21,7 @@ from ecgxai_core.fusion import view as fusion_view
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.params import ExplainParams
-from ecgxai_core.pipeline.answers import unseen_in_words
+from ecgxai_core.pipeline.criteria import unseen_in_words
 from ecgxai_core.pipeline.explain import fused_map
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.pipeline.sel_df import labels_can_name

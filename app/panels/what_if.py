@@ -16,7 +16,6 @@ from app.viewer import ecg_viewer
 from ecgxai_core.diagnoses import aliases
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.fusion.median_beat import median_trace
-from ecgxai_core.pipeline.answers import probability_text
 from ecgxai_core.pipeline.fitting_edit import first_edit
 from ecgxai_core.pipeline.what_if import DoseResponse, Switch, switched_at, switches
 from ecgxai_core.plots.changed_ecg import changed_beats, changed_rhythm
@@ -27,7 +26,7 @@ from ecgxai_core.signal.beats import r_peaks
 from ecgxai_core.signal.delineation import Delineation, delineate
 from ecgxai_core.signal.intervals import ST_AFTER_J_MS
 from ecgxai_core.simulation.edits import EDITS, SWAPS, Place, edited
-from ecgxai_core.types import DERIVED_LEADS, FloatArray, Record
+from ecgxai_core.types import DERIVED_LEADS, FloatArray, Record, probability_text
 from ecgxai_core.viewer import Start, Words, payload
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from ecgxai_core.types import FloatArray, IntArray, Map, Record, Segmentation
 
 __all__ = [
     "NEIGHBOURS", "OF_LEAD", "OF_RECORD",
-    "Checked", "Criteria", "Evidence", "check", "criteria_of", "evidence_in", "with_stimuli",
+    "Checked", "Criteria", "Evidence", "check", "criteria_of", "evidence_in",
+    "unseen_in_words", "with_stimuli",
 ]  # fmt: skip
 
 NEIGHBOURS: tuple[tuple[str, ...], ...] = (
@@ -30,6 +31,14 @@ NEIGHBOURS: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 """Leads that look from neighbouring directions: lateral, inferior, and along the chest (Thygesen et
 al., fourth universal definition, J Am Coll Cardiol 2018;72:2231-2264)."""
+
+TWO_BEATS_SEC = 1.0
+"""From one beat to the next at 60 per minute: a model that sees less at once compares no beats."""
+
+_FROM_BEAT_TO_BEAT = {
+    "RR irregularity": "it cannot see directly whether the beats come regularly",
+    "heart rate": "it cannot see directly how fast the beats come",
+}
 
 _PACING = "10370003"
 _ADULT_CRITERIA = 16
@@ -382,3 +391,26 @@ def evidence_in(
         return None
     share, chance = float(size[inside].sum()) / total, float(time[inside].sum()) / explored
     return Evidence(share, chance, labels is not None)
+
+
+def unseen_in_words(target: str, field_sec: float | None) -> str:
+    """What a model with a short receptive field cannot see of a rhythm, as a clause.
+
+    Parameters
+    ----------
+    target
+        SNOMED-CT code. Whether it is a rhythm tell its criteria in the table of diagnoses: some are
+        measured from beat to beat.
+    field_sec
+        Receptive field of one feature before the pooling, s; ``None`` = not known.
+
+    Returns
+    -------
+    Empty where nothing is missed: another diagnosis, or a field that spans two usual beats.
+    """
+    row = find_diagnosis(target)
+    if row is None or field_sec is None or field_sec >= TWO_BEATS_SEC:
+        return ""
+    measures = {criterion.measure for criterion in row.criteria}
+    what = next((text for name, text in _FROM_BEAT_TO_BEAT.items() if name in measures), "")
+    return f"the model sees {field_sec:.2g} s at a time, so {what}" if what else ""

@@ -1,25 +1,41 @@
-"""Headlines of an evaluated record: the verdicts first, each against one thing, then the rest.
+"""Headlines of an evaluation: the verdicts first, each against one thing, then the rest.
 
-A map is compared with a random map and with the signal alone separately: to beat the first is the
-least that is asked, and many maps do not beat the second. They describe one record; intervals and
-paired tests stand in the summary of a run (:mod:`ecgxai_core.metrics.summary`).
+The map of one record is compared with a random map and with the signal alone separately: to beat
+the first is the least that is asked, and many maps do not beat the second. That is an observation.
+For a run records are counted. Neither is a test: intervals and paired tests stand in the summary of
+a run (:mod:`ecgxai_core.metrics.summary`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecgxai_core.bootstrap import LEAST_RECORDS
 from ecgxai_core.metrics import DRAWN_BESIDE, METRICS
 from ecgxai_core.metrics.sanity import MOST_ALIKE
-from ecgxai_core.pipeline.answers import ADDS_UP, BETTER_BY, HARDLY, probability_text
+from ecgxai_core.types import probability_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
-    "FEW_SAME", "MOST_SAME", "STABLE_ORDER",
-    "evaluation_details", "evaluation_headline", "stability_details", "stability_headline",
+    "ADDS_UP", "BETTER_BY", "FEW_SAME", "HARDLY", "MOST_SAME", "STABLE_ORDER",
+    "evaluation_details", "evaluation_headline", "run_headline",
+    "stability_details", "stability_headline",
 ]  # fmt: skip
+
+ADDS_UP = 0.01
+"""Largest part of the difference between record and baseline that the weights may miss."""
+
+BETTER_BY: Mapping[str, str] = {"deletion_gain": "deletion", "insertion_gain": "insertion"}
+"""The metrics that decide whether a map is better than random and than the signal alone: both
+curves of Petsiuk et al. 2018 (RISE), by their name in a sentence."""
+
+HARDLY = 0.02
+"""A score that is better by less, two of the hundredths that are shown, is hardly better."""
 
 STABLE_ORDER = MOST_ALIKE
 """Rank agreement from which on the order of leads and beats counts as stable: the limit from which
@@ -34,6 +50,7 @@ FEW_SAME = 1 / 3
 
 _SIGNAL = {"amplitude": "amplitude", "energy": "slope"}
 _RANDOM, _ALONE = "a random map", "the signal alone"
+_BOTH = f"{_RANDOM} and {_ALONE} (amplitude, slope)"
 _EXPECTED = "attauc_strict"
 
 Row = Mapping[str, Any]
@@ -99,6 +116,32 @@ def stability_details(row: Row, top_leads: tuple[Sequence[str], Sequence[str]]) 
     return f"{leads}; {said}"
 
 
+def run_headline(title: str, evaluation: pd.DataFrame, stability: pd.DataFrame) -> str:
+    """One sentence on one map over the records of a run; plain text.
+
+    ``evaluation`` and ``stability`` are the rows of this map. Explanations are counted; a record
+    that was explained for several diagnoses counts for each.
+    """
+    n = len(evaluation)
+    better = [_count(_is_better(row, name) for row in _rows(evaluation)) for name in BETTER_BY]
+    said = " and ".join(
+        f"{won} of {known} ({word})"
+        for (won, known), word in zip(better, BETTER_BY.values(), strict=True)
+        if known
+    )
+    gaps = [_number(row, "map_gap") for row in _rows(evaluation)]
+    added, known_gaps = _count(None if np.isnan(gap) else gap <= ADDS_UP for gap in gaps)
+    stable, tested = _count(_is_stable(row) for row in _rows(stability))
+    parts = [
+        f"better than {_BOTH} on {said}" if said else f"not compared with {_BOTH}",
+        f"adds up on {added} of {known_gaps}" if known_gaps else "whether it adds up is not known",
+        f"stable on {stable} of {tested}" if tested else "stability not tested",
+    ]
+    explained = f"{n} explained record{'' if n == 1 else 's'}"
+    few = f" Fewer than {LEAST_RECORDS} records: too few for a test." if n < LEAST_RECORDS else ""
+    return f"{title} map, {explained}: {'; '.join(parts)}.{few}"
+
+
 def _and(names: Sequence[str]) -> str:
     return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)
 
@@ -116,6 +159,31 @@ def _ahead(row: Row, name: str, sides: Sequence[str]) -> tuple[float, str]:
         return float("nan"), ""
     best = min(ahead, key=lambda side: ahead[side])
     return ahead[best], best
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _count(answers: Any) -> tuple[int, int]:
+    """How many answers are yes, of those that there are."""
+    known = [answer for answer in answers if answer is not None]
+    return sum(known), len(known)
+
+
+def _is_better(row: Row, name: str) -> bool | None:
+    """Whether a score beats those of the random map and of the signal; ``None`` = not known."""
+    ahead, _ = _ahead(row, name, ("random", *DRAWN_BESIDE))
+    return None if np.isnan(ahead) else ahead > 0
+
+
+def _is_stable(row: Row) -> bool | None:
+    """Whether the ranking of leads and beats survives one more beat; ``None`` where the prediction
+    changed, so that the map should change too, or nothing could be compared."""
+    value = _number(row, "spearman")
+    if np.isnan(value) or row.get("prediction_stayed") is False:
+        return None
+    return value >= STABLE_ORDER
 
 
 def _by(row: Row, name: str, than: float) -> float:

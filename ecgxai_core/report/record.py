@@ -13,8 +13,7 @@ from ecgxai_core.explainers import METHODS
 from ecgxai_core.metrics import METRICS, SIDE_TITLES
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.params import PROFILES, Profile, profile
-from ecgxai_core.pipeline.answers import unseen_in_words
-from ecgxai_core.pipeline.criteria import criteria_of
+from ecgxai_core.pipeline.criteria import criteria_of, unseen_in_words
 from ecgxai_core.pipeline.evaluation import beats_of
 from ecgxai_core.pipeline.measurements import (
     LEAST_CONFIDENCE,

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecgxai_core.diagnoses import Criterion, diagnoses, find_diagnosis
+from ecgxai_core.diagnoses import Criterion, code_of, diagnoses, find_diagnosis
 from ecgxai_core.pipeline.criteria import (
     OF_LEAD,
     OF_RECORD,
     Criteria,
     check,
     evidence_in,
+    unseen_in_words,
     with_stimuli,
 )
 from ecgxai_core.pipeline.evaluation import beats_of
@@ -227,3 +228,33 @@ def test_one_sentence_says_how_many_criteria_are_met(normal: Record) -> None:
 def test_a_target_without_a_row_has_no_criteria(normal: Record) -> None:
     assert check("999999", normal, measured(normal)) == Criteria("999999", ())
     assert isinstance(find_diagnosis("LBBB").criteria[0], Criterion)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("target", "field_sec", "says"),
+    [
+        (code_of("AF"), 0.47, "the model sees 0.47 s at a time, so it cannot see directly whether "
+         "the beats come regularly"),
+        (code_of("SB"), 0.5, "the model sees 0.5 s at a time, so it cannot see directly how fast "
+         "the beats come"),
+        (code_of("AF"), 1.5, ""),
+        (code_of("AF"), None, ""),
+        (code_of("LBBB"), 0.47, ""),
+        ("no such code", 0.47, ""),
+    ],
+)  # fmt: skip
+def test_a_short_look_is_said_of_a_rhythm_only(
+    target: str, field_sec: float | None, says: str
+) -> None:
+    assert unseen_in_words(target, field_sec) == says
+
+
+def test_every_rhythm_that_is_measured_from_beat_to_beat_is_one() -> None:
+    names = {row.name for row in diagnoses() if unseen_in_words(row.code, 0.1)}
+    assert {
+        "sinus rhythm",
+        "atrial fibrillation",
+        "sinus bradycardia",
+        "sinus tachycardia",
+    } <= names
+    assert not names & {"left bundle branch block", "1st degree AV block", "T wave inversion"}

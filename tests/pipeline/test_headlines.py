@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from ecgxai_core.pipeline.headlines import (
@@ -12,6 +13,7 @@ from ecgxai_core.pipeline.headlines import (
     STABLE_ORDER,
     evaluation_details,
     evaluation_headline,
+    run_headline,
     stability_details,
     stability_headline,
 )
@@ -173,3 +175,23 @@ def test_what_became_of_the_top_leads_and_the_probability() -> None:
     assert said == "2 of 3 top leads stay (V1 and V6); the probability goes from 0.90 to 0.70."
     sure = {"probability": 0.999, "probability_extra_beat": 0.998}
     assert stability_details(sure, ((), ())) == "The probability stays > 0.99."
+
+
+def test_a_run_counts_records() -> None:
+    rows = pd.DataFrame([scores(0.3, 0.1, map_gap=0.0), scores(0.3, 0.5, map_gap=0.2),
+                         scores(None, 0.1, map_gap=None)])  # fmt: skip
+    stable = pd.DataFrame(
+        [shaken(0.9, 0.9), shaken(0.2, 0.9), shaken(0.9, 0.9, prediction_stayed=False)]
+    )
+    assert run_headline("Fused", rows, stable) == (
+        "Fused map, 3 explained records: better than a random map and the signal alone "
+        "(amplitude, slope) on 2 of 2 (deletion) and 1 of 3 (insertion); adds up on 1 of 2; "
+        "stable on 1 of 2. Fewer than 10 records: too few for a test."
+    )
+    nothing = run_headline("Fused", rows[:0], stable[:0])
+    assert "0 of" not in nothing
+
+
+def test_a_run_of_many_records_leaves_the_test_to_the_intervals() -> None:
+    many = pd.DataFrame([scores(0.3, 0.3)] * 12)
+    assert "too few" not in run_headline("Fused", many, many[:0])
