@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from typing import Any
+from weakref import ReferenceType, ref
 
 import numpy as np
 import pandas as pd
@@ -76,8 +77,9 @@ def catalogue(view: View, found: Predictions) -> pd.DataFrame:
     return rows
 
 
-_LISTS: list[tuple[Predictions, pd.DataFrame]] = []
-"""The last lists, most recent first: one of a hundred thousand records takes half a second."""
+_LISTS: list[tuple[ReferenceType[Predictions], pd.DataFrame]] = []
+"""The last lists, most recent first: one of a hundred thousand records takes half a second. A list
+goes with the predictions that it is of, so that of own records nothing outlives their session."""
 
 _MOST_LISTS = 4
 
@@ -85,7 +87,7 @@ _MOST_LISTS = 4
 def _without_target(found: Predictions) -> pd.DataFrame:
     """The columns that do not depend on a target; not to be changed."""
     for known, made in _LISTS:
-        if known is found:
+        if known() is found:
             return made
     labels, warnings, given = [], [], found.records
     label_text: dict[tuple[str, ...], str] = {}
@@ -106,8 +108,12 @@ def _without_target(found: Predictions) -> pd.DataFrame:
         "duration_sec": np.array([info.duration_sec for info in given]).round(2),
         "source": ["simulated" if info.synthetic else "recorded" for info in given],
     })  # fmt: skip
-    _LISTS[:] = [(found, made), *_LISTS[: _MOST_LISTS - 1]]
+    _LISTS[:] = [(ref(found, _forget_list), made), *_LISTS[: _MOST_LISTS - 1]]
     return made
+
+
+def _forget_list(gone: ReferenceType[Predictions]) -> None:
+    _LISTS[:] = [item for item in _LISTS if item[0] is not gone]
 
 
 def _outcomes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from ecgxai_core.errors import RecordError
+from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from tests.app.conftest import open_page, settle, tables, texts
 from tests.small import write_data
 
@@ -304,3 +306,18 @@ def test_an_array_without_rate_is_refused(session: dict[str, Any]) -> None:
     with pytest.raises(RecordError, match="--fs"):
         uploads.add([File(case)])
     assert uploads.own_records() is None
+
+
+def test_a_list_is_put_together_once_and_goes_with_its_predictions() -> None:
+    from app.panels import records
+
+    info = RecordInfo(Path("a.hea"), "a", "d", 10.0, (), False, ())
+    found = Predictions((info,), (), (), ())
+    made = records._without_target(found)
+    assert list(made["record"]) == ["a"]
+    assert records._without_target(found) is made
+    other = Predictions((info,), (), (), ())
+    assert records._without_target(other) is not made, "equal, but another session's"
+    del found, other
+    gc.collect()
+    assert not [item for _, item in records._LISTS if item is made]
