@@ -157,7 +157,8 @@ def _filters(tab: Any) -> list[float]:
 
 _CHANGED = """(before) => {
   const captions = [...document.querySelectorAll("[data-testid=stCaptionContainer]")];
-  const counts = captions.map((one) => one.innerText).filter((text) => text.includes(" records. Select a"));
+  const texts = captions.map((one) => one.innerText);
+  const counts = texts.filter((text) => text.includes(" records. Select a"));
   return counts.length === 1 && counts[0] !== before;
 }"""
 
