@@ -17,7 +17,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -124,8 +123,8 @@ def _times(
         found = linear.map(linear.quads.complete)
         add("exact", time.perf_counter() - begun, linear, linear.quads.complete, _error(found))
     with tempfile.TemporaryDirectory() as folder:
-        store, case = Store(Path(folder)), Case(record, classifier, AF)
-        own = replace(profile("default"), explain=params)
+        store, case = Store(Path(folder), 10**9), Case(record, classifier, AF)
+        own = profile("default").updated(timeshap=params)
         explained(case, own, store, ["timeshap"])
         begun = time.perf_counter()
         explained(case, own, store, ["timeshap"])
