@@ -454,7 +454,7 @@ _PLAIN = {
     "segments uniform": "windows of equal length",
     "segments beat": "whole beats",
     "segments wave": "waves of each beat",
-    "level owen": "windows, then their leads (owen)",
+    "level owen": "segments, then their leads (owen)",
     "level winter": "beats, then waves, then leads (winter)",
     "level lead_in_event": "leads within one segment",
     "level cell": "every cell by itself",
