@@ -10,7 +10,9 @@ from app.data import services
 from app.panels import records
 from app.shell import frame, jobs
 
-view = frame.page("Records")
+PARTS = ("All records", "Examples of each diagnosis")
+
+view = frame.page("Records", PARTS)
 found = frame.wait_for_predictions(view)
 rows = records.catalogue(view, found)
 if rows.empty:
@@ -25,8 +27,7 @@ if not found.classes:
     )
 
 drawing = records.thumbnails(view, found)
-every, chosen_few = st.tabs(["All records", "Examples of each diagnosis"])
-with every:
+if frame.part_of(view, PARTS, "records-part") == PARTS[0]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         records.ask_data(view)
         frame.ask_target(view, "records-target", width=260)
@@ -60,7 +61,7 @@ with every:
         )  # fmt: skip
         if picked is not None:
             frame.go_to("explain", record=str(picked["record"]))
-with chosen_few:
+else:
     records.selection_panel(view, found)
 records.failures(found)
 if drawing.active:

@@ -55,7 +55,7 @@ def shots(record: str) -> tuple[Shot, ...]:
                      "model", "settings", "guide", "tour")
     )  # fmt: skip
     parts = (
-        Shot("records_selection", "records", here, ("tab=Examples of each diagnosis",)),
+        Shot("records_selection", "records", f"{here}&part=examples-of-each-diagnosis"),
         Shot("explain_plain_3x4", "explain", f"{here}&view=layout-3x4*overlay-0"),
         Shot("explain_parameters", "explain", here, ("text=Parameters of the explanation",)),
         Shot("explain_median_beat", "explain", here,
