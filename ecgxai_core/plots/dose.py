@@ -66,17 +66,26 @@ def dose_chart(dose: Dose, theme: Theme, *, width_px: int = _WIDE_PX) -> go.Figu
     """
     import plotly.graph_objects as go
 
-    figure = go.Figure()
-    for low, high in _stretches(dose.sizes, dose.unusual):
-        figure.add_vrect(x0=low, x1=high, fillcolor=theme.muted, opacity=0.15, line_width=0)
-    for number, (name, values) in enumerate(dose.curves.items()):
-        figure.add_traces(_line(dose, number, name, np.asarray(values, np.float64)))
-    _mark_sizes(figure, dose, theme)
-    _name_lines(figure, dose, theme, width_px)
     narrow = width_px < _WIDE_PX
+    grey = [
+        {"type": "rect", "x0": low, "x1": high, "yref": "y domain", "y0": 0, "y1": 1,
+         "fillcolor": theme.muted, "opacity": 0.15, "line": {"width": 0}}
+        for low, high in _stretches(dose.sizes, dose.unusual)
+    ]  # fmt: skip
+    uprights, sizes = _mark_sizes(dose, theme)
+    limit, names = _name_lines(dose, theme, width_px)
     title = {"text": f"{dose.title}<br>{_key(dose, theme, narrow)}"}
-    figure.update_xaxes(title=title, range=list(_x(dose)), zeroline=False)
-    figure.update_yaxes(title={"text": "probability"}, range=list(_Y), zeroline=False)
+    # of one dictionary: each add_* of plotly looks at the whole figure again
+    figure = go.Figure(
+        [trace for number, (name, values) in enumerate(dose.curves.items())
+         for trace in _line(dose, number, name, np.asarray(values, np.float64))],
+        {
+            "shapes": [*grey, *uprights, limit],
+            "annotations": [*sizes, *names],
+            "xaxis": {"title": title, "range": list(_x(dose)), "zeroline": False},
+            "yaxis": {"title": {"text": "probability"}, "range": list(_Y), "zeroline": False},
+        },
+    )  # fmt: skip
     styled(figure, theme, height=_HIGH_PX + (150 if narrow else 104))
     figure.update_layout(margin={"l": 8, "r": 12, "t": 30, "b": 8})
     return figure
@@ -138,11 +147,13 @@ def _x(dose: Dose) -> tuple[float, float]:
     return first - spare, last + spare
 
 
-def _mark_sizes(figure: go.Figure, dose: Dose, theme: Theme) -> None:
-    """Upright lines at the record as it was recorded, and at the size that is looked at."""
+def _mark_sizes(dose: Dose, theme: Theme) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Upright lines at the record as it was recorded, and at the size that is looked at; and what
+    is written above them."""
     middle = (dose.sizes[0] + dose.sizes[-1]) / 2
     looks = {dose.neutral: ("as recorded", "dot", theme.muted)}
     looks |= {dose.chosen: ("now", "solid", theme.text)} if dose.chosen != dose.neutral else {}
+    lines, notes = [], []
     for size, (text, dash, colour) in looks.items():
         right = size > min(dose.chosen, dose.neutral) or (len(looks) == 1 and size < middle)
         note = {"text": text, "font": {"size": 11, "color": colour}, "xanchor": "center",
@@ -150,26 +161,35 @@ def _mark_sizes(figure: go.Figure, dose: Dose, theme: Theme) -> None:
         near = abs(dose.chosen - dose.neutral) < 0.2 * (_x(dose)[1] - _x(dose)[0])
         if len(looks) == 2 and near:
             note["xanchor"] = "left" if right else "right"
-        figure.add_vline(x=size, line={"color": colour, "width": 1.2, "dash": dash})
-        figure.add_annotation(showarrow=False, xref="x", **note)
+        lines.append({"type": "line", "x0": size, "x1": size, "yref": "y domain", "y0": 0, "y1": 1,
+                      "line": {"color": colour, "width": 1.2, "dash": dash}})  # fmt: skip
+        notes.append({"showarrow": False, "xref": "x", **note})
+    return lines, notes
 
 
-def _name_lines(figure: go.Figure, dose: Dose, theme: Theme, width_px: int) -> None:
-    """The names of the classes, and of the line that is the target's threshold."""
+def _name_lines(
+    dose: Dose, theme: Theme, width_px: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The line of the target's threshold; and the names of the classes and of that line."""
     target = next(iter(dose.curves))
     limit = f"{target}: threshold {dose.threshold:.2f}"
-    figure.add_hline(y=dose.threshold, line={"color": method_colour(0), "dash": "dot", "width": 1})
     lines: dict[str, tuple[FloatArray, FloatArray]] = {
         name: (dose.sizes, np.asarray(values, np.float64)) for name, values in dose.curves.items()
     }
     lines[limit] = (np.array(_x(dose)), np.full(2, dose.threshold))
-    frame = Frame(_x(dose), _Y, width_px, _HIGH_PX)
-    for name, (x, y) in label_places(lines, frame).items():
+    notes = []
+    for name, (x, y) in label_places(lines, Frame(_x(dose), _Y, width_px, _HIGH_PX)).items():
         number = 0 if name == limit else list(dose.curves).index(name)
-        font: dict[str, Any] = {"size": 11, "color": method_colour(number)}
-        text = f"<b>{name}</b>" if name == target else name
-        figure.add_annotation(x=x, y=y, text=text, showarrow=False, font=font,
-                              bgcolor=theme.label_background, borderpad=0)  # fmt: skip
+        notes.append({
+            "x": x, "y": y, "text": f"<b>{name}</b>" if name == target else name,
+            "font": {"size": 11, "color": method_colour(number)}, "showarrow": False,
+            "bgcolor": theme.label_background, "borderpad": 0,
+        })  # fmt: skip
+    line = {
+        "type": "line", "y0": dose.threshold, "y1": dose.threshold, "xref": "x domain", "x0": 0,
+        "x1": 1, "line": {"color": method_colour(0), "dash": "dot", "width": 1},
+    }  # fmt: skip
+    return line, notes
 
 
 def _stretches(sizes: FloatArray, marked: Sequence[bool]) -> list[tuple[float, float]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgxai_core.types import FloatArray
+from ecgxai_core.types import FloatArray, IntArray
 
 __all__ = ["Frame", "coinciding", "label_places"]
 
@@ -60,6 +60,7 @@ def label_places(
     without points has none.
     """
     drawn = {name: _drawn(*line, frame) for name, line in lines.items()}
+    summed = _summed(drawn.values(), frame)
     boxes: list[FloatArray] = []
     found = {}
     for name, (x, y) in drawn.items():
@@ -67,7 +68,7 @@ def label_places(
         choices = _choices(len(name) * _LETTER_PX, x, y, frame)
         if not len(choices):
             continue
-        cost = _covered(choices, drawn.values()) + _OVERLAP * _overlaps(choices, boxes)
+        cost = _covered(choices, summed) + _OVERLAP * _overlaps(choices, boxes)
         best = choices[int(np.argmin(cost - _clear(choices, others) / _CLEAR_PX))]
         boxes.append(best)
         found[name] = frame.data(float(best[:2].mean()), float(best[2:].mean()))
@@ -135,13 +136,22 @@ def _choices(wide: float, x: FloatArray, y: FloatArray, frame: Frame) -> FloatAr
     return np.asarray(boxes[inside], np.float64)
 
 
-def _covered(boxes: FloatArray, lines: Iterable[tuple[FloatArray, FloatArray]]) -> FloatArray:
-    """Points of lines in each box."""
-    count = np.zeros(len(boxes))
-    for x, y in lines:
-        wide = (x >= boxes[:, :1]) & (x <= boxes[:, 1:2])
-        count += (wide & (y >= boxes[:, 2:3]) & (y <= boxes[:, 3:])).sum(axis=1)
-    return count
+def _summed(lines: Iterable[tuple[FloatArray, FloatArray]], frame: Frame) -> IntArray:
+    """``int64[row, column]``: how many points of lines lie in pixels below and left of each one."""
+    x, y = np.floor(_points(lines)).astype(np.int64).T
+    wide, high = int(frame.width_px) + 1, int(frame.height_px) + 1
+    inside = (x >= 0) & (x < wide) & (y >= 0) & (y < high)
+    count = np.zeros((high + 1, wide + 1), np.int64)
+    np.add.at(count, (y[inside] + 1, x[inside] + 1), 1)
+    return count.cumsum(axis=0).cumsum(axis=1)
+
+
+def _covered(boxes: FloatArray, summed: IntArray) -> FloatArray:
+    """Points of lines in the pixels of each box, of :func:`_summed`."""
+    left, right, low, high = np.floor(boxes).astype(np.int64).T
+    right, high = right + 1, high + 1
+    count = summed[high, right] - summed[low, right] - summed[high, left] + summed[low, left]
+    return np.asarray(count, np.float64)
 
 
 def _overlaps(boxes: FloatArray, taken: list[FloatArray]) -> FloatArray:
@@ -153,12 +163,21 @@ def _overlaps(boxes: FloatArray, taken: list[FloatArray]) -> FloatArray:
     return count
 
 
-def _clear(boxes: FloatArray, lines: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
+def _clear(boxes: FloatArray, lines: Iterable[tuple[FloatArray, FloatArray]]) -> FloatArray:
     """Pixels from the middle of each box to the nearest of some lines, at most ``_CLEAR_PX``."""
-    middle = np.stack((boxes[:, :2].mean(axis=1), boxes[:, 2:].mean(axis=1)))
-    found = np.full(len(boxes), _CLEAR_PX)
-    for x, y in lines:
-        if len(x):
-            away = np.hypot(middle[0][:, None] - x, middle[1][:, None] - y)
-            found = np.minimum(found, away.min(axis=1))
-    return found
+    from scipy.spatial import KDTree
+
+    points = _points(lines)
+    if not len(points):
+        return np.full(len(boxes), _CLEAR_PX)
+    away, _ = KDTree(points).query(_middles(boxes), distance_upper_bound=_CLEAR_PX)
+    return np.minimum(away, _CLEAR_PX)
+
+
+def _points(lines: Iterable[tuple[FloatArray, FloatArray]]) -> FloatArray:
+    """``float64[point, 2]`` of all lines."""
+    return np.concatenate([np.stack(line, axis=1) for line in lines] or [np.zeros((0, 2))])
+
+
+def _middles(boxes: FloatArray) -> FloatArray:
+    return np.stack((boxes[:, :2].mean(axis=1), boxes[:, 2:].mean(axis=1)), axis=1)
