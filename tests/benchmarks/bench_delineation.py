@@ -3,9 +3,11 @@
 Every mark that a cardiologist made in any lead is compared with the nearest border that was found
 for the record: sensitivity within 150 ms, mean error (found minus marked) and its standard
 deviation. ``--fs 100`` resamples first, ``--methods ours dwt prominence`` compares with
-``neurokit2`` (each lead by itself with the same R peaks, then the median over the leads), and
-``--half 1`` takes the records on which no constant was chosen. The last lines say how well beats
-without a P wave are told: beats between others, marked in at least six leads.
+``neurokit2`` (each lead by itself with the same R peaks, then the median over the leads),
+``--methods wavedet`` with the published MATLAB delineator as the package ``wavedet`` has ported it
+(with its own R peaks and fusion of leads; install it first), and ``--half 1`` takes the records on
+which no constant was chosen. The last lines say how well beats without a P wave are told: beats
+between others, marked in at least six leads.
 """
 
 from __future__ import annotations
@@ -38,8 +40,17 @@ NEUROKIT = {
     "t_onset": "ECG_T_Onsets",
     "t_offset": "ECG_T_Offsets",
 }
+WAVEDET = {
+    "p_onset": "p_on",
+    "p_offset": "p_off",
+    "qrs_onset": "qrs_on",
+    "qrs_offset": "qrs_off",
+    "t_onset": "t_on",
+    "t_offset": "t_off",
+}
 
 Found = dict[str, FloatArray]
+Delineator = Callable[[FloatArray, float, tuple[str, ...]], Found]
 Marks = list[list[tuple[str, float, float]]]
 
 
@@ -69,7 +80,20 @@ def ours(signal: FloatArray, fs: float, leads: tuple[str, ...]) -> Found:
     return {name: getattr(waves, name) for name in NEUROKIT}
 
 
-def neurokit(method: str) -> Callable[[FloatArray, float, tuple[str, ...]], Found]:
+def by_wavedet(signal: FloatArray, fs: float, _leads: tuple[str, ...]) -> Found:
+    """Borders by wavedet, seconds; it shares nothing with this program, R peaks neither."""
+    import wavedet
+
+    found = wavedet.delineate(signal.T, int(fs))
+    return {name: np.asarray(getattr(found, key), float) / fs for name, key in WAVEDET.items()}
+
+
+def delineator(method: str) -> Delineator:
+    """``ours``, ``wavedet``, or a method of neurokit2."""
+    return {"ours": ours, "wavedet": by_wavedet}.get(method) or neurokit(method)
+
+
+def neurokit(method: str) -> Delineator:
     """Borders by one method of neurokit2, the median over the leads, seconds."""
 
     def found(signal: FloatArray, fs: float, leads: tuple[str, ...]) -> Found:
@@ -138,7 +162,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     for method in asked.methods:
         started = time.perf_counter()
-        find = ours if method == "ours" else neurokit(method)
+        find = delineator(method)
         found = [find(resample(r.signal.astype(float), ratio), asked.fs, r.leads) for r in records]
         each = (time.perf_counter() - started) / len(records)
         print(f"{method}: {len(records)} records at {asked.fs:g} Hz, {each * 1e3:.0f} ms a record")

@@ -2,12 +2,15 @@
 
 Every record is changed, and each interval is measured by ``neurokit2`` (each lead by itself, the
 median over the leads and then over the beats), which shares nothing with the delineation that the
-edits rest on but the R peaks. PR is measured by prominence, QT by wavelets. QRS is measured three
-times: by wavelets (``qrs``), from the onset by prominence to the offset by wavelets (``qrs,
-best``), each the method that lies closest to LUDB's cardiologists in records as they are
-(``bench_delineation --methods dwt prominence``), and without borders (``qrs, spread``): the
-duration that the cardiologists marked, times the relative change of the time over which the
-squared slope of all leads is spread about each R peak.
+edits rest on but the R peaks; and, where it is installed, by ``wavedet``, the port of the published
+MATLAB delineator with its own peaks and fusion of leads, which shares nothing at all.
+
+By neurokit2 PR is measured by prominence, QT by wavelets. QRS is measured three times: by wavelets
+(``qrs``), from the onset by prominence to the offset by wavelets (``qrs, best``), each the method
+that lies closest to LUDB's cardiologists in records as they are (``bench_delineation --methods dwt
+prominence``), and without borders (``qrs, spread``): the duration that the cardiologists marked,
+times the relative change of the time over which the squared slope of all leads is spread about each
+R peak.
 
 Two more sets of rows say what such a measurement is worth. ``marks``: the borders that LUDB's
 cardiologists drew, in every lead, carried along by the edit. How it moves each moment is read off
@@ -30,6 +33,7 @@ import argparse
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +46,7 @@ from ecgxai_core.signal.intervals import measure_signal
 from ecgxai_core.simulation import simulate
 from ecgxai_core.simulation.edits import Place, edited
 from ecgxai_core.types import FloatArray, Record
-from tests.benchmarks.bench_delineation import Found, Marks, marks, neurokit
+from tests.benchmarks.bench_delineation import Found, Marks, delineator, marks
 
 LEAD = "V3"
 ROOM_SEC = (0.12, 0.15)
@@ -65,6 +69,14 @@ INTERVALS: dict[str, Measure] = {
     "qrs, best": Measure("qrs", ("prominence", "qrs_onset"), ("dwt", "qrs_offset"), (-20, 20, 40)),
     "qt": Measure("qt", ("dwt", "qrs_onset"), ("dwt", "t_offset"), (-40, 40, 80)),
 }
+if find_spec("wavedet"):
+    INTERVALS |= {
+        f"{name}, wavedet": Measure(
+            name, ("wavedet", INTERVALS[name].start[1]), ("wavedet", INTERVALS[name].stop[1]),
+            INTERVALS[name].sizes,
+        )
+        for name in ("pr", "qrs", "qt")
+    }  # fmt: skip
 MARKED = {"pr": (("p", 0), ("N", 0)), "qrs": (("N", 0), ("N", 1)), "qt": (("N", 0), ("t", 1))}
 """Between which marks of a cardiologist an interval lies: the wave, and its onset (0) or end."""
 
@@ -243,7 +255,7 @@ def of_record(kind: str, record: Record, drawn: Marks, edits: Sequence[str]) -> 
     def found(one: Record, method: str) -> Found:
         key = one.digest, method
         if key not in known:
-            known[key] = neurokit(method)(one.signal.astype(float), one.fs, one.leads)
+            known[key] = delineator(method)(one.signal.astype(float), one.fs, one.leads)
         return known[key]
 
     def measured(one: Record, how: Measure) -> float:
