@@ -78,7 +78,13 @@ def _value(item: Interval) -> str:
 
 
 def intervals_panel(view: View, record: Record) -> None:
-    """The same as a table: spread, beats, normal range and its source."""
+    """The same as a table: spread, beats, normal range and its source; made while it is open."""
+    panel = st.expander(
+        "Measured intervals: spread, beats, sources", icon=":material/straighten:",
+        key="measured-intervals", on_change="rerun",
+    )  # fmt: skip
+    if not panel.open:
+        return
     rows = [
         {
             "interval": _TITLES.get(item.name, item.name),
@@ -93,7 +99,7 @@ def intervals_panel(view: View, record: Record) -> None:
         for item in _intervals(view, record)
     ]
     column = st.column_config
-    with st.expander("Measured intervals: spread, beats, sources", icon=":material/straighten:"):
+    with panel:
         frame.table(
             pd.DataFrame(rows),
             "intervals",

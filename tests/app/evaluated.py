@@ -98,6 +98,12 @@ def opened(page: str, **query: str) -> AppTest:
     return settled(at.run())
 
 
+def unfolded(at: AppTest, panel: str) -> AppTest:
+    """The page with a panel open whose contents are made only then."""
+    at.session_state[panel] = True
+    return settled(at.run())
+
+
 def settled(at: AppTest) -> AppTest:
     """Run again while a job is being shown."""
     import time

@@ -11,15 +11,19 @@ import pytest
 from app.panels.explain import used_by
 from ecgxai_core.explainers import METHODS
 from ecgxai_core.params import ExplainParams
-from tests.app.evaluated import EXPLAINED, opened, settled, texts, viewers
+from tests.app.evaluated import EXPLAINED, opened, settled, texts, unfolded, viewers
 from tests.app.evaluated import METHODS as USUAL
 from tests.small import AF
 
 pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
 
+PARAMETERS = "explain-parameters"
+
+
 def explain(**query: str):
-    return opened("explain", **{"record": "T000", "target": AF, **query})
+    """The page with its panel of parameters open."""
+    return unfolded(opened("explain", **{"record": "T000", "target": AF, **query}), PARAMETERS)
 
 
 def test_every_parameter_that_a_method_uses_has_a_widget():
@@ -31,6 +35,12 @@ def test_every_parameter_that_a_method_uses_has_a_widget():
         others = set(ExplainParams.model_fields) & claimed - set(METHODS[method].uses)
         for name in others:
             assert f"explain.{name}" not in at.session_state, (method, name)
+
+
+def test_parameters_are_built_only_while_their_panel_is_open():
+    at = opened("explain", record="T000", target=AF)
+    assert "explain.window_sec" not in at.session_state
+    assert "explain.window_sec" in unfolded(at, PARAMETERS).session_state
 
 
 def test_the_start_page_shows_an_explained_example():
