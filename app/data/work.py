@@ -24,10 +24,13 @@ from ecgxai_core.audit.report_card import CardRequest, ReportCard, build_card
 from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import term_of
 from ecgxai_core.errors import EcgXaiError, ExplanationError
+from ecgxai_core.explainers import explain_each, params_for
 from ecgxai_core.explainers.cost import Cost
+from ecgxai_core.explainers.hierarchical import FIRST_SHOWN
+from ecgxai_core.games.local.hierarchy import CORNERS
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.models.manifest import Manifest, manifest_path
-from ecgxai_core.params import ExplainParams, Profile, SelectionParams
+from ecgxai_core.params import ExplainParams, Profile, SelectionParams, profile
 from ecgxai_core.pipeline import what_if
 from ecgxai_core.pipeline.cost import check_cost, explain_cost, field_of, unit_cost
 from ecgxai_core.pipeline.explain import explain_case, explained, forget_prepared
@@ -42,6 +45,7 @@ from ecgxai_core.records.read import read_record
 from ecgxai_core.settings import default_model
 from ecgxai_core.simulation import edits
 from ecgxai_core.simulation.demonstration import write_demonstration
+from ecgxai_core.simulation.simulate import simulate
 from ecgxai_core.store.cache import Store
 from ecgxai_core.store.envelope import Entry
 from ecgxai_core.study.review_queue import Doubts, doubts
@@ -121,6 +125,22 @@ def warm() -> None:
         field_of(_classifier(default_model()))
     except EcgXaiError as error:
         log.warning("the shipped model cannot be used: %s", error)
+
+
+def rehearse() -> None:
+    """Explain a simulated record with the shipped model and the default profile, as far as the
+    first map: TensorFlow builds its functions when they are first called, for seconds that the
+    first reader would wait."""
+    usual = profile("default")
+    few = FIRST_SHOWN * CORNERS
+    params = {
+        name: choice.model_copy(update={"max_lead_coalitions": few})
+        for name, choice in params_for(usual, usual.methods).items()
+    }
+    chosen = _classifier(default_model())
+    record = simulate("sinus_rhythm", seed=0, fs=chosen.manifest.fs).record
+    for _ in explain_each(Case(record, chosen, chosen.classes[0]), params):
+        pass
 
 
 def rest() -> None:

@@ -17,7 +17,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
@@ -31,7 +31,7 @@ _SAY_SEC = 0.2
 """Progress is sent at most this often."""
 
 _IDLE_SEC = 0.5
-"""Without a job for so long, a new worker loads what jobs need."""
+"""Without a job for so long, a new worker loads and builds what jobs need."""
 
 _REST_SEC = 60.0
 """Without a job for so long, a worker gives back the memory of its last jobs."""
@@ -70,24 +70,33 @@ class _Worker:
                 if rest[0] > self._run:  # not begun: tools may be loading, which takes seconds
                     self._say("stopped", rest[0], _memory())
 
-    def work(self, warm: Callable[[], None], rest: Callable[[], None]) -> None:
-        """One job after the other, for ever; ``warm`` before the first, ``rest`` after the last."""
-        try:
-            job = self._waiting.get(timeout=_IDLE_SEC)
-        except queue.Empty:
-            try:
-                warm()
-            except Exception:  # a job that needs what is missing fails by itself
-                log.exception("loading what jobs need")
-            job = self._waiting.get()
+    def work(self, spare: Sequence[Callable[[], None]], rest: Callable[[], None]) -> None:
+        """One job after the other, for ever. Idle moments go to what is ``spare``: each once, in
+        order, left and begun again where a job comes; and to ``rest`` after the last job."""
+        undone = [*spare]
         while True:
-            self._do(*job)
-            del job  # its arguments may be large
             try:
-                job = self._waiting.get(timeout=_REST_SEC)
+                job = self._waiting.get(timeout=_IDLE_SEC if undone else _REST_SEC)
             except queue.Empty:
+                if undone:
+                    if self._done_meanwhile(undone[0]):
+                        del undone[0]
+                    continue
                 rest()
                 job = self._waiting.get()
+            self._do(*job)
+            del job  # its arguments may be large
+
+    def _done_meanwhile(self, function: Callable[[], None]) -> bool:
+        """Whether it came to its end before a job came."""
+        try:
+            with stoppable(lambda _passes: not self._waiting.empty()):
+                function()
+        except Stopped:
+            return False
+        except Exception:  # a job that needs what is missing fails by itself
+            log.exception("loading what jobs need")
+        return True
 
     def _do(self, run: int, name: str, args: tuple[Any, ...]) -> None:
         self._run, self._passes, self._said, self._last = run, 0.0, 0.0, (0, 0, "")
@@ -157,22 +166,16 @@ def _call(name: str) -> None:
     _function(name)()
 
 
-def _nothing() -> None:
-    """Nothing is to be loaded or given back."""
-
-
 def main() -> None:
-    """``python -m <this module> DESCRIPTOR NICENESS WARM REST``; the last two name functions, or
-    are empty."""
+    """``python -m <this module> DESCRIPTOR NICENESS REST SPARE...``; the last name functions."""
     descriptor, niceness = int(sys.argv[1]), int(sys.argv[2])
-    warm = _function(sys.argv[3]) if sys.argv[3] else _nothing
-    rest = partial(_call, sys.argv[4]) if sys.argv[4] else _nothing
+    rest, *spare = (partial(_call, name) for name in sys.argv[3:])
     logging.basicConfig(format="worker: %(levelname)s: %(message)s", level=logging.WARNING)
     os.nice(niceness)  # pages are answered first
     worker = _Worker(Connection(descriptor))
     worker.greet()
     threading.Thread(target=worker.listen, name="listen", daemon=True).start()
-    worker.work(warm, rest)
+    worker.work(spare, rest)
 
 
 if __name__ == "__main__":

@@ -140,6 +140,7 @@ class _Process:
         """Whether this server ended it."""
         self.deadline = 0.0
         """When it is killed, if it has been asked to stop and has not answered."""
+        spare = (work.warm, work.rehearse) if server_settings().warm else ()
         ours, theirs = socket.socketpair()
         self._channel = Connection(ours.detach())
         home = Path(worker.__file__).resolve().parents[len(worker.__name__.split(".")) - 1]
@@ -148,7 +149,7 @@ class _Process:
             self._process = subprocess.Popen(
                 [
                     sys.executable, "-m", worker.__name__, str(theirs.fileno()), str(_NICE[lane]),
-                    _name(work.warm) if server_settings().warm else "", _name(work.rest),
+                    *map(_name, (work.rest, *spare)),
                 ],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
                 pass_fds=(theirs.fileno(),),
@@ -242,8 +243,7 @@ class Pool:
                 )
                 return
             for _, other in self._running():
-                aside = other.active and other.text.startswith(work.ALSO)
-                if aside and other.asked_by <= job.asked_by:
+                if _is_aside(other) and other.asked_by <= job.asked_by:
                     self._end(other)  # what was asked for is there, and this is asked for now
             self._waiting.append(job)
             self._start()
@@ -440,6 +440,21 @@ class Pool:
                         process.end()
                     elif process.lane == "short" and now - job.started > SHORT_SEC:
                         self._move(process, job)
+                if self._waiting:
+                    self._make_room()
+
+    def _make_room(self) -> None:
+        """What is done beside what somebody asked for gives way to what somebody waits for."""
+        running, busy = self._running(), self._busy_sessions()
+        if any(process.deadline for process, _ in running):
+            return  # room is being made
+        for job in self._in_order():
+            if job.asked_by <= busy:
+                continue  # it waits for another job of its own session
+            for process, other in running:
+                if _is_aside(other) and (process.lane == "any" or job.short):
+                    self._end(other)
+                    return
 
     def _move(self, process: _Process, job: Job) -> None:
         """Back to the queue as a long job, if short ones wait for its place."""
@@ -449,6 +464,11 @@ class Pool:
             job.short, job.state, job.started = False, "waiting", 0.0
             self._waiting.append(job)
             process.ask_to_stop()
+
+
+def _is_aside(job: Job) -> bool:
+    """Whether it has done what was asked for, and goes on with what may be asked for next."""
+    return job.active and job.text.startswith(work.ALSO)
 
 
 def _name(function: Callable[..., Any]) -> str:

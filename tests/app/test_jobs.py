@@ -20,6 +20,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.shell import jobs, server_settings, sessions, worker, workers
+from ecgxai_core.stopping import check_stop
 from tests.app import slow_work
 
 REPO = Path(__file__).resolve().parents[2]
@@ -31,7 +32,8 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[workers.Pool]:
     """A pool of its own, whose processes have no model to load."""
     own = workers.Pool()
     monkeypatch.setattr(jobs, "pool", lambda: own)
-    monkeypatch.setattr(workers.work, "warm", slow_work.nothing)
+    for name in ("warm", "rehearse"):
+        monkeypatch.setattr(workers.work, name, slow_work.nothing)
     st.cache_resource.clear()
     yield own
     own.close()
@@ -347,6 +349,17 @@ def test_work_beside_what_was_asked_for_gives_way_to_what_its_session_asks_next(
     assert aside.state == "cancelled"
 
 
+def test_what_is_done_beside_gives_way_when_somebody_waits(
+    ask: Asks, pool: workers.Pool, tmp_path: Path
+) -> None:
+    aside = running(ask("one", "0", slow_work.aside, tmp_path / "0", 60.0))
+    until(lambda: aside.text)
+    busy = running(ask("two", "1", slow_work.steps, tmp_path / "1", 60.0))
+    assert aside.state == "running", "the other process was free"
+    assert ended(ask("three", "2", slow_work.echo)).state == "done"
+    assert (aside.state, busy.state) == ("cancelled", "running")
+
+
 def test_who_was_served_longest_ago_comes_next(
     ask: Asks, pool: workers.Pool, tmp_path: Path
 ) -> None:
@@ -364,7 +377,8 @@ def test_a_worker_greets_first_and_answers_for_a_job_stopped_before_it_began() -
         for number in range(1, 4):  # they wait in the socket before there is a worker
             channel.send(("run", number, "tests.app.slow_work:process", ()))
             channel.send(("stop", number))
-        command = [sys.executable, "-m", "app.shell.worker", str(theirs.fileno()), "0", "", ""]
+        command = [sys.executable, "-m", "app.shell.worker", str(theirs.fileno()), "0",
+                   "tests.app.slow_work:nothing"]  # fmt: skip
         process = subprocess.Popen(
             command, cwd=REPO, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL
         )
@@ -389,7 +403,7 @@ def test_an_idle_worker_gives_memory_back_and_takes_the_next_job(
     rested = threading.Event()
     with Connection(ours.detach()) as channel:
         one = worker._Worker(Connection(theirs.detach()))
-        body = partial(one.work, slow_work.nothing, rested.set)
+        body = partial(one.work, (), rested.set)
         threading.Thread(target=body, daemon=True).start()
         for number in (1, 2):
             rested.clear()
@@ -397,6 +411,33 @@ def test_an_idle_worker_gives_memory_back_and_takes_the_next_job(
             assert channel.poll(30)
             assert channel.recv()[:2] == ("done", number)
             assert rested.wait(30)
+
+
+def test_idle_moments_go_to_what_is_spare_until_a_job_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "_IDLE_SEC", 0.05)
+    ours, theirs = socket.socketpair()
+    begun, rested, calls = threading.Event(), threading.Event(), list[str]()
+
+    def endless_at_first() -> None:
+        calls.append("first")
+        begun.set()
+        while calls.count("first") == 1:
+            check_stop()
+            time.sleep(0.01)
+
+    with Connection(ours.detach()) as channel:
+        one = worker._Worker(Connection(theirs.detach()))
+        monkeypatch.setattr(worker, "_REST_SEC", 0.05)
+        spare = (endless_at_first, lambda: calls.append("second"))
+        threading.Thread(target=partial(one.work, spare, rested.set), daemon=True).start()
+        assert begun.wait(30)
+        one._waiting.put((1, "tests.app.slow_work:process", ()))
+        assert channel.poll(30), "a job does not wait for what is spare"
+        assert channel.recv()[:2] == ("done", 1)
+        assert rested.wait(30)
+    assert calls == ["first", "first", "second"], "what was left is begun again, each is done once"
 
 
 def test_idle_processes_that_have_worked_are_replaced_and_no_others(
