@@ -188,7 +188,9 @@ def _fresh_records(browser: Any, address: str, names: Sequence[str]) -> None:
         tab.get_by_role("button", name="Explain with").first.click()
         tab.locator(f"{READY}[data-map]:not([data-map=''])").wait_for()
         seen.append(1e3 * (time.perf_counter() - begun))
-        tab.locator(MAP).wait_for()  # else the next one waits for this one's refinement
+        # else the next one waits for this one's refinement, and for what is computed beside it
+        tab.get_by_text("Leads by weight").wait_for()
+        tab.get_by_text("still being computed").wait_for(state="detached")
         settled(tab)
         tab.context.close()
     _say("fresh record, first map", "browser", seen[1:], 2000)
