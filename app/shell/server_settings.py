@@ -52,7 +52,8 @@ class ServerSettings(BaseSettings):
         " for the operator, 200,000 for visitors",
     )
     warm: bool = Field(
-        True, description="whether idle workers load the shipped model and try it out before anybody asks"
+        True,
+        description="whether idle workers load the shipped model and try it out before anybody asks",
     )
     worker_memory_gb: float = Field(
         3.0, gt=0, description="a worker process larger than this is replaced after its job"
