@@ -53,7 +53,7 @@ class ServerSettings(BaseSettings):
     )
     warm: bool = Field(
         True,
-        description="whether idle workers load the shipped model and try it out before anybody asks",
+        description="whether idle workers load and try the shipped model before anybody asks",
     )
     worker_memory_gb: float = Field(
         3.0, gt=0, description="a worker process larger than this is replaced after its job"
