@@ -248,7 +248,8 @@ def _elsewhere(found: DoseResponse, others: Sequence[Switch]) -> str:
         f"({' and '.join(places[code, called])})"
         for code, called in [*first][:_SHOWN]
     ]
-    rest = f"; {len(first) - _SHOWN} more" if len(first) > _SHOWN else ""
+    others_too = dict.fromkeys(code for code, _ in [*first][_SHOWN:])
+    rest = f"; also {listed([short_name(code) for code in others_too])}" if others_too else ""
     return f"At other sizes: {'; '.join(parts)}{rest}. " if parts else ""
 
 
