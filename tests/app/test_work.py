@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from app.data import work
 from ecgxai_core.case import Case
+from ecgxai_core.errors import ModelError
+from ecgxai_core.explainers import explain_each
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.models.manifest import manifest_path
-from ecgxai_core.params import ExplainParams
+from ecgxai_core.params import ExplainParams, profile
 from ecgxai_core.pipeline import explain as cached
 from ecgxai_core.pipeline.explain import cached_attributions
 from ecgxai_core.progress import no_progress
 from ecgxai_core.records.read import read_record
 from ecgxai_core.simulation.dataset import write_set
+from ecgxai_core.stopping import Stopped, stoppable
 from ecgxai_core.store.cache import Store
+from ecgxai_core.types import Attribution
 from tests.small import AF, SINUS, write_model
 
 LBBB, RBBB = "164909002", "59118001"
@@ -71,3 +76,33 @@ def test_a_resting_worker_has_nothing_prepared(asked):
     assert len(cached._SHELF)
     work.rest()
     assert len(cached._SHELF) == 0
+
+
+def test_rehearsing_explains_with_the_default_methods_and_stops_when_a_job_comes(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Attribution] = []
+
+    def watched(case: Case, params: Mapping[str, ExplainParams]) -> Iterator[Attribution]:
+        for item in explain_each(case, params):
+            made.append(item)
+            yield item
+
+    monkeypatch.setattr(work, "default_model", lambda: tiny / "models" / "tiny.keras")
+    monkeypatch.setattr(work, "explain_each", watched)
+    with stoppable(lambda _passes: True), pytest.raises(Stopped):
+        work.rehearse()
+    assert not made
+    work.rehearse()
+    assert {item.method for item in made} == set(profile("default").methods)
+
+
+def test_without_a_shipped_model_there_is_nothing_to_rehearse(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone() -> Path:
+        raise ModelError("assets/models", "default", "there is none", "install it again")
+
+    monkeypatch.setattr(work, "default_model", gone)
+    work.rehearse()
+    assert "there is none" in caplog.text
