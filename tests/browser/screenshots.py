@@ -51,7 +51,7 @@ def shots(record: str) -> tuple[Shot, ...]:
     run = ("radio=A finished run",)
     usual = tuple(
         Shot(name, name, here)
-        for name in ("records", "explain", "fusion_lab", "evaluation", "stability", "cohort",
+        for name in ("records", "explain", "fusion_lab", "evaluation", "stability", "what_if", "cohort",
                      "model", "settings", "guide", "tour")
     )  # fmt: skip
     parts = (
