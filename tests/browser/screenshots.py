@@ -51,8 +51,8 @@ def shots(record: str) -> tuple[Shot, ...]:
     run = ("radio=A finished run",)
     usual = tuple(
         Shot(name, name, here)
-        for name in ("records", "explain", "fusion_lab", "evaluation", "stability", "what_if", "cohort",
-                     "model", "settings", "guide", "tour")
+        for name in ("records", "explain", "fusion_lab", "evaluation", "stability", "what_if",
+                     "cohort", "model", "settings", "guide", "tour")
     )  # fmt: skip
     parts = (
         Shot("records_selection", "records", f"{here}&part=examples-of-each-diagnosis"),
