@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.data import services
-from app.panels import ecg, explain, exports, feedback, measurements
+from app.panels import ecg, explain, exports, feedback, measurements, record_maps
 from app.shell import frame
 from app.shell.frame import escaped, target_name
 from ecgxai_core.plots.words import lead_ranking
@@ -18,7 +18,7 @@ with st.container(gap="xsmall"):
     names = explain.view_bar(view, found)
     with frame.refusals():
         record = services.record(view)
-        maps = explain.maps(view, record, previews=True)
+        maps = record_maps.maps_of(view, record, previews=True)
     overlay = maps.get(view.method, next(iter(maps.values()), None))
     if view.target and not services.target(view) and services.model(view) is not None:
         st.warning(escaped(f"This model has no output for {target_name(view.target)}."))
@@ -28,7 +28,7 @@ with st.container(gap="xsmall"):
     if verdict := explain.verdict(view):
         st.markdown(f"{verdict}. {escaped(words)}")
     measurements.intervals_line(view, record)
-    explain.run_panel(view, record, maps)
+    record_maps.run_panel(view, record, maps)
     explain.serious_warnings(record, overlay)
     sentence = words or f"{record.name}: 12-lead ECG."
     reader = ecg.show(view, record, maps, sentence, key="explain-ecg", among=names)
@@ -52,7 +52,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     explain.ask_method(view)
     ecg.ask_filter()
     explain.ask_start(view, record)
-explain.parameters_panel(view, record, explain.missing_methods(view, maps))
+explain.parameters_panel(view, record, record_maps.missing_methods(view, maps))
 measurements.median_beat_panel(view, record, overlay)
 measurements.intervals_panel(view, record)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.panels import evaluation, explain, fusion_lab, measurements, stability
+from app.panels import evaluation, explain, fusion_lab, measurements, record_maps, stability
 from app.shell import controls, frame
 from app.shell.frame import escaped
 from ecgxai_core.pipeline.run.tables import STABILITY
@@ -27,7 +27,7 @@ if found is None:
 said = st.container()
 picture = st.container()
 method = controls.pick(
-    "Map", list(found.original), "fused", "stability-map", format_func=explain.method_title
+    "Map", list(found.original), "fused", "stability-map", format_func=record_maps.method_title
 )
 with said:
     verdict, more = stability.answer(found, view, method)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.data import services
 from app.data.examples import example
-from app.panels import ecg, explain, measurements, start
+from app.panels import ecg, explain, measurements, record_maps, start
 from app.shell import frame
 from app.shell.frame import escaped
 
@@ -24,7 +24,7 @@ if view.record not in found.places:
     shown = chosen.view(view) if chosen else replace(view, record=found.records[0].name)
 with frame.refusals():
     record = services.record(shown)
-    maps = explain.maps(shown, record, previews=True)
+    maps = record_maps.maps_of(shown, record, previews=True)
 overlay = maps.get(shown.method, next(iter(maps.values()), None))
 words = explain.answer(shown, overlay, ecg.known(record).waves) if overlay is not None else ""
 verdict = explain.verdict(shown)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.data import services
 from app.data.examples import example
-from app.panels import explain, tour
+from app.panels import record_maps, tour
 from app.shell import frame
 from app.shell.frame import escaped, target_name
 from ecgxai_core.types import probability_text
@@ -33,9 +33,9 @@ st.markdown(
 shown = chosen.view(view)
 with frame.refusals():
     record = services.record(shown)
-    found = explain.maps(shown, record)
-if explain.missing_methods(shown, found):
-    methods = explain.wanted_methods(shown)
+    found = record_maps.maps_of(shown, record)
+if record_maps.missing_methods(shown, found):
+    methods = record_maps.wanted_methods(shown)
     frame.offer(
         services.explain_key(shown, record, methods), "Prepare: explain the example now",
         lambda: services.explain_job(shown, record, methods), type="secondary",

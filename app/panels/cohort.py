@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.data import services, work
-from app.panels import explain
+from app.panels import record_maps
 from app.shell import frame, jobs
 from app.shell.controls import KEPT
 from app.shell.frame import escaped, target_name
@@ -89,7 +89,7 @@ def _asked(view: View, usual: CohortRequest) -> tuple[CohortRequest, ...]:
     methods = list(METHODS)
     method = third.selectbox(
         "Method", methods, methods.index(usual.method), key="cohort-method",
-        format_func=explain.method_title, help="the first is quick, for many records", **KEPT,
+        format_func=record_maps.method_title, help="the first is quick, for many records", **KEPT,
     )  # fmt: skip
     n = fourth.number_input(
         "Maximum records", 1, 1000, _USUAL_MOST, key="cohort-n",

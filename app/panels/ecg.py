@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from app.data import services
-from app.panels.explain import method_title
+from app.panels.record_maps import method_title
 from app.shell import controls, state
 from app.shell.frame import target_name
 from app.shell.state import View

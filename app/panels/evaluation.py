@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.data import runs, services, work
-from app.panels import ecg, explain
+from app.panels import ecg, record_maps
 from app.shell import controls, frame, jobs
 from app.shell.frame import escaped, target_name
 from app.shell.state import FUSED, View
@@ -112,7 +112,7 @@ def _answer_of_run(found: FinishedRun) -> None:
     methods = sorted(rows["method"].unique())
     for name in ["fused"] if "fused" in methods else methods:
         own = stable[stable["method"] == name] if "method" in stable else stable
-        said = run_headline(explain.method_title(name), rows[rows["method"] == name], own)
+        said = run_headline(record_maps.method_title(name), rows[rows["method"] == name], own)
         st.markdown(f"**{escaped(said)}**")
 
 
@@ -210,7 +210,7 @@ def _better_words(better: str) -> str:
 
 def _titled(rows: pd.DataFrame) -> pd.DataFrame:
     """Methods by their names for people."""
-    return rows.assign(method=[explain.method_title(str(name)) for name in rows["method"]])
+    return rows.assign(method=[record_maps.method_title(str(name)) for name in rows["method"]])
 
 
 def _scores(
@@ -252,10 +252,10 @@ def _pairwise(table: pd.DataFrame, category: Sequence[str], params: EvaluationPa
     with st.container(horizontal=True):
         metric = _ask_metric(table, category, "pair-metric")
         one = st.selectbox("First", methods, index=0, key="pair-one", width=160,
-                           format_func=explain.method_title)  # fmt: skip
+                           format_func=record_maps.method_title)  # fmt: skip
         others = [name for name in methods if name != one]
         other = st.selectbox("Second", others, key="pair-other", width=160,
-                             format_func=explain.method_title)  # fmt: skip
+                             format_func=record_maps.method_title)  # fmt: skip
     if metric is None:
         return
     with frame.refusals():
@@ -263,7 +263,7 @@ def _pairwise(table: pd.DataFrame, category: Sequence[str], params: EvaluationPa
     if not found.n:
         frame.empty("No record has this score for both.", "Choose another metric.")
         return
-    first, second = explain.method_title(one), explain.method_title(other)
+    first, second = record_maps.method_title(one), record_maps.method_title(other)
     rows = found.frame.rename(columns={one: first, other: second})
     words = _pair_words(found, metric, first, second, params.confidence)
     st.markdown(escaped(words))
@@ -343,8 +343,8 @@ def record_answer_line(view: View, entry: Entry) -> None:
     if name not in rows:
         return
     parts = view.parameters.methods if name == FUSED else ()
-    singles = {explain.method_title(part): rows[part] for part in parts if part in rows}
-    said = evaluation_headline(explain.method_title(name), rows[name], singles)
+    singles = {record_maps.method_title(part): rows[part] for part in parts if part in rows}
+    said = evaluation_headline(record_maps.method_title(name), rows[name], singles)
     more = evaluation_details(rows[name], tested.get(name), singles)
     st.markdown(f"**{escaped(said)}**  \n{escaped(more)} One record is an observation, not a test.")
     window_note(view)
@@ -352,7 +352,7 @@ def record_answer_line(view: View, entry: Entry) -> None:
 
 def window_note(view: View) -> None:
     """What windows that cut through beats cannot show, where the map is made of them."""
-    params = view.parameters.for_method(explain.wanted_methods(view)[0])
+    params = view.parameters.for_method(record_maps.wanted_methods(view)[0])
     row = find_diagnosis(services.target(view))
     length = params.window_sec or (row.segment_sec if row is not None else SEGMENT_SEC)
     if params.segments == "uniform" and length >= _LONG_WINDOW_SEC:
@@ -364,10 +364,10 @@ def window_note(view: View) -> None:
 
 def record_curves(view: View, entry: Entry) -> None:
     """Deletion and insertion of one record's maps, beside random orders and the signal alone."""
-    curves = {explain.method_title(name): item for name, item in curves_of(entry).items()}
+    curves = {record_maps.method_title(name): item for name, item in curves_of(entry).items()}
     if not curves:
         return
-    shown = explain.method_title(_map_in_view(view, entry))
+    shown = record_maps.method_title(_map_in_view(view, entry))
     frame.figure(
         removal_curves(curves, frame.colours(), shown=shown, narrow=frame.on_phone()),
         "curves",
@@ -391,7 +391,7 @@ def record_panel(entry: Entry) -> None:
     if metric is not None:
         title = METRICS[metric].title
         numbers = rows[["method", metric]].assign(
-            method=[explain.method_title(name) for name in rows["method"]],
+            method=[record_maps.method_title(name) for name in rows["method"]],
             **{
                 side: rows[f"{metric}{tail}"]
                 for tail, side in _SIDES.items()
@@ -413,7 +413,7 @@ def record_panel(entry: Entry) -> None:
 
 def priors_panel(view: View, record: Record) -> None:
     """What a score is worth once lead priors are blended into the map."""
-    found = explain.maps(view, record)
+    found = record_maps.maps_of(view, record)
     row = find_diagnosis(services.target(view))
     if not found or row is None or not row.has_evidence:
         frame.empty(
@@ -425,7 +425,7 @@ def priors_panel(view: View, record: Record) -> None:
     leads = controls.pick("Leads", ("strict", "lenient"), "strict", "priors-leads")
     with_priors = st.toggle("Blend lead priors into the scores", key="priors-on")
     shown = rows[rows["leads"] == leads]
-    shown = shown.assign(map=[explain.method_title(name) for name in shown["map"]])
+    shown = shown.assign(map=[record_maps.method_title(name) for name in shown["map"]])
     nothing = shown[shown["map"] == "empty map"].iloc[0]
     bars = {"without": "map alone"} | ({"with_priors": "with lead priors"} if with_priors else {})
     words = (

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app.data import services, uploads
-from app.panels import ecg, explain
+from app.panels import ecg, record_maps
 from app.shell import controls, frame
 from app.shell.state import FUSED, View
 from ecgxai_core.errors import EcgXaiError
@@ -71,17 +71,17 @@ def record_downloads(view: View) -> None:
 def _shown_maps(view: View, record: Record) -> dict[str, Map]:
     """The maps that files show: the fused one as ``tau`` leaves it."""
     return {
-        name: explain.shown_map(item, view) if isinstance(item, FusedMap) else item
-        for name, item in explain.maps(view, record).items()
+        name: record_maps.shown_map(item, view) if isinstance(item, FusedMap) else item
+        for name, item in record_maps.maps_of(view, record).items()
     }
 
 
 def _viewer_page(view: View, facts: RecordFacts) -> bytes:
     """The ECG viewer with the record and all its maps, in one file; what stands on a printed page
     stands above it."""
-    maps = explain.maps(view, facts.record)
+    maps = record_maps.maps_of(view, facts.record)
     overlay = maps.get(view.method, next(iter(maps.values()), None))
-    shown = f"{explain.method_title(view.method if view.method in maps else FUSED)} map"
+    shown = f"{record_maps.method_title(view.method if view.method in maps else FUSED)} map"
     words = " ".join(f"{line.rstrip('.')}." for line in caption_of(facts, overlay, shown).lines)
     title = f"Record {facts.record.name}: {frame.target_name(facts.target)}"
     return html({**ecg.data_of(view, facts.record, maps, words), "address": ""}, title).encode()
@@ -93,7 +93,7 @@ def _page(view: View, facts: RecordFacts, kind: str) -> bytes:
     what: dict[str, Any] = {"overlay": item}
     if item is not None:
         what |= {"start": max(0.0, float(item.edges_sec[0])), "stop": float(item.edges_sec[-1])}
-    words = caption_of(facts, item, f"{explain.method_title(name)} map")
+    words = caption_of(facts, item, f"{record_maps.method_title(name)} map")
     if kind == "svg":
         return ecg_svg(facts.record, facts.style, words, **what)[0]
     make = ecg_pdf if kind == "pdf" else ecg_png

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from app.data import services, work
-from app.panels import ecg, explain
+from app.panels import ecg, explain, record_maps
 from app.panels.given_maps import given_maps
 from app.shell import controls, frame, jobs, state
 from app.shell.frame import escaped
@@ -99,9 +99,9 @@ def ask_methods(view: View) -> None:
 
     st.multiselect(
         "Methods that are fused", list(METHODS), key=key, on_change=picked,
-        format_func=explain.method_title, **controls.seeded(key, chosen, "default"),
+        format_func=record_maps.method_title, **controls.seeded(key, chosen, "default"),
     )  # fmt: skip
-    named = (f"{explain.method_title(name)} ({METHODS[name].family})" for name in chosen)
+    named = (f"{record_maps.method_title(name)} ({METHODS[name].family})" for name in chosen)
     st.caption(escaped(", ".join(named)))  # the field shows only the first of several
     if said := family_warning(view.parameters.methods):
         st.caption(f":material/info: {escaped(said)}.")
@@ -113,15 +113,16 @@ def needed_attributions(view: View, record: Record) -> dict[str, Attribution]:
     found = services.attributions(view, record, view.parameters.methods)
     if len(found) < len(view.parameters.methods):
         fused, data = replace(view, method=FUSED), services.data_set(view)
-        shown = explain.maps(fused, record, previews=True)
-        job = jobs.get(services.explain_key(fused, record, explain.wanted_methods(fused)))
+        shown = record_maps.maps_of(fused, record, previews=True)
+        job = jobs.get(services.explain_key(fused, record, record_maps.wanted_methods(fused)))
         if data is not None and data.synthetic and (job is None or jobs.cancelled_elsewhere(job)):
-            services.explain_job(fused, record, explain.wanted_methods(fused))  # without a click
+            # without a click
+            services.explain_job(fused, record, record_maps.wanted_methods(fused))
         result, settings = columns()
         with settings:
             ask_methods(view)
         with result:
-            explain.run_panel(fused, record, shown)
+            record_maps.run_panel(fused, record, shown)
             ecg.show(view, record, shown, f"{record.name}: 12-lead ECG.", key="lab-ecg")
         st.stop()
     return found
@@ -231,7 +232,7 @@ def _idle(view: View, fused: FusedMap) -> dict[str, str]:
     """Settings that change nothing on this map, each with the reason."""
     idle = {}
     if len(fused.methods) < 2:
-        only = f"only {explain.method_title(fused.methods[0])} is fused"
+        only = f"only {record_maps.method_title(fused.methods[0])} is fused"
         idle = dict.fromkeys(("agg", "beta", "found", "sign_policy"), only)
     elif not np.any(fused.agreement == -1):
         idle["sign_policy"] = "the methods disagree in no cell"
@@ -248,7 +249,7 @@ def _ask_weights(view: View) -> None:
     methods, weights = view.parameters.methods, _weights(view)
     own = view.fusion.method_weights is None
     said = "the diagnosis's own weights until you move it" if own else "your weights"
-    titles = [explain.method_title(name) for name in methods]
+    titles = [record_maps.method_title(name) for name in methods]
 
     def ask(label: str, key: str, value: float, weights_of: Callable[[float], Any]) -> None:
         def weigh() -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.data import services
 from app.data.examples import example
-from app.panels import ecg, explain, exports
+from app.panels import ecg, explain, exports, record_maps
 from app.shell import controls, frame, jobs
 from app.shell.frame import escaped, target_name
 from app.shell.state import View
@@ -42,7 +42,7 @@ def example_map(view: View) -> None:
     shown = chosen.view(view)
     try:
         record = services.record(shown)
-        maps = explain.maps(shown, record)
+        maps = record_maps.maps_of(shown, record)
     except EcgXaiError:
         return  # the pages of the record say why
     if shown.method not in maps:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.data import services, work
-from app.panels import explain
+from app.panels import record_maps
 from app.shell import controls, frame, jobs
 from app.shell.controls import KEPT
 from app.shell.frame import escaped, target_name
@@ -73,7 +73,7 @@ def _asked(view: View) -> CardRequest | None:
     )  # fmt: skip
     methods = middle.multiselect(
         "Methods", list(METHODS), default=list(view.parameters.methods), key="card-methods",
-        format_func=explain.method_title, help="several are also fused", **KEPT,
+        format_func=record_maps.method_title, help="several are also fused", **KEPT,
     )  # fmt: skip
     n = right.number_input(
         "Records per diagnosis", 1, 100, 20, key="card-n",

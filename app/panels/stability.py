@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app.data import services, work
-from app.panels import explain
+from app.panels import record_maps
 from app.shell import frame, jobs
 from app.shell.state import View
 from ecgxai_core.errors import ExplanationError
@@ -62,7 +62,7 @@ def score_table(found: ExtraBeatTest, view: View, method: str) -> None:
     whole = pd.DataFrame(
         [
             {
-                "map": explain.method_title(name),
+                "map": record_maps.method_title(name),
                 "metric": METRICS[score.metric].title,
                 "value": score.value,
                 "random": score.random,
@@ -76,7 +76,7 @@ def score_table(found: ExtraBeatTest, view: View, method: str) -> None:
         [
             {
                 "score": _TITLES.get(score.metric, METRICS[score.metric].title),
-                **{explain.method_title(name): _text(found, name, own[row])
+                **{record_maps.method_title(name): _text(found, name, own[row])
                    for name, own in scores.items()},
                 "random": f"{score.random:.2f}" if score.random == score.random else "–",
             }
@@ -88,7 +88,7 @@ def score_table(found: ExtraBeatTest, view: View, method: str) -> None:
         shown, "stability-scores", f"{found.original[method].record}_extra_beat.csv",
         height="content",
         hint=f"Random: what an unrelated ranking of the same leads and beats scores "
-        f"({explain.method_title(method)}). A region is a lead in a beat.",
+        f"({record_maps.method_title(method)}). A region is a lead in a beat.",
         whole=whole,
         column_config={
             "score": column.TextColumn("Score"), "random": column.TextColumn("Random"),
@@ -179,4 +179,4 @@ def answer(found: ExtraBeatTest, view: View, method: str) -> tuple[str, str]:
     if rest := n - len(beats):
         counted += f"; the other{'s are' if rest > 1 else ' is'} hatched, 'not compared'"
     details = stability_details(row, (tops[0], tops[1]))
-    return stability_headline(explain.method_title(method), row), f"{details} {counted}."
+    return stability_headline(record_maps.method_title(method), row), f"{details} {counted}."

@@ -108,7 +108,7 @@ def test_the_explanation_is_made_with_the_parameters_of_the_link():
 def test_a_new_method_shows_up_by_itself(monkeypatch: pytest.MonkeyPatch):
     added = replace(METHODS["lime"], name="newcomer", title="Newcomer", uses=("baseline", "seed"))
     every = MappingProxyType({**METHODS, "newcomer": added})
-    for module in ("app.panels.explain", "ecgxai_core.explainers"):
+    for module in ("app.panels.explain", "app.panels.record_maps", "ecgxai_core.explainers"):
         monkeypatch.setattr(f"{module}.METHODS", every)
     found = used_by(["newcomer"])
     claimed = {name for other in METHODS.values() for name in other.uses}
