@@ -249,7 +249,8 @@ def _elsewhere(found: DoseResponse, others: Sequence[Switch]) -> str:
         for code, called in [*first][:_SHOWN]
     ]
     others_too = dict.fromkeys(code for code, _ in [*first][_SHOWN:])
-    rest = f"; also {listed([short_name(code) for code in others_too])}" if others_too else ""
+    named = listed([short_name(code) for code in others_too])
+    rest = f"; other calls that switch: {named}" if others_too else ""
     return f"At other sizes: {'; '.join(parts)}{rest}. " if parts else ""
 
 

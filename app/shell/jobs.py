@@ -209,7 +209,8 @@ def _say_cancelled(job: Job) -> None:
 
 @st.fragment(run_every=0.25)
 def _watch(job: Job, news: Callable[[], bool] | None = None) -> None:
-    if job.state == "cancelled" and st.session_state.get("cancelled-job") != job.number:
+    known = st.session_state.get("cancelled-job") == job.number
+    if job.state == "cancelled" and not known and not cancelled_elsewhere(job):
         # said at once; the page, whose figures take a second, is drawn again a moment later
         st.session_state["cancelled-job"] = job.number
         _say_cancelled(job)

@@ -73,7 +73,7 @@ class _Worker:
     def work(self, spare: Sequence[Callable[[], None]], rest: Callable[[], None]) -> None:
         """One job after the other, for ever. Idle moments go to what is ``spare``: each once, in
         order, left and begun again where a job comes; and to ``rest`` after the last job."""
-        undone = [*spare]
+        undone, used = [*spare], False
         while True:
             try:
                 job = self._waiting.get(timeout=_IDLE_SEC if undone else _REST_SEC)
@@ -81,10 +81,13 @@ class _Worker:
                 if undone:
                     if self._done_meanwhile(undone[0]):
                         del undone[0]
+                    used = True
                     continue
-                rest()
+                if used:  # else there is nothing to give back
+                    self._done_meanwhile(rest)
                 job = self._waiting.get()
             self._do(*job)
+            used = True
             del job  # its arguments may be large
 
     def _done_meanwhile(self, function: Callable[[], None]) -> bool:
@@ -95,7 +98,7 @@ class _Worker:
         except Stopped:
             return False
         except Exception:  # a job that needs what is missing fails by itself
-            log.exception("loading what jobs need")
+            log.exception("between jobs")
         return True
 
     def _do(self, run: int, name: str, args: tuple[Any, ...]) -> None:

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,6 +39,9 @@ SHORT_SEC = 30.0
 
 ANSWER_SEC = 1.0
 """A process that was asked to stop its job and does not answer for so long is killed."""
+
+ASIDE_ANSWER_SEC = 5.0
+"""The same where it has done what was asked for: a new process would take longer to be ready."""
 
 MOST_WAITING = 8
 """Jobs that one session may have waiting."""
@@ -173,7 +176,8 @@ class _Process:
     def ask_to_stop(self) -> None:
         """Raise the flag; the minder kills the process if it does not answer in time."""
         if self.job is not None and not self.deadline:
-            self.deadline = time.monotonic() + ANSWER_SEC
+            patience = ASIDE_ANSWER_SEC if _is_beside(self.job) else ANSWER_SEC
+            self.deadline = time.monotonic() + patience
             self._tell("stop", self.run)
 
     def end(self) -> None:
@@ -332,6 +336,7 @@ class Pool:
         for session in job.asked_by:
             self._served[session] = time.monotonic()
         job.run, job.started, job.state = next(_numbers), time.monotonic(), "running"
+        job.done, job.total, job.text, job.computed = 0, 0, "", 0.0
         try:
             args = (self.find_result(a.key) if isinstance(a, Earlier) else a for a in job.args)
             process.give(job, tuple(args))
@@ -353,8 +358,11 @@ class Pool:
         return [(process, job) for process, job in found if job is not None]
 
     def _busy_sessions(self) -> set[str]:
-        running = [job for _, job in self._running() if job.state == "running"]
-        return set().union(*(job.asked_by for job in running)) if running else set()
+        return self._sessions_of(job for _, job in self._running())
+
+    def _sessions_of(self, jobs: Iterable[Job]) -> set[str]:
+        """Who asked for those of the jobs that run."""
+        return set().union(*(job.asked_by for job in jobs if job.state == "running"))
 
     def _end(self, job: Job) -> None:
         if job in self._waiting:
@@ -433,6 +441,8 @@ class Pool:
             time.sleep(_TICK_SEC)
             with self._lock:
                 now = time.monotonic()
+                if self._waiting:
+                    self._make_room()
                 for process, job in self._running():
                     if not process.ready:
                         continue  # it is being started, which takes as long as it takes
@@ -440,24 +450,26 @@ class Pool:
                         process.end()
                     elif process.lane == "short" and now - job.started > SHORT_SEC:
                         self._move(process, job)
-                if self._waiting:
-                    self._make_room()
 
     def _make_room(self) -> None:
         """What is done beside what somebody asked for gives way to what somebody waits for."""
-        running, busy = self._running(), self._busy_sessions()
+        running = self._running()
         if any(process.deadline for process, _ in running):
             return  # room is being made
+        busy = self._sessions_of(job for _, job in running if not _is_aside(job))
         for job in self._in_order():
             if job.asked_by <= busy:
                 continue  # it waits for another job of its own session
             for process, other in running:
-                if _is_aside(other) and (process.lane == "any" or job.short):
+                own = other.asked_by <= job.asked_by  # it keeps the session busy, wherever it runs
+                if _is_aside(other) and (own or process.lane == "any" or job.short):
                     self._end(other)
                     return
 
     def _move(self, process: _Process, job: Job) -> None:
         """Back to the queue as a long job, if short ones wait for its place."""
+        if _is_aside(job):
+            return  # it ends where somebody waits
         busy = self._busy_sessions()
         wanted = any(other.short and not other.asked_by <= busy for other in self._waiting)
         if job.state == "running" and wanted:
@@ -466,9 +478,14 @@ class Pool:
             process.ask_to_stop()
 
 
-def _is_aside(job: Job) -> bool:
+def _is_beside(job: Job) -> bool:
     """Whether it has done what was asked for, and goes on with what may be asked for next."""
-    return job.active and job.text.startswith(work.ALSO)
+    return job.text.startswith(work.ALSO)
+
+
+def _is_aside(job: Job) -> bool:
+    """The same, of a job that runs."""
+    return job.state == "running" and _is_beside(job)
 
 
 def _name(function: Callable[..., Any]) -> str:

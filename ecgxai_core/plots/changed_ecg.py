@@ -167,7 +167,7 @@ def _top(*signals: FloatArray) -> float:
 
 def _traces(lines: Sequence[Sequence[FloatArray]], style: PaperStyle) -> list[dict[str, Any]]:
     """As recorded, and changed: of arrays, as plotly looks at each item of a list; ``float32`` is
-    sent in half the bytes and is exact to a thousandth of a pixel."""
+    sent in half the bytes and is exact to a hundredth of a pixel."""
     looks = (("as recorded", _RECORDED, 2.6), ("changed", style.theme.trace, 1.4))
     traces = []
     for (name, colour, width), parts in zip(looks, lines, strict=True):

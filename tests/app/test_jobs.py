@@ -360,6 +360,15 @@ def test_what_is_done_beside_gives_way_when_somebody_waits(
     assert (aside.state, busy.state) == ("cancelled", "running")
 
 
+def test_a_session_does_not_wait_for_what_is_done_beside_its_own_request(
+    ask: Asks, pool: workers.Pool, tmp_path: Path
+) -> None:
+    aside = running(ask("one", "0", slow_work.aside, tmp_path / "0", 60.0))
+    waiting = ask("one", "1", slow_work.echo)  # asked before anything is done beside
+    assert ended(waiting).state == "done"
+    assert aside.state == "cancelled"
+
+
 def test_who_was_served_longest_ago_comes_next(
     ask: Asks, pool: workers.Pool, tmp_path: Path
 ) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from app.panels import records
+from app.shell import jobs
 from app.shell.frame import PAGES
 from ecgxai_core.records.write import write_record
 from ecgxai_core.types import STANDARD_LEADS
@@ -101,6 +103,32 @@ def test_no_model_still_shows_records(folders: Folders) -> None:
     app = open_page("explain", record="T001")
     assert not app.exception
     assert [data["record"]["id"] for data in viewers(app)] == ["T001"]
+
+
+def test_examples_are_selected_only_where_that_part_is_open(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders()
+    asked: list[str] = []
+    start = jobs.start
+
+    def watched(key: str, *args: Any, **more: Any) -> jobs.Job:
+        asked.append(key.split(":")[0])
+        return start(key, *args, **more)
+
+    monkeypatch.setattr(jobs, "start", watched)
+    open_page("records")
+    assert "selection" not in asked, "a job for every reader who looks at the list"
+    app = open_page("records", part="examples-of-each-diagnosis")
+    assert "selection" in asked
+    assert not app.exception
+    assert "as `ecgxai select` writes them" in texts(app)
+    (rows,) = tables(app)
+    assert set(rows["record"]) <= {"T000", "T001", "T002", "T003"}
+    folders(models="empty")
+    app = open_page("records", part="examples-of-each-diagnosis")
+    assert not app.exception
+    assert "A selection needs predictions" in texts(app)
 
 
 def test_failed_record_is_named_with_its_reason(

@@ -4,8 +4,8 @@ Every record is changed, and each interval is measured by ``neurokit2`` (each le
 median over the leads and then over the beats), which shares nothing with the delineation that the
 edits rest on but the R peaks; and, where it is installed, by ``wavedet``, the port of the published
 MATLAB delineator with its own peaks and fusion of leads, which shares nothing at all. ``either`` is
-the measurement that is nearer to what was asked: borders that one of them finds on another wave in
-one version of a record, the other may not.
+the one of the two that is nearer to what was asked, so its share is an upper limit: each of them
+finds some borders on another wave in one version of a record, where the other may be right.
 
 By neurokit2 PR is measured by prominence, QT by wavelets. QRS is measured three times: by wavelets
 (``qrs``), from the onset by prominence to the offset by wavelets (``qrs, best``), each the method
@@ -283,12 +283,13 @@ def of_record(kind: str, record: Record, drawn: Marks, edits: Sequence[str]) -> 
             values = (np.nan, np.nan)
             if after is not None:
                 values = measured(after, how) - before, own(after, how.edit) - ours
+                values = (values[0] if np.isfinite(values[0]) else np.inf, values[1])
             yield kind, name, size, size, values[0], _near(before, size), values[1]
-            by_size.setdefault((how.edit, size), []).append((values[0], _near(before, size)))
+            if name != "qrs, best":
+                by_size.setdefault((how.edit, size), []).append((values[0], _near(before, size)))
     if find_spec("wavedet"):
-        for (name, size), found_by in by_size.items():
-            known_by = [one for one in found_by if np.isfinite(one[0])] or [(np.nan, np.nan)]
-            value, near = min(known_by, key=lambda one: abs(one[0] - size))
+        for (name, size), by_each in by_size.items():
+            value, near = min(by_each, key=lambda one: abs(one[0] - size))
             yield kind, f"{name}, either", size, size, value, near, np.nan
     if drawn and "qrs" in edits:
         by_spread = qrs_measures(measured, drawn)["qrs, spread"]
@@ -341,7 +342,7 @@ def main() -> None:
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for kind, name, size in dict.fromkeys(row[:3] for row in rows):
         part = np.array([row[3:] for row in rows if row[:3] == (kind, name, size)])
-        known = part[np.isfinite(part[:, 1])]
+        known = part[~np.isnan(part[:, 1])]  # infinite: there was room, and no border was found
         within = np.abs(known[:, 1] - known[:, 0]) <= known[:, 2]
         asked, found = np.median(known[:, 0]), np.median(known[:, 1])
         ours = f"{np.nanmedian(known[:, 3]):+.0f}" if np.isfinite(known[:, 3]).any() else ""
