@@ -248,10 +248,10 @@ def _elsewhere(found: DoseResponse, others: Sequence[Switch]) -> str:
         f"({' and '.join(places[code, called])})"
         for code, called in [*first][:_SHOWN]
     ]
-    others_too = dict.fromkeys(code for code, _ in [*first][_SHOWN:])
-    named = listed([short_name(code) for code in others_too])
-    rest = f"; other calls that switch: {named}" if others_too else ""
-    return f"At other sizes: {'; '.join(parts)}{rest}. " if parts else ""
+    if len(first) > _SHOWN:
+        others_too = dict.fromkeys(short_name(code) for code, _ in [*first][_SHOWN:])
+        parts.append(f"other calls that switch: {listed([*others_too])}")
+    return f"At other sizes: {'; '.join(parts)}. " if parts else ""
 
 
 def _said(found: DoseResponse, size: float, digits: str = "g") -> str:
