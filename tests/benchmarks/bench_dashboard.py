@@ -19,7 +19,8 @@ Six simulated records of 10 s at 500 Hz, the shipped model, two records explaine
   Server times are of the script, from its first line to its last message to the browser;
   processor time stands beside wall time, for machines that do other work meanwhile. The browser's
   time is from the key or click to the end of the run, drawing included.
-- Another size on the What-if page, of a curve that is there: probabilities, chart and changed ECG.
+- Another size on the What-if page, of a curve that is there: the sentence with the probabilities,
+  and the end of the page's run, with chart and both ECGs.
 - Size of what the viewer is sent: 12 leads x 5000 samples with a map over it.
 """
 
@@ -62,6 +63,24 @@ _DRAWN = """() => {
   }).observe(root, { attributeFilter: ["data-preview"] });
 }"""
 """Note when a map that the viewer has fused by itself is on the screen: in the frame after it."""
+_ANSWERED = """() => {
+  window.answered = [];
+  let pressed = 0;
+  window.addEventListener("keydown", () => { pressed = performance.now(); }, true);
+  const said = () => [...document.querySelectorAll("[data-testid=stMarkdown]")]
+    .map((one) => one.innerText).find((text) => text.includes(" with the change")) ?? "";
+  let last = said();
+  new MutationObserver(() => {
+    const now = said();
+    if (!pressed || !now || now === last) return;
+    last = now;
+    const begun = pressed;
+    pressed = 0;
+    requestAnimationFrame(() => requestAnimationFrame(
+      () => window.answered.push(performance.now() - begun)));
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
+"""Note when another sentence with the probabilities is on the screen, after a key."""
 
 
 def main() -> None:
@@ -200,9 +219,12 @@ def _what_if(browser: Any, address: str, times: Path) -> None:
     tab = _opened(browser, address, "[data-testid=stSlider]")
     slider = tab.locator("[data-testid=stSlider]").get_by_role("slider").first
     slider.focus()
+    tab.evaluate(_ANSWERED)
     keys = ["ArrowLeft" if number % 6 < 3 else "ArrowRight" for number in range(REPEATS)]
     _measure("another size of a what-if", 300, tab, times,
              [lambda key=key: slider.press(key) for key in keys])  # fmt: skip
+    answered = tab.evaluate("window.answered")  # sizes that differ in the last digit shown
+    _say("what-if, its probabilities", "browser", answered[2:], 300)
 
 
 def _opened(browser: Any, address: str, shown: str) -> Any:
