@@ -321,8 +321,9 @@ class Pool:
 
     def _give_out(self) -> None:
         """Give waiting jobs to idle processes."""
-        for lane in ("short", "any"):  # a short job leaves the other process to long ones
-            process = self._processes[lane]
+        # a short job leaves the other process to long ones, unless its own is still being started
+        lanes = [(lane, self._processes[lane]) for lane in ("short", "any")]
+        for lane, process in sorted(lanes, key=lambda one: one[1] is None or not one[1].ready):
             if process is None or process.job is not None or process.ended_here:
                 continue
             busy = self._busy_sessions()

@@ -360,6 +360,19 @@ def test_what_is_done_beside_gives_way_when_somebody_waits(
     assert (aside.state, busy.state) == ("cancelled", "running")
 
 
+def test_a_short_job_goes_to_the_process_that_is_ready(ask: Asks, pool: workers.Pool) -> None:
+    pool.warm()
+    processes = dict(pool._processes)
+    until(lambda: all(process is not None and process.ready for process in processes.values()))
+    short, other = processes["short"], processes["any"]
+    assert short is not None
+    assert other is not None
+    short.ready = False  # as if it had just been replaced
+    assert ended(ask("one", "k", slow_work.process)).result == other.pid
+    short.ready = True
+    assert ended(ask("one", "l", slow_work.process)).result == short.pid
+
+
 def test_a_session_does_not_wait_for_what_is_done_beside_its_own_request(
     ask: Asks, pool: workers.Pool, tmp_path: Path
 ) -> None:
