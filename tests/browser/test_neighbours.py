@@ -162,11 +162,11 @@ def test_own_records_are_gone_half_a_minute_after_the_tab_is_closed(
 def memory(server: str) -> int:
     """Bytes that the server at an address and its worker processes hold."""
     port = server.rsplit(":", 1)[1]
-    (process,) = (
-        child
-        for child in psutil.Process().children(recursive=True)
-        if f"--server.port={port}" in child.cmdline()
-    )
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a worker that is replaced at this moment
+            found += [child] if f"--server.port={port}" in child.cmdline() else []
+    (process,) = found
     total = 0
     for one in (process, *process.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):  # replaced at this moment
