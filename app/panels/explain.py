@@ -16,6 +16,7 @@ from app.shell import controls, frame, state
 from app.shell.frame import escaped, target_name
 from app.shell.state import FUSED, View
 from ecgxai_core.diagnoses import aliases
+from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.explainers import METHODS
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.models.preprocess import prepare
@@ -245,6 +246,8 @@ def _records(view: View, found: Predictions) -> tuple[list[str], int | None]:
         st.stop()
     if not view.record:
         chosen = example(view, found)
+        if chosen is not None:
+            _explain_example(chosen.view(view))
         state.update(
             record=chosen.record if chosen else names[0], target=chosen.target if chosen else ""
         )
@@ -254,6 +257,14 @@ def _records(view: View, found: Predictions) -> tuple[list[str], int | None]:
         reason = failed.get(view.record, "It is not in this data set; choose another one.")
         st.error(f"**{escaped(view.record)}**: {escaped(reason)}", icon=":material/block:")
     return names, names.index(view.record) if view.record in names else None
+
+
+def _explain_example(view: View) -> None:
+    try:
+        record = services.record(view)
+        record_maps.explain_example(view, record, record_maps.maps_of(view, record))
+    except EcgXaiError:
+        return  # the page, drawn next, says why
 
 
 _MOST_NAMES = 1000

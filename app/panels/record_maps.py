@@ -60,6 +60,18 @@ def missing_methods(view: View, found: Mapping[str, Map]) -> tuple[str, ...]:
     return tuple(n for n in wanted_methods(view) if n not in found or is_preview(found[n]))
 
 
+def explain_example(view: View, record: Record, maps: Mapping[str, Map]) -> None:
+    """Explain a record that nobody chose, if it belongs to the demonstration: people have not
+    asked for their own records' processor time, and a page with an example should not be empty."""
+    data, methods = services.data_set(view), wanted_methods(view)
+    if data is None or not data.synthetic or not services.target(view):
+        return
+    if missing_methods(view, maps):
+        job = jobs.get(services.explain_key(view, record, methods))
+        if job is None or jobs.cancelled_elsewhere(job):  # ended with the tab that asked for it
+            services.explain_job(view, record, methods)
+
+
 def shown_map(fused: FusedMap, view: View) -> FusedMap:
     """The fused map with cells below ``tau`` at 0; explored stays explored."""
     kept = fusion_view(fused, view.fusion).kept

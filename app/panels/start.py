@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.data import services
 from app.panels import record_maps
-from app.shell import frame, jobs
+from app.shell import frame
 from app.shell.state import View
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.types import Map, Record
@@ -43,13 +43,9 @@ def doors() -> None:
 
 def prepare(view: View, record: Record, maps: Mapping[str, Map]) -> None:
     """Explain the example: at once if it belongs to the demonstration, else on a click."""
-    data, methods = services.data_set(view), record_maps.wanted_methods(view)
     if not record_maps.missing_methods(view, maps) or not services.target(view):
         return
-    if data is not None and data.synthetic:
-        job = jobs.get(services.explain_key(view, record, methods))
-        if job is None or jobs.cancelled_elsewhere(job):  # ended with the tab that asked for it
-            services.explain_job(view, record, methods)
+    record_maps.explain_example(view, record, maps)
     record_maps.run_panel(view, record, maps)
 
 

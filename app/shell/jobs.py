@@ -151,7 +151,7 @@ def _session_ended(session: str) -> None:
         for job in [job for job in registry.jobs.values() if session in job.asked_by]:
             watching = {s for s, seen in job.watched_by.items() if now - seen < _WATCHED_SEC}
             job.asked_by |= watching - {session}
-            pool().withdraw(job, session)
+            pool().withdraw(job, session, gone=True)
 
 
 def cancelled_elsewhere(job: Job) -> bool:

@@ -40,8 +40,9 @@ SHORT_SEC = 30.0
 ANSWER_SEC = 1.0
 """A process that was asked to stop its job and does not answer for so long is killed."""
 
-ASIDE_ANSWER_SEC = 5.0
-"""The same where it has done what was asked for: a new process would take longer to be ready."""
+PATIENT_ANSWER_SEC = 5.0
+"""The same where nobody asked for an end at once: it has done what was asked for, or who asked has
+gone. A new process would take longer to be ready, and whoever comes next would wait for that."""
 
 MOST_WAITING = 8
 """Jobs that one session may have waiting."""
@@ -173,11 +174,11 @@ class _Process:
         self.job, self.run, self.deadline = job, job.run, 0.0
         self._tell("run", job.run, job.function, args)
 
-    def ask_to_stop(self) -> None:
+    def ask_to_stop(self, *, patiently: bool = False) -> None:
         """Raise the flag; the minder kills the process if it does not answer in time."""
         if self.job is not None and not self.deadline:
-            patience = ASIDE_ANSWER_SEC if _is_beside(self.job) else ANSWER_SEC
-            self.deadline = time.monotonic() + patience
+            patiently = patiently or _is_beside(self.job)
+            self.deadline = time.monotonic() + (PATIENT_ANSWER_SEC if patiently else ANSWER_SEC)
             self._tell("stop", self.run)
 
     def end(self) -> None:
@@ -253,14 +254,15 @@ class Pool:
             self._start()
             self._give_out()
 
-    def withdraw(self, job: Job, session: str) -> None:
-        """Withdraw the request of a session; a job without requests ends at once."""
+    def withdraw(self, job: Job, session: str, *, gone: bool = False) -> None:
+        """Withdraw the request of a session, which may be ``gone``; a job without requests ends at
+        once."""
         with self._lock:
             if session in job.asked_by:
                 job.asked_by.discard(session)
                 job.withdrawn_by.add(session)
             if job.active and not job.asked_by:
-                self._end(job)
+                self._end(job, patiently=gone)
 
     def end(self, job: Job) -> None:
         """End a job, even if sessions wait for it."""
@@ -365,12 +367,12 @@ class Pool:
         """Who asked for those of the jobs that run."""
         return set().union(*(job.asked_by for job in jobs if job.state == "running"))
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: Job, *, patiently: bool = False) -> None:
         if job in self._waiting:
             self._waiting.remove(job)
         for process, other in self._running():
             if other is job and process.run == job.run:
-                process.ask_to_stop()
+                process.ask_to_stop(patiently=patiently)
         self._finish(job, "cancelled")
 
     def _finish(self, job: Job, state: str, error: str = "") -> None:

@@ -67,6 +67,13 @@ def deaf(file: Path, *, progress: Any) -> None:
     time.sleep(120)
 
 
+def absent_minded(file: Path, seconds: float, *, progress: Any) -> None:
+    """Looks at the flag only after a while."""
+    file.write_text(str(os.getpid()))
+    time.sleep(seconds)
+    check_stop()
+
+
 def refuse(*, progress: Any) -> None:
     raise RecordError("a.hea", "fs", "is missing", "add it")
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
+from app.data import services
 from app.panels.explain import used_by
 from ecgxai_core.explainers import METHODS
 from ecgxai_core.params import ExplainParams
@@ -118,3 +119,20 @@ def test_a_new_method_shows_up_by_itself(monkeypatch: pytest.MonkeyPatch):
     assert any(b.label == "Explain with Newcomer" for b in at.button)
     assert "explain.baseline" in at.session_state
     assert "explain.n_coalitions" not in at.session_state
+
+
+def test_the_example_of_the_demonstration_is_explained_without_a_click(monkeypatch):
+    """Opened by its address the page shows a record that nobody chose, so nobody has to ask."""
+    asked, sets = [], services.data_sets
+    monkeypatch.setattr("app.data.services.explain_job", lambda view, *_: asked.append(view))
+    settings = {"explain.window_sec": "0.3"}  # no map was made with these
+    opened("explain", **settings)
+    assert asked == [], "people's own records cost nothing without a click"
+    monkeypatch.setattr(
+        services, "data_sets", lambda: tuple(replace(one, synthetic=True) for one in sets())
+    )
+    shown = opened("explain", **settings).session_state["view"]
+    (view,) = asked
+    assert (view.record, view.target) == (shown.record, shown.target)
+    opened("explain", record=shown.record, **settings)
+    assert len(asked) == 1, "a record that somebody chose"

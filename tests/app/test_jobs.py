@@ -180,6 +180,22 @@ def test_a_process_that_does_not_answer_is_killed_within_two_seconds(
     assert ended(ask("one", "next", slow_work.echo)).state == "done"
 
 
+def test_a_process_may_take_longer_to_stop_when_who_asked_has_gone(
+    ask: Asks, pool: workers.Pool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A new one would have to load its tools, and the next reader would wait for that."""
+    monkeypatch.setattr(workers, "ANSWER_SEC", 0.0)
+    job = ask("one", "k", slow_work.absent_minded, tmp_path / "pid", 1.5)
+    until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text())
+    pid = int((tmp_path / "pid").read_text())
+    jobs._session_ended("one")
+    assert job.state == "cancelled"
+    again = ended(ask("two", "next", slow_work.process))
+    until(lambda: not any(process.job for process in pool._processes.values() if process))
+    assert pid in pool.pids() and alive(pid)
+    assert again.state == "done"
+
+
 def test_a_job_withdrawn_while_its_process_starts_takes_no_other_job_with_it(
     ask: Asks, pool: workers.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

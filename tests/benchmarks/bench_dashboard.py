@@ -208,8 +208,9 @@ def _fresh_records(browser: Any, address: str, names: Sequence[str]) -> None:
         tab.locator(f"{READY}[data-map]:not([data-map=''])").wait_for()
         seen.append(1e3 * (time.perf_counter() - begun))
         # else the next one waits for this one's refinement, and for what is computed beside it
-        tab.get_by_text("Leads by weight").wait_for()
+        tab.locator(MAP).wait_for()
         settled(tab)
+        tab.get_by_text("Preliminary map").wait_for(state="detached")
         tab.get_by_text("still being computed").wait_for(state="detached")
         tab.context.close()
     _say("fresh record, first map", "browser", seen[1:], 2000)

@@ -29,6 +29,7 @@ from ecgxai_core.games.gaussian import (
 )
 from ecgxai_core.games.local.game import LocalGame
 from ecgxai_core.games.local.windows import Windows
+from ecgxai_core.stopping import check_stop
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray, IntArray
 
 __all__ = ["CORNERS", "LocalMap", "LocalQuads", "local_map"]
@@ -315,6 +316,7 @@ def local_map(
     kernel = _kernel(quads, values, kinds)
     exact = True
     for kind in kinds:
+        check_stop()  # hundreds of rows take a tenth of a second each
         own = values[kind.rows][:, kind.pairs]
         whole = kind.quads.masks.all(axis=1)
         chance = context_weights(kind.quads.contexts[whole], kind.contexts)
@@ -366,6 +368,7 @@ def _kernel(quads: LocalQuads, values: FloatArray, kinds: list[_Kind]) -> Kernel
         own = values[rows][:, kind.pairs]
         own = own[:, np.any(own, axis=0)]
         for place, kernel in enumerate(grid):
+            check_stop()
             one = solver(kind.choosing, kernel, kind.contexts)  # its first rows are these
             likelihood[place] += one.log_likelihood(one.innovations(own)).sum()
     return grid[int(np.argmax(likelihood))]

@@ -11,6 +11,7 @@ from ecgxai_core.games.local.game import LocalGame
 from ecgxai_core.games.local.hierarchy import LocalQuads, local_map
 from ecgxai_core.games.local.windows import Windows
 from ecgxai_core.models.keras_runtime import import_keras
+from ecgxai_core.stopping import Stopped, stoppable
 from tests.games.local.networks import LEADS, local_parts, masked, network
 from tests.games.orders import hierarchical_values
 
@@ -162,3 +163,12 @@ def test_classes_share_their_quads_and_rows_are_counted():
     again.quads(4)
     later = local_map(again, np.eye(3)[0], 3)
     assert later.values.tobytes() == first.values.tobytes(), "what is known already has no say"
+
+
+def test_a_map_whose_quads_are_known_can_be_stopped():
+    """Solving for the leads of hundreds of rows takes seconds, and nothing is evaluated then."""
+    game = setting(([("conv", 5, 1, 1, "same")], "mean", "sigmoid", 48), 1, 4, 8)[1]
+    quads = LocalQuads(game, np.arange(LEADS))
+    quads.quads(3)
+    with stoppable(lambda passes: passes == 0.0), pytest.raises(Stopped):
+        local_map(quads, np.eye(3)[0], 3)
