@@ -210,7 +210,7 @@ def _fresh_records(browser: Any, address: str, names: Sequence[str]) -> None:
         # else the next one waits for this one's refinement, and for what is computed beside it
         tab.locator(MAP).wait_for()
         settled(tab)
-        tab.get_by_text("Preliminary map").wait_for(state="detached")
+        tab.get_by_text("Preliminary map", exact=True).wait_for(state="detached")
         tab.get_by_text("still being computed").wait_for(state="detached")
         tab.context.close()
     _say("fresh record, first map", "browser", seen[1:], 2000)
