@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -31,6 +31,8 @@ from ecgxai_core.viewer import Start, Words, payload
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+
+T = TypeVar("T")
 
 SIZES: dict[str, tuple[float, ...]] = {
     "st_level": (-0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3),
@@ -371,20 +373,24 @@ def _axis(found: DoseResponse) -> str:
     return f"{'change of ' if change else ''}{edit.title}{unit}"
 
 
-def _waves(record: Record) -> Delineation:
-    """The record's waves, found once while it is looked at."""
-    kept = st.session_state.get("what-if-waves")
+def _kept(name: str, record: Record, make: Callable[[Record], T]) -> T:
+    """What is made of the record as recorded: once while it is looked at."""
+    key = f"what-if-{name}"
+    kept = st.session_state.get(key)
     if kept is None or kept[0] != record.digest:
-        waves = delineate(record.signal, record.fs, record.leads)
-        kept = st.session_state["what-if-waves"] = (record.digest, waves)
-    found: Delineation = kept[1]
+        kept = st.session_state[key] = (record.digest, make(record))
+    found: T = kept[1]
     return found
+
+
+def _waves(record: Record) -> Delineation:
+    return delineate(record.signal, record.fs, record.leads)
 
 
 def changed_record(record: Record, found: DoseResponse, size: float, place: Place) -> Record | None:
     """The record with the change; ``None`` where that is refused, which is shown."""
     try:
-        return edited(record, found.edit, size, place, _waves(record))
+        return edited(record, found.edit, size, place, _kept("waves", record, _waves))
     except EcgXaiError as error:
         frame.refused(error)
         return None
@@ -394,7 +400,7 @@ def before_and_after(record: Record, changed: Record, edit: str, place: Place) -
     """The ECG as recorded and with the change: the median beat of every lead, or the rhythm."""
     style = PaperStyle(theme=frame.colours(), width_px=_PHONE_PX if frame.on_phone() else _HALF_PX)
     if edit not in _IN_TIME:
-        one, other = (_median(item) for item in (record, changed))
+        one, other = _kept("beat", record, _median), _median(changed)
         moved = [
             lead for row, lead in enumerate(record.leads)
             if float(np.nanmax(np.abs(other[1][row] - one[1][row]), initial=0.0)) >= _ARRIVED_MV

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,10 @@ _INTERVALS = ("PR", "QRS", "QT", "QTc")
 
 _HEIGHT, _MARGIN, _BUTTONS = 450, 44, 26
 """Of a chart on a phone, px: usual height and upper margin, and the line of its buttons."""
+
+_SEEN_SEC = 0.04
+"""Streamlit sends every 10 ms; then the browser lays the text out, and shows it with its next frame
+or the one after it."""
 
 _QUIET = st.components.v2.component(
     "quiet_history",
@@ -271,6 +276,17 @@ def go_to(name: str, **changes: Any) -> None:
     known: Mapping[str, Any] = st.session_state.get("pages", {})
     if name in known:
         st.switch_page(known[name], query_params=state.to_query(state.current()))
+
+
+def let_it_be_seen() -> None:
+    """Let the browser show what is on the page so far, before charts are sent.
+
+    Streamlit builds every chart anew, in tenths of a second in which the browser shows nothing
+    else; text that arrives together with one waits for it. What sends the text is a thread that
+    needs the interpreter as well, so the script stands aside. A next step of a slider that comes
+    meanwhile spares the drawing of this one.
+    """
+    time.sleep(_SEEN_SEC)
 
 
 def table(

@@ -88,6 +88,43 @@ def test_the_changed_ecg_stands_before_the_curve_and_the_whole_record_after(page
     assert len(viewers(page)) == 1
 
 
+def test_what_the_model_says_is_seen_before_anything_is_drawn(page, monkeypatch):
+    from app.panels import what_if
+    from app.shell import frame
+
+    done = []
+
+    def noted(owner, name):
+        made = getattr(owner, name)
+
+        def note(*given):
+            done.append(name)
+            return made(*given)
+
+        monkeypatch.setattr(owner, name, note)
+
+    parts = ("answer", "notes", "changed_record", "before_and_after", "curve", "whole_record")
+    for name in parts:
+        noted(what_if, name)
+    noted(frame, "let_it_be_seen")
+    page.run()
+    assert done == [*parts[:2], "let_it_be_seen", *parts[2:]]
+
+
+def test_the_beat_as_recorded_is_found_once(page, monkeypatch):
+    from app.panels import what_if
+
+    made, median = [], what_if._median
+    monkeypatch.setattr(what_if, "_median", lambda record: made.append(record) or median(record))
+    page.selectbox(key="what-if-edit").set_value("st_level").run()
+    settled(page)
+    made.clear()
+    for size in (0.1, -0.1):
+        page.select_slider(key="what-if-size-st_level").set_value(size).run()
+        assert not page.exception
+    assert len(made) == len({record.digest for record in made}) == 2, "the changed ones"
+
+
 def test_without_a_record_an_explained_example_is_changed():
     assert opened("what_if").session_state["view"].record in EXPLAINED
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
 from tests.browser.conftest import settled
 
 READY = "[data-testid=ecg-viewer][data-ready=true]"
@@ -22,6 +24,9 @@ DRAWN = """() => {
 
 
 def test_a_step_of_the_slider_moves_the_chart_and_draws_both_ecgs(page: Any, server: str) -> None:
+    asked: list[BackMsg] = []
+    page.on("websocket", lambda socket: socket.on(
+        "framesent", lambda sent: asked.append(BackMsg.FromString(sent))))  # fmt: skip
     page.goto(f"{server}/what_if?record=T001&target=164889003")
     answer = page.get_by_text(SAID)
     answer.wait_for()
@@ -33,6 +38,7 @@ def test_a_step_of_the_slider_moves_the_chart_and_draws_both_ecgs(page: Any, ser
         slider.press("ArrowLeft")
         settled(page)
     seen = []
+    asked.clear()
     for _ in range(2):
         before = ",".join(map(str, page.evaluate(UPRIGHT)))
         slider.press("ArrowRight")
@@ -45,3 +51,6 @@ def test_a_step_of_the_slider_moves_the_chart_and_draws_both_ecgs(page: Any, ser
         assert SAID.search(answer.inner_text())
     assert seen[0] != seen[1], "the chosen size, beside the record as it was recorded"
     assert page.locator(READY).count() == 1
+    runs = [one.rerun_script for one in asked if one.HasField("rerun_script")]
+    assert len(runs) == 2
+    assert all(run.fragment_id for run in runs), "the page around it does not run again"
