@@ -12,9 +12,8 @@ There are three ways to take a change from borders:
 * ``paired``: border by border, in every lead and beat, its distance from the R peak in the edited
   record less that in the original; the median of these, of the last border less of the first. A
   lead in which a border is found on another wave in one version is one outlier among many;
-* ``qt, vector``: the end of T by the tangent to the steepest descent (Lepeschkin and Surawicz,
-  Circulation 1952;6:378) of the vector magnitude, the root mean square of all leads, of the median
-  beat, where flat T waves of single leads have no say; the onset is neurokit2's, paired.
+* ``qt, vector``: the end of T of the vector magnitude (:func:`.bench_delineation.by_vector`), in
+  which flat T waves of single leads have no say; the onset is neurokit2's, paired.
 
 QRS is measured without borders too (``qrs, spread``): the duration that the cardiologists marked,
 times the relative change of the time over which the squared slope of all leads is spread about each
@@ -220,34 +219,6 @@ def spread(record: Record) -> float:
     return float(np.median(found))
 
 
-def vector(record: Record, peaks: IntArray) -> Found:
-    """``float64[1, beat]``: the end of T of the median beat, laid at every R peak, seconds.
-
-    The T wave is the highest point of the vector magnitude from 0.1 s + 4 % to 75 % of the RR
-    interval; its end, where the tangent to the steepest descent meets the lowest level behind it.
-    """
-    from scipy.signal import butter, sosfiltfilt
-
-    fs, nothing = record.fs, np.full((1, len(peaks)), np.nan)
-    band = butter(2, (0.5, 40.0), "bandpass", fs=fs, output="sos")
-    clean = sosfiltfilt(band, record.signal.astype(float), axis=1)
-    rr = float(np.median(np.diff(peaks))) if len(peaks) > 1 else np.inf
-    inner = [at for at in peaks if at + 0.75 * rr < record.n_samples]
-    if not inner:
-        return {"t_offset": nothing}
-    beat = np.median([clean[:, at : at + int(0.75 * rr)] for at in inner], axis=0)
-    beat -= np.median(beat[:, -round(0.02 * fs) :], axis=1, keepdims=True)
-    size = np.sqrt((beat**2).mean(axis=0))
-    first = round(0.1 * fs + 0.04 * rr)
-    peak = first + int(size[first:].argmax())
-    slope = np.gradient(size)
-    steepest = peak + int(slope[peak:].argmin())
-    if slope[steepest] >= 0:
-        return {"t_offset": nothing}
-    end = steepest + (size[steepest:].min() - size[steepest]) / slope[steepest]
-    return {"t_offset": (end + peaks[None]) / fs}
-
-
 class Changes:
     """Durations of intervals (ms) of one record in its versions, and how they changed; what was
     found once in a version is kept."""
@@ -265,11 +236,7 @@ class Changes:
     def found(self, one: Record, method: str) -> tuple[Found, Found]:
         key = one.digest, method
         if key not in self._found:
-            if method == "vector":
-                each = vector(one, self.peaks(one))
-                self._found[key] = {name: rows[0] for name, rows in each.items()}, each
-            else:
-                self._found[key] = by_leads(method, one.signal.astype(float), one.fs, one.leads)
+            self._found[key] = by_leads(method, one.signal.astype(float), one.fs, one.leads)
         return self._found[key]
 
     def duration(self, one: Record, how: Measure) -> float:
