@@ -159,13 +159,16 @@ def stretched(record: Record, source: FloatArray) -> Record:
 
 
 def control(record: Record, drawn: Marks, size: float, name: str = "qrs") -> Record:
-    """The record with the intervals that the cardiologists marked longer by ``size`` ms: complexes
-    to both sides, QT from the onset on, where all up to the next onset gives way."""
+    """The record with the intervals that the cardiologists marked longer by ``size`` ms.
+
+    Complexes to both sides; QT from the onset on, where what lies behind T gives way, up to the
+    room before the next onset, so that no onset moves.
+    """
     knots, last, spans = [(0.0, 0.0)], record.duration, complexes(drawn, name)
     early, late = (0.0, size / 1e3) if name == "qt" else (size / 2e3, size / 2e3)
-    following = [*spans[1:, 0], last] if name == "qt" else spans[:, 1] + ROOM_SEC[1]
+    following = [*(spans[1:, 0] - ROOM_SEC[0]), last] if name == "qt" else spans[:, 1] + ROOM_SEC[1]
     for (start, stop), after in zip(spans, following, strict=True):
-        before = start - (0.0 if name == "qt" else ROOM_SEC[0])
+        before = start - ROOM_SEC[0]
         if before >= knots[-1][0] and stop + late < after <= last:
             knots += [(before, before), (start, start - early), (stop, stop + late), (after, after)]
     old, new = np.unique([*knots, (last, last)], axis=0).T
