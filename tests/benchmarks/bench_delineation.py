@@ -5,9 +5,10 @@ for the record: sensitivity within 150 ms, mean error (found minus marked) and i
 deviation. ``--fs 100`` resamples first, ``--methods ours dwt prominence`` compares with
 ``neurokit2`` (each lead by itself with the same R peaks, then the median over the leads),
 ``--methods wavedet`` with the published MATLAB delineator as the package ``wavedet`` has ported it
-(with its own R peaks and fusion of leads; install it first), and ``--half 1`` takes the records on
-which no constant was chosen. The last lines say how well beats without a P wave are told: beats
-between others, marked in at least six leads.
+(with its own R peaks and fusion of leads; install it first), ``--methods vector`` with the end of T
+of the vector magnitude by its tangent, and ``--half 1`` takes the records on which no constant was
+chosen. The last lines say how well beats without a P wave are told: beats between others, marked in
+at least six leads.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import warnings
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,7 @@ from ecgxai_core.models.preprocess import resample
 from ecgxai_core.records.read import read_record
 from ecgxai_core.signal.beats import r_peaks
 from ecgxai_core.signal.delineation import delineate
-from ecgxai_core.types import FloatArray
+from ecgxai_core.types import FloatArray, IntArray
 
 WITHIN_SEC = 0.15
 ANNOTATED = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v6")
@@ -80,44 +82,95 @@ def ours(signal: FloatArray, fs: float, leads: tuple[str, ...]) -> Found:
     return {name: getattr(waves, name) for name in NEUROKIT}
 
 
-def by_wavedet(signal: FloatArray, fs: float, _leads: tuple[str, ...]) -> Found:
-    """Borders by wavedet, seconds; it shares nothing with this program, R peaks neither."""
+def by_wavedet(signal: FloatArray, fs: float, peaks: FloatArray) -> tuple[Found, Found]:
+    """Borders by wavedet, seconds, and those of each lead, at the R peaks (s) that its own lie
+    nearest to; the first share nothing with this program, R peaks neither."""
     import wavedet
 
+    def named(one: Any) -> Found:
+        return {name: np.asarray(getattr(one, key), float) / fs for name, key in WAVEDET.items()}
+
     found = wavedet.delineate(signal.T, int(fs))
-    return {name: np.asarray(getattr(found, key), float) / fs for name, key in WAVEDET.items()}
+    each = {name: np.full((len(signal), len(peaks)), np.nan) for name in WAVEDET}
+    if len(found.per_lead) == len(signal):  # it leaves out leads in which it fails, without names
+        for row, lead in enumerate(found.per_lead):
+            at, its = same_beats(peaks, np.asarray(lead.qrs, float) / fs)
+            for name, values in named(lead).items():
+                each[name][row, at] = values[its]
+    return named(found), each
+
+
+def same_beats(one: FloatArray, other: FloatArray) -> tuple[IntArray, IntArray]:
+    """Which beat of one list is which of another, of those within 0.1 s of each other."""
+    if not (one.size and other.size):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    nearest = np.abs(other[None] - one[:, None]).argmin(axis=1)
+    kept = np.flatnonzero(np.abs(other[nearest] - one) < 0.1)
+    return kept, nearest[kept]
+
+
+def by_vector(signal: FloatArray, fs: float, peaks: IntArray) -> Found:
+    """``float64[1, R peak]``: the end of the T wave of the median beat, laid at every R peak,
+    seconds; no other border.
+
+    In the vector magnitude (root mean square of the leads, 0.5 to 40 Hz) T is the highest point
+    from 0.1 s + 4 % to 75 % of the RR interval after R. It ends where the tangent to its steepest
+    descent meets the lowest level behind it (Lepeschkin and Surawicz, Circulation 1952;6:378).
+    """
+    from scipy.signal import butter, sosfiltfilt
+
+    each = {name: np.full((1, len(peaks)), np.nan) for name in NEUROKIT}
+    clean = sosfiltfilt(butter(2, (0.5, 40.0), "bandpass", fs=fs, output="sos"), signal, axis=1)
+    rr = float(np.median(np.diff(peaks))) if len(peaks) > 1 else np.inf
+    inner = [at for at in peaks if at + 0.75 * rr < signal.shape[1]]
+    if inner:
+        beat = np.median([clean[:, at : at + int(0.75 * rr)] for at in inner], axis=0)
+        beat -= np.median(beat[:, -round(0.02 * fs) :], axis=1, keepdims=True)
+        size = np.sqrt((beat**2).mean(axis=0))
+        first = round(0.1 * fs + 0.04 * rr)
+        peak = first + int(size[first:].argmax())
+        slope = np.gradient(size)
+        steepest = peak + int(slope[peak:].argmin())
+        if slope[steepest] < 0:
+            end = steepest + (size[steepest:].min() - size[steepest]) / slope[steepest]
+            each["t_offset"] = (end + peaks[None]) / fs
+    return each
 
 
 def delineator(method: str) -> Delineator:
-    """``ours``, ``wavedet``, or a method of neurokit2."""
-    return {"ours": ours, "wavedet": by_wavedet}.get(method) or neurokit(method)
+    """``ours``, ``wavedet``, ``vector``, or a method of neurokit2."""
+    return ours if method == "ours" else lambda *record: by_leads(method, *record)[0]
 
 
-def neurokit(method: str) -> Delineator:
-    """Borders by one method of neurokit2, the median over the leads, seconds."""
+def by_leads(
+    method: str, signal: FloatArray, fs: float, leads: tuple[str, ...]
+) -> tuple[Found, Found]:
+    """Borders of a record by ``wavedet``, ``vector`` or a method of neurokit2, seconds; and
+    ``float64[lead, R peak]`` those of every lead."""
+    peaks = r_peaks(signal, fs, leads)
+    if method == "wavedet":
+        return by_wavedet(signal, fs, peaks / fs)
+    vector = method == "vector"
+    each = by_vector(signal, fs, peaks) if vector else by_neurokit(method, signal, fs, peaks)
+    return {name: np.nanmedian(rows, axis=0) for name, rows in each.items()}, each
 
-    def found(signal: FloatArray, fs: float, leads: tuple[str, ...]) -> Found:
-        import neurokit2 as nk
 
-        peaks = r_peaks(signal, fs, leads)
-        by_lead: dict[str, list[FloatArray]] = {name: [] for name in NEUROKIT}
-        for row in signal:
-            clean = nk.ecg_clean(row, sampling_rate=int(fs))
-            try:
-                waves = nk.ecg_delineate(clean, peaks, sampling_rate=int(fs), method=method)[1]
-            except (ValueError, IndexError, ZeroDivisionError):
-                continue  # it fails on some leads
-            for name, key in NEUROKIT.items():
-                values = np.array([np.nan if v is None else v for v in waves.get(key, [])], float)
-                if len(values) == len(peaks):
-                    by_lead[name].append(values / fs)
-        nothing = np.full(len(peaks), np.nan)
-        return {
-            name: np.nanmedian(np.stack(rows), axis=0) if rows else nothing
-            for name, rows in by_lead.items()
-        }
+def by_neurokit(method: str, signal: FloatArray, fs: float, peaks: IntArray) -> Found:
+    """``float64[lead, R peak]``: borders by one method of neurokit2, seconds."""
+    import neurokit2 as nk
 
-    return found
+    each = {name: np.full((len(signal), len(peaks)), np.nan) for name in NEUROKIT}
+    for lead, row in enumerate(signal):
+        clean = nk.ecg_clean(row, sampling_rate=int(fs))
+        try:
+            waves = nk.ecg_delineate(clean, peaks, sampling_rate=int(fs), method=method)[1]
+        except (ValueError, IndexError, ZeroDivisionError):
+            continue  # it fails on some leads
+        for name, key in NEUROKIT.items():
+            values = np.array([np.nan if v is None else v for v in waves.get(key, [])], float)
+            if len(values) == len(peaks):
+                each[name][lead] = values / fs
+    return each
 
 
 def errors(found: FloatArray, marked: FloatArray) -> FloatArray:

@@ -13,6 +13,7 @@ from ecgxai_core.signal.intervals import Measured, measure_signal
 from ecgxai_core.simulation import simulate
 from ecgxai_core.simulation.edits import EDITS, SWAPS, Place, edited
 from ecgxai_core.types import DERIVED_LEADS, Record
+from tests.benchmarks.bench_delineation import by_vector, same_beats
 from tests.benchmarks.bench_edits import (
     complexes,
     control,
@@ -268,3 +269,21 @@ def test_a_control_lengthens_the_complexes_that_cardiologists_drew(data_dir):
     assert len(complexes(drawn)) >= 6
     moved = lengthened(complexes(drawn)[1:-1], source.astype(float), record.fs)
     assert moved == pytest.approx(30, abs=0.5)
+
+
+@pytest.mark.parametrize("size", [-40, 20, 80])
+def test_the_end_of_t_by_its_tangent_sees_an_edit_and_how_large_it_is(size, record, waves):
+    """A yardstick of the benchmark; it is told neither our borders nor the size."""
+
+    def end(one: Record) -> float:
+        peaks = np.round(waves.r_peak * one.fs).astype(np.int64)
+        return float(by_vector(one.signal.astype(float), one.fs, peaks)["t_offset"][0, 0])
+
+    change = 1e3 * (end(edited(record, "qt", size, waves=waves)) - end(record))
+    assert change == pytest.approx(size, abs=8)
+
+
+def test_beats_are_paired_by_their_times():
+    was, now = same_beats(np.array([0.5, 1.5, 2.5]), np.array([1.52, 2.0, 2.45, 3.5]))
+    assert (was.tolist(), now.tolist()) == ([1, 2], [0, 2])
+    assert not same_beats(np.array([1.0]), np.empty(0))[0].size
