@@ -12,7 +12,7 @@ from ecgxai_core.pipeline.run.tables import EVALUATION
 CATEGORY = ("plausibility", "faithfulness", "complexity")
 PARTS = ("This record", "A finished run")
 
-view = frame.page("Evaluation", PARTS, compact=True)
+view = frame.page("Evaluation", PARTS, compact=True, of_record=True)
 source = frame.part_of(view, PARTS, "evaluation-source")
 if source == PARTS[0]:
     record = fusion_lab.needed_record(view, explain.view_bar)

@@ -6,13 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from app.data import services
-from app.panels import ecg, explain, exports, feedback, measurements, record_maps
+from app.panels import ecg, evaluation, explain, exports, feedback, measurements, record_maps
 from app.shell import frame
 from app.shell.frame import escaped, target_name
-from ecgxai_core.plots.words import lead_ranking
+from ecgxai_core.plots.words import lead_ranking, named_leads
 from ecgxai_core.types import is_preview
 
-view = frame.page("Explain", compact=True)
+view = frame.page("Explain", compact=True, of_record=True)
 found = frame.wait_for_predictions(view)
 with st.container(gap="xsmall"):
     names = explain.view_bar(view, found)
@@ -25,6 +25,8 @@ with st.container(gap="xsmall"):
     words = explain.answer(view, overlay, ecg.known(record).waves) if overlay is not None else ""
     if words and (asked := services.what_if_quote(view, record)):
         words = f"{words} {asked}"
+    if overlay is not None and (believed := evaluation.in_brief(view, record)):
+        words = f"{words} Evaluated: {believed}."
     if verdict := explain.verdict(view):
         st.markdown(f"{verdict}. {escaped(words)}")
     measurements.intervals_line(view, record)
@@ -32,6 +34,7 @@ with st.container(gap="xsmall"):
     explain.serious_warnings(record, overlay)
     sentence = words or f"{record.name}: 12-lead ECG."
     reader = ecg.show(view, record, maps, sentence, key="explain-ecg", among=names)
+    frame.let_it_be_seen()
     if overlay is not None and is_preview(overlay):
         overlay = None  # looked at above; nothing is derived from it
     if overlay is not None:
@@ -46,7 +49,8 @@ with left:
 with right:
     if overlay is not None:
         st.subheader("Leads by weight")
-        explain.ranking_table(pd.DataFrame(lead_ranking(overlay)), record.name, view.fusion.topk)
+        named = [row["lead"] for row in named_leads(overlay, view.fusion.topk)]
+        explain.ranking_table(pd.DataFrame(lead_ranking(overlay)), record.name, named)
     explain.caution_panel(view, record, overlay)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     explain.ask_method(view)

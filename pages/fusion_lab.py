@@ -91,7 +91,7 @@ def compared_part(view: View, record: Record, before: FusedMap, fused: FusedMap)
     )  # fmt: skip
 
 
-view = frame.page("Fusion lab", PARTS, compact=True)
+view = frame.page("Fusion lab", PARTS, compact=True, of_record=True)
 record = fusion_lab.needed_record(view, explain.view_bar)
 found = fusion_lab.needed_attributions(view, record)
 lab = st.container()  # above the form for imported maps, which are fused in it

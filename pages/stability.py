@@ -12,7 +12,7 @@ from ecgxai_core.plots.words import map_in_words
 
 PARTS = ("This record", "A finished run")
 
-view = frame.page("Stability", PARTS, compact=True)
+view = frame.page("Stability", PARTS, compact=True, of_record=True)
 source = frame.part_of(view, PARTS, "stability-source")
 if source != PARTS[0]:
     evaluation.run_part(

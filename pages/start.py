@@ -31,7 +31,8 @@ verdict = explain.verdict(shown)
 with st.container(gap="xsmall"):
     left, right = st.columns([5, 2], gap="medium", vertical_alignment="center")
     with left:
-        said = f"Record {escaped(record.name)}. {verdict}. {escaped(words)}" if verdict else ""
+        name = f"Record {escaped(record.name)}{f' {frame.SIMULATED}' if record.synthetic else ''}"
+        said = f"{name}. {verdict}. {escaped(words)}" if verdict else ""
         st.markdown(said)
     with right:
         start.open_record(shown, found)

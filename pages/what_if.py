@@ -39,7 +39,7 @@ def live(view: View, record: Record) -> None:
         what_if.whole_record(record, changed)
 
 
-view = frame.page("What-if", compact=True)
+view = frame.page("What-if", compact=True, of_record=True)
 record = fusion_lab.needed_record(view, partial(explain.view_bar, segments=False))
 measurements.intervals_line(view, record)
 live(view, record)

@@ -22,6 +22,7 @@ from ecgxai_core.pipeline.given_maps import content_key
 from ecgxai_core.pipeline.headlines import (
     evaluation_details,
     evaluation_headline,
+    evaluation_in_brief,
     run_headline,
 )
 from ecgxai_core.pipeline.run.finished import FinishedRun
@@ -348,6 +349,27 @@ def record_answer_line(view: View, entry: Entry) -> None:
     more = evaluation_details(rows[name], tested.get(name), singles)
     st.markdown(f"**{escaped(said)}**  \n{escaped(more)} One record is an observation, not a test.")
     window_note(view)
+
+
+def in_brief(view: View, record: Record) -> str:
+    """How far the map in view can be believed, where the record is evaluated; plain text. Read once
+    while the record is looked at: an evaluation holds curves and maps too."""
+    case, params = services.case(view, record), view.parameters
+    key = (case.key(), params.as_key(), view.method)
+    kept = st.session_state.get("in-brief")
+    if kept is None or kept[0] != key or not kept[1]:  # it may have been evaluated since
+        entry = cached_unit(case, params, services.store(view))
+        kept = st.session_state["in-brief"] = (key, "" if entry is None else _brief(view, entry))
+    said: str = kept[1]
+    return said
+
+
+def _brief(view: View, entry: Entry) -> str:
+    rows, tested = (
+        {row["method"]: row for row in entry.meta[kind]} for kind in ("evaluation", "stability")
+    )
+    name = view.method
+    return evaluation_in_brief(rows[name], tested.get(name)) if name in rows else ""
 
 
 def window_note(view: View) -> None:

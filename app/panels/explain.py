@@ -24,13 +24,15 @@ from ecgxai_core.params import ExplainParams
 from ecgxai_core.pipeline.criteria import unseen_in_words
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.pipeline.sel_df import labels_can_name
-from ecgxai_core.plots.words import answer_in_words
+from ecgxai_core.plots.words import answer_in_words, listed
 from ecgxai_core.records.catalogues.ptbxl import clinical_classes
 from ecgxai_core.types import (
+    DERIVED_LEADS,
     PREVIEW_WARNING,
     ROUTINE_WARNINGS,
     Attribution,
     Map,
+    Prediction,
     Record,
     Segmentation,
     is_preview,
@@ -66,12 +68,32 @@ def verdict(view: View) -> str:
     if known.labels is None or not labels_can_name(code, every):
         label = "no labels"
     called = "present" if p >= limit else "absent"
-    name = target_name(code)
+    name, said, limit_said = target_name(code), probability_text(p), f"{limit:.2f}"
+    if said == limit_said:
+        said, limit_said = f"{p:.3f}", f"{limit:.3f}"
     return (
-        f"**{escaped(name[:1].upper() + name[1:])}**: probability **{probability_text(p)}**, "
-        f"called {called} "
-        f"(threshold {limit:.2f}), {label}"
+        f"**{escaped(name[:1].upper() + name[1:])}**: probability **{said}**, called {called} "
+        f"(threshold {limit_said}), {label}{escaped(_also_called(view, code, value))}"
     )
+
+
+def _also_called(view: View, code: str, value: Prediction) -> str:
+    """What else the model calls, most probable first: a map is read beside it; plain text."""
+    others = sorted(
+        (-value.probability(other), target_name(other))
+        for other in clinical_classes(value.classes)
+        if other not in (code, *aliases(code))
+        and value.probability(other) >= services.threshold(view, other)
+    )
+    if not others:
+        return ""
+    said = [f"{name} ({probability_text(-p)})" for p, name in others[:_ALSO_CALLED]]
+    more = len(others) - len(said)
+    return f"; also called: {listed([*said, *([f'{more} more'] if more else [])])}"
+
+
+_ALSO_CALLED = 3
+"""Other diagnoses that are named."""
 
 
 def answer(view: View, overlay: Map, waves: Segmentation | None) -> str:
@@ -144,6 +166,12 @@ def _map_notes(overlay: Map | None) -> list[str]:
         notes.append(
             "III, aVR, aVL and aVF follow from I and II, so what speaks in them is counted there "
             "(parameter lead_group)."
+        )
+    elif set(DERIVED_LEADS) & set(overlay.leads) and not overlay.independent:
+        notes.append(
+            "Limb leads are masked one by one, though III, aVR, aVL and aVF follow from I and II: "
+            "evidence that several of them share is one finding (parameter lead_group: 8 "
+            "independent leads)."
         )
     if reason := facts.get("segments_reason"):
         notes.append(f"Time is cut into {reason}.")
@@ -328,22 +356,23 @@ def ask_method(view: View) -> None:
     )  # fmt: skip
 
 
-def ranking_table(rows: pd.DataFrame, record: str, top: int) -> None:
-    """Leads by their share of the map."""
+def ranking_table(rows: pd.DataFrame, record: str, named: Sequence[str]) -> None:
+    """Leads by their share of the map; the answer names some of them."""
     column = st.column_config
     number: Any = column.NumberColumn
     frame.table(
-        rows, "ranking", f"{record}_leads.csv", height=280,
-        hint=f"The first {top} are the map's top leads.",
+        rows.assign(for_share=100 * rows["for_share"]), "ranking", f"{record}_leads.csv",
+        height=280, whole=rows,
+        hint=f"Named above and marked in the ECG: {listed(named)}." if named else "",
         column_config={
             "lead": column.TextColumn("Lead", width=50),
             "share": column.ProgressColumn(
                 "Share of |weight|", min_value=0, max_value=1, format="percent", width=125
             ),
-            "for_share": number("For", format="percent", width=65, help="fraction for the target"),
-            "from_sec": number("From, s", format="%.2f", width=62, help="of its strongest segment"),
-            "to_sec": number("To, s", format="%.2f", width=55),
-            "direction": column.TextColumn("Direction"),
+            "for_share": number("For", format="%.0f%%", width=55, help="the rest is against"),
+            "from_sec": number("Strongest from, s", format="%.2f", width=115),
+            "to_sec": number("to, s", format="%.2f", width=50),
+            "direction": column.TextColumn("there", help="for or against, where it is strongest"),
             "explored": number("Explored", format="percent"),
         },
     )  # fmt: skip
@@ -360,28 +389,31 @@ def probabilities(view: View, record: str) -> None:
     if value is None or known is None:
         frame.empty("There is no model.", "Set ECGXAI_MODELS to a folder with one.")
         return
-    shown = clinical_classes(value.classes)
-    limits = [services.threshold(view, code) for code in shown]
-    found = [value.probability(code) for code in shown]
+    codes = clinical_classes(value.classes)
+    limits = [services.threshold(view, code) for code in codes]
+    found = [value.probability(code) for code in codes]
     rows = pd.DataFrame({
-        "diagnosis": [target_name(code) for code in shown],
+        "diagnosis": [target_name(code) for code in codes],
         "probability": found,
         "threshold": limits,
         "present": [p >= limit for p, limit in zip(found, limits, strict=True)],
-        "labelled": [code in (known.labels or ()) for code in shown],
-        "code": shown,
+        "labelled": [code in (known.labels or ()) for code in codes],
+        "code": codes,
     })  # fmt: skip
     column = st.column_config
     rows = rows.sort_values("probability", ascending=False, ignore_index=True)
     # the key names the target: a choice is made once, and ends with it
+    shown = frame.in_words(rows)
+    near = rows["probability"].round(2) == rows["threshold"].round(2)
+    shown.loc[near, "probability_text"] = rows.loc[near, "probability"].map("{:.3f}".format)
     event = frame.table(
-        frame.in_words(rows), f"probabilities-{services.target(view)}",
+        shown, f"probabilities-{services.target(view)}",
         f"{record}_probabilities.csv", height=420, whole=rows,
         hint="Click a diagnosis to explain it.", on_select="rerun", selection_mode="single-cell",
         column_config={
             "diagnosis": column.TextColumn("Diagnosis", width=160),
             **frame.probability_columns("Probability", width=80),
-            "threshold": column.NumberColumn("Threshold", format="%.2f", width=75),
+            "threshold": column.NumberColumn("Threshold", format="%.3f", width=75),
             "present": column.CheckboxColumn(
                 "Present", width=62, help="probability at or above the threshold"
             ),

@@ -52,7 +52,8 @@ def example_map(view: View) -> None:
         words = explain.answer(shown, maps[shown.method], ecg.known(record).waves)
         ecg.show(shown, record, {shown.method: maps[shown.method]}, words, key="guide-ecg")
     with right:
-        st.markdown(f"Record {escaped(record.name)}. {explain.verdict(shown)}.")
+        badge = f" {frame.SIMULATED}" if record.synthetic else ""
+        st.markdown(f"Record {escaped(record.name)}{badge}. {explain.verdict(shown)}.")
         st.markdown("\n".join(f"- {part}" for part in _PARTS))
 
 

@@ -146,20 +146,23 @@ def criteria_panel(view: View, record: Record, overlay: Map | None) -> None:
     if not found.rows:
         return
     rows = pd.DataFrame(found.table())
-    column = st.column_config
+    column, narrow = st.column_config, frame.on_phone()
     frame.table(
         rows.assign(result=[_RESULTS[name] for name in rows["result"]]),
         "criteria", f"{record.name}_criteria.csv", height="content",
+        column_order=["result", *(c for c in rows if c != "result")] if narrow else None,
         hint="Textbook criteria in adults, measured by this program. They are no input of the "
         "model, and no score uses them: a map may follow something else.",
         column_config={
-            "criterion": column.TextColumn("Criterion", width=400),
-            "measured": column.TextColumn("Measured", width=135),
+            "criterion": column.TextColumn("Criterion", width=210 if narrow else 360),
+            "measured": column.TextColumn("Measured", width=175),
             "result": column.TextColumn("Result", width=145),
             "evidence": column.TextColumn(
                 "Evidence of the map there", width=205,
-                help="share of |weight| in the criterion's leads and waves; in brackets what an "
-                "even map has there. Leads alone where the map's segments cut through waves",
+                help="share of |weight| in the criterion's leads and waves, which may overlap "
+                "those of another criterion; in brackets what an even map has there. Leads alone "
+                "where the map's segments cut through waves; a dash where beats are compared with "
+                "each other, which no cell of a map can show",
             ),
             "note": column.TextColumn("Note", width=340),
             "source": column.TextColumn("Source"),

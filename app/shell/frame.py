@@ -83,13 +83,17 @@ export default function quietHistory() {
 )
 
 BANNER = "**For research use only.** Not a medical device; not for diagnosis or treatment."
+SIMULATED = ":orange-badge[:material/smart_toy: simulated, not a patient]"
 
 
-def page(title: str, parts: Sequence[str] = (), *, compact: bool = False) -> View:
+def page(
+    title: str, parts: Sequence[str] = (), *, compact: bool = False, of_record: bool = False
+) -> View:
     """Draw the frame and return the view with its names filled in (data, model, target).
 
     ``parts`` are the titles of the parts that :func:`part_of` offers; the view names one of them.
-    A ``compact`` page asks for model and target itself, so the sidebar does not.
+    A ``compact`` page asks for model and target itself, so the sidebar does not. A page
+    ``of_record`` shows the open record, so its head names it.
     """
     from app.panels import tour  # which opens pages through this module
 
@@ -100,7 +104,7 @@ def page(title: str, parts: Sequence[str] = (), *, compact: bool = False) -> Vie
     view = _with_part(view, title, [state.slug(part) for part in parts])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"##### {title}", width="content")
-        st.markdown(f":small[:material/science: {BANNER} {_facts(view)}]")
+        st.markdown(f":small[:material/science: {BANNER} {_facts(view, of_record)}]")
     for problem in state.link_problems():
         st.warning(escaped(f"The link contains something impossible: {problem}"))
     _sidebar(view, everything=not compact)
@@ -279,10 +283,10 @@ def go_to(name: str, **changes: Any) -> None:
 
 
 def let_it_be_seen() -> None:
-    """Let the browser show what is on the page so far, before charts are sent.
+    """Let the browser show what is on the page so far, before charts and tables are sent.
 
     Streamlit builds every chart anew, in tenths of a second in which the browser shows nothing
-    else; text that arrives together with one waits for it. What sends the text is a thread that
+    else; text, or a map, that arrives together with one waits for it. What sends the text is a thread that
     needs the interpreter as well, so the script stands aside. A next step of a slider that comes
     meanwhile spares the drawing of this one.
     """
@@ -478,9 +482,9 @@ _PLAIN = {
 """Settings in words; exports and commands keep their names."""
 
 
-def _facts(view: View) -> str:
-    """One line on every page, safe as markdown: model and digest, record, profile and what differs
-    from it, synthetic."""
+def _facts(view: View, of_record: bool) -> str:
+    """One line on every page, safe as markdown: model and digest, record or data set, profile and
+    what differs from it, synthetic."""
     choice, data = services.model(view), services.data_set(view)
     parts = []
     if choice is not None:
@@ -489,13 +493,15 @@ def _facts(view: View) -> str:
         parts.append(f"model **{escaped(view.model)}** is not here")
     else:
         parts.append("no model")
-    if view.record:
+    if of_record and view.record:
         parts.append(f"record **{escaped(view.record)}**")
+    elif view.data:
+        parts.append(f"data **{escaped(view.data)}**")
     parts.append(f"profile **{view.profile}**")
     parts += [
         f":blue-badge[{escaped(_PLAIN.get(text, text))}]" for text in state.changed_settings(view)
     ]
     known = services.info(view) if view.record else None
     if known.synthetic if known is not None else data is not None and data.synthetic:
-        parts.append(":orange-badge[:material/smart_toy: simulated, not a patient]")
+        parts.append(SIMULATED)
     return " · ".join(parts)

@@ -40,6 +40,12 @@ _FROM_BEAT_TO_BEAT = {
     "heart rate": "it cannot see directly how fast the beats come",
 }
 
+_OF_BEATS = {
+    "P present": "P wave in {}% of beats",
+    "RR irregularity": "{}% from beat to beat",
+}
+"""How a share is said that means nothing without what it is a share of."""
+
 _PACING = "10370003"
 _ADULT_CRITERIA = 16
 _STIMULUS_MV, _STIMULUS_FS, _STIMULUS_SEC = 0.25, 500.0, 0.12
@@ -133,8 +139,9 @@ class Checked:
     ``measured`` is the value that decides (of the lead, or pair of leads, that comes nearest to
     the criterion or fails it most); ``lead`` names it, empty for a value of the whole record.
     ``met`` is ``None`` where the criterion cannot be measured, and ``reason`` then says why.
-    ``evidence`` is ``None`` without a map, and where the criterion has neither leads nor waves that
-    the map could tell apart.
+    ``evidence`` is ``None`` without a map, where the criterion has neither leads nor waves that the
+    map could tell apart, and where beats are compared: the weight of a cell does not say whether
+    the model compared it with another.
     """
 
     criterion: Criterion
@@ -156,6 +163,8 @@ class Checked:
             return "–"
         unit = {"deg": "°", "1/min": " /min"}.get(self.measured.unit, f" {self.measured.unit}")
         number = f"{self.measured.value:.{_digits(self.measured)}f}".replace("-", "−")
+        if of_beats := _OF_BEATS.get(self.criterion.measure):
+            return of_beats.format(number)
         return f"{number}{unit}" + (f" ({self.lead})" if self.lead else "")
 
 
@@ -297,7 +306,9 @@ def _checked(
     overlay: Map | None,
     waves: Segmentation | None,
 ) -> Checked:
-    evidence = evidence_in(overlay, item.leads, item.waves, waves) if overlay is not None else None
+    evidence = None
+    if overlay is not None and item.measure not in _FROM_BEAT_TO_BEAT:
+        evidence = evidence_in(overlay, item.leads, item.waves, waves)
     if not item.measure:
         return Checked(item, None, "", None, item.note, evidence)
     value, lead = _value(item, measured)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDS_UP", "BETTER_BY", "FEW_SAME", "HARDLY", "MOST_SAME", "STABLE_ORDER",
-    "evaluation_details", "evaluation_headline", "run_headline",
+    "evaluation_details", "evaluation_headline", "evaluation_in_brief", "run_headline",
     "stability_details", "stability_headline",
 ]  # fmt: skip
 
@@ -83,6 +83,32 @@ def evaluation_details(
     parts = [_expected(row, singles or {}), _adds_up(row)]
     parts.append("stability not tested" if stability is None else _stable(stability))
     return " ".join(f"{part[:1].upper()}{part[1:]}." for part in parts if part)
+
+
+def evaluation_in_brief(row: Row, stability: Row | None = None) -> str:
+    """How far a map can be believed, in one clause without numbers, to stand behind what it says;
+    plain text. :func:`evaluation_headline` and :func:`evaluation_details` have the numbers."""
+    parts = [
+        _in_brief(row, ("random",), "random"),
+        _in_brief(row, DRAWN_BESIDE, _ALONE),
+    ]
+    ahead, _ = _ahead(row, _EXPECTED, ("random",))
+    if np.isfinite(ahead):
+        how = "" if ahead >= HARDLY else "hardly " if ahead > 0 else "no "
+        parts.append(f"{how}closer to the expected evidence than chance")
+    stable = None if stability is None else _is_stable(stability)
+    if stable is not None:
+        parts.append("stable" if stable else "not stable")
+    return "; ".join(filter(None, parts))
+
+
+def _in_brief(row: Row, sides: Sequence[str], than: str) -> str:
+    """Whether a map is better than something by both curves, by one, or by none."""
+    ahead = [_ahead(row, name, sides)[0] for name in BETTER_BY]
+    if not np.isfinite(ahead).all():
+        return ""
+    how = "" if min(ahead) >= HARDLY else "partly " if max(ahead) >= HARDLY else "not "
+    return f"{how}better than {than}"
 
 
 def stability_headline(title: str, row: Row) -> str:

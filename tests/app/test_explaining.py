@@ -38,6 +38,17 @@ def test_every_parameter_that_a_method_uses_has_a_widget():
             assert f"explain.{name}" not in at.session_state, (method, name)
 
 
+def test_the_answer_says_what_else_is_called():
+    at = opened("explain", record="T000", target=AF)
+    answer = next(item.value for item in at.markdown if "called present" in item.value)
+    rows = next(table.value for table in at.dataframe if "threshold" in table.value)
+    also = rows[rows["present"] & (rows["code"] != AF)]
+    assert ("; also called: " in answer) == (len(also) > 0)
+    for name in also["diagnosis"].head(3):
+        assert str(name).replace("_", "\\_") in answer
+    assert "Evaluated: " not in answer, "nobody has evaluated it"
+
+
 def test_parameters_are_built_only_while_their_panel_is_open():
     at = opened("explain", record="T000", target=AF)
     assert "explain.window_sec" not in at.session_state

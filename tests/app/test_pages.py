@@ -257,3 +257,16 @@ def test_only_columns_that_say_something_are_shown(folders: Folders) -> None:
     silent = pd.DataFrame({"record": ["a", "b"], "warnings": "", "source": "x", "duration_sec": 7})
     assert records.order(silent) == ["record"]
     assert "warnings" in records.order(silent.assign(warnings=["", "clipped"]))
+
+
+@pytest.mark.parametrize(
+    ("page", "names_it"), [("explain", True), ("what_if", True), ("guide", False), ("model", False)]
+)
+def test_the_head_names_the_record_where_the_page_shows_it(
+    folders: Folders, page: str, names_it: bool
+) -> None:
+    folders()
+    at = open_page(page, record="T001")
+    head = next(item.value for item in at.markdown if "For research use only" in item.value)
+    assert ("record **T001**" in head) == names_it
+    assert ("data **data**" in head) != names_it

@@ -95,6 +95,16 @@ def test_fibrillation_is_irregular_without_p_waves() -> None:
     assert last.reason == "fibrillatory waves are not measured"
 
 
+def test_shares_say_of_what_and_no_cell_shows_that_beats_are_compared() -> None:
+    record = simulate("atrial_fibrillation", seed=1).record
+    overlay, waves = wave_map(record, "V1", "TP")
+    irregular, no_p, _ = check("164889003", record, measured(record), overlay, waves).rows
+    assert irregular.value.endswith("% from beat to beat")
+    assert no_p.value == "P wave in 0% of beats"
+    assert irregular.evidence is None
+    assert no_p.evidence is not None
+
+
 def test_voltages_of_hypertrophy_are_those_that_were_planted() -> None:
     made = simulate("left_ventricular_hypertrophy", seed=SEED)
     first = checked("HYP", made.record).rows[0]

@@ -13,6 +13,7 @@ from ecgxai_core.pipeline.headlines import (
     STABLE_ORDER,
     evaluation_details,
     evaluation_headline,
+    evaluation_in_brief,
     run_headline,
     stability_details,
     stability_headline,
@@ -56,6 +57,30 @@ def test_random_and_the_signal_alone_are_two_verdicts(
     said = evaluation_headline("Fused", scores(deletion, insertion))
     verdicts = chance.format("a random map"), alone.format("the signal alone")
     assert said == f"Fused map: {verdicts[0]}; {verdicts[1]}."
+
+
+@pytest.mark.parametrize(
+    ("deletion", "insertion", "says"),
+    [
+        (0.3, 0.3, "better than random; better than the signal alone"),
+        (0.3, 0.1, "better than random; partly better than the signal alone"),
+        (0.1, 0.21, "better than random; not better than the signal alone"),
+        (0.01, 0.0, "not better than random; not better than the signal alone"),
+        (None, None, ""),
+    ],
+)
+def test_the_verdicts_in_brief(deletion: float | None, insertion: float | None, says: str) -> None:
+    assert evaluation_in_brief(scores(deletion, insertion)) == says
+
+
+def test_in_brief_the_expected_evidence_and_stability_follow() -> None:
+    for score, how in ((0.6, ""), (0.51, "hardly "), (0.4, "no ")):
+        row = {"attauc_strict": score, "attauc_strict_random": 0.5}
+        said = f"{how}closer to the expected evidence than chance"
+        assert evaluation_in_brief(row) == said
+        assert evaluation_in_brief(row, shaken(0.99, 0.9)) == f"{said}; stable"
+        assert evaluation_in_brief(row, shaken(0.1, 0.9)) == f"{said}; not stable"
+        assert evaluation_in_brief(row, shaken(0.99, 0.9, prediction_stayed=False)) == said
 
 
 def test_the_signal_alone_is_the_better_of_amplitude_and_slope() -> None:
