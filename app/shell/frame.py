@@ -286,9 +286,9 @@ def let_it_be_seen() -> None:
     """Let the browser show what is on the page so far, before charts and tables are sent.
 
     Streamlit builds every chart anew, in tenths of a second in which the browser shows nothing
-    else; text, or a map, that arrives together with one waits for it. What sends the text is a thread that
-    needs the interpreter as well, so the script stands aside. A next step of a slider that comes
-    meanwhile spares the drawing of this one.
+    else; text, or a map, that arrives together with one waits for it. What sends the text is a
+    thread that needs the interpreter as well, so the script stands aside. A next step of a slider
+    that comes meanwhile spares the drawing of this one.
     """
     time.sleep(_SEEN_SEC)
 
