@@ -45,6 +45,7 @@ __all__ = [
     "frozen_array",
     "joined_codes",
     "probability_text",
+    "told_apart",
     "warning_rows",
 ]
 
@@ -138,6 +139,17 @@ def probability_text(value: float) -> str:
     if value > 0.995:
         return "> 0.99"
     return "< 0.01" if value < 0.005 else f"{value:.2f}"
+
+
+def told_apart(probability: float, threshold: float) -> tuple[str, str]:
+    """Both as text, with the two decimals of :func:`probability_text`, or as many as it takes to
+    see on which side of the threshold the probability lies."""
+    for digits in range(2, 7):
+        if round(probability, digits) != round(threshold, digits) or probability == threshold:
+            break
+    if digits == 2:
+        return probability_text(probability), f"{threshold:.2f}"
+    return f"{probability:.{digits}f}", f"{threshold:.{digits}f}"
 
 
 def joined_codes(codes: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from ecgxai_core.types import is_preview
 view = frame.page("Explain", compact=True, of_record=True)
 found = frame.wait_for_predictions(view)
 with st.container(gap="xsmall"):
-    names = explain.view_bar(view, found)
+    names = explain.view_bar(view, found, explained=True)
     with frame.refusals():
         record = services.record(view)
         maps = record_maps.maps_of(view, record, previews=True)
@@ -25,7 +25,7 @@ with st.container(gap="xsmall"):
     words = explain.answer(view, overlay, ecg.known(record).waves) if overlay is not None else ""
     if words and (asked := services.what_if_quote(view, record)):
         words = f"{words} {asked}"
-    if overlay is not None and (believed := evaluation.in_brief(view, record)):
+    if overlay is not None and (believed := evaluation.in_brief(view, record, overlay)):
         words = f"{words} Evaluated: {believed}."
     if verdict := explain.verdict(view):
         st.markdown(f"{verdict}. {escaped(words)}")
@@ -50,7 +50,8 @@ with right:
     if overlay is not None:
         st.subheader("Leads by weight")
         named = [row["lead"] for row in named_leads(overlay, view.fusion.topk)]
-        explain.ranking_table(pd.DataFrame(lead_ranking(overlay)), record.name, named)
+        explain.ranking_table(pd.DataFrame(lead_ranking(overlay)), record.name, named,
+                              signed=explain.signed(overlay))  # fmt: skip
     explain.caution_panel(view, record, overlay)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     explain.ask_method(view)

@@ -15,6 +15,7 @@ from ecgxai_core.types import (
     content_seed,
     frozen_array,
     probability_text,
+    told_apart,
 )
 
 NOWHERE = Provenance("r", "m", {}, 0, "test")
@@ -107,3 +108,20 @@ def test_frozen_array_keeps_what_is_frozen_already():
 )
 def test_no_probability_is_written_as_certain(value: float, text: str) -> None:
     assert probability_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("probability", "threshold", "text"),
+    [
+        (0.97, 0.54, ("0.97", "0.54")),
+        (0.271, 0.268, ("0.271", "0.268")),
+        (0.4998, 0.5, ("0.4998", "0.5000")),
+        (0.004, 0.003, ("0.004", "0.003")),
+        (0.5, 0.5, ("0.50", "0.50")),
+        (0.999, 0.12, ("> 0.99", "0.12")),
+    ],
+)
+def test_on_which_side_of_its_threshold_a_probability_lies_can_be_seen(
+    probability: float, threshold: float, text: tuple[str, str]
+) -> None:
+    assert told_apart(probability, threshold) == text

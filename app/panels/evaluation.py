@@ -32,7 +32,7 @@ from ecgxai_core.plots.charts import box_plots, grouped_bars, interval_plot, pai
 from ecgxai_core.plots.curves import curve_table, removal_curves
 from ecgxai_core.signal.segments import SEGMENT_SEC
 from ecgxai_core.store.envelope import Entry
-from ecgxai_core.types import Attribution, Record
+from ecgxai_core.types import Attribution, Map, Record, is_preview
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -351,25 +351,26 @@ def record_answer_line(view: View, entry: Entry) -> None:
     window_note(view)
 
 
-def in_brief(view: View, record: Record) -> str:
-    """How far the map in view can be believed, where the record is evaluated; plain text. Read once
-    while the record is looked at: an evaluation holds curves and maps too."""
+def in_brief(view: View, record: Record, overlay: Map) -> str:
+    """How far a map of the record can be believed, where it is evaluated; plain text. Read once
+    while the map is looked at: an evaluation holds curves and maps too."""
+    if is_preview(overlay):
+        return ""
     case, params = services.case(view, record), view.parameters
-    key = (case.key(), params.as_key(), view.method)
+    key = (case.key(), params.as_key(), overlay.method)
     kept = st.session_state.get("in-brief")
-    if kept is None or kept[0] != key or not kept[1]:  # it may have been evaluated since
+    if kept is None or kept[0] != key or kept[1] is None:  # it may have been evaluated since
         entry = cached_unit(case, params, services.store(view))
-        kept = st.session_state["in-brief"] = (key, "" if entry is None else _brief(view, entry))
-    said: str = kept[1]
-    return said
+        said = None if entry is None else _brief(entry, overlay.method)
+        kept = st.session_state["in-brief"] = (key, said)
+    return kept[1] or ""
 
 
-def _brief(view: View, entry: Entry) -> str:
+def _brief(entry: Entry, method: str) -> str:
     rows, tested = (
         {row["method"]: row for row in entry.meta[kind]} for kind in ("evaluation", "stability")
     )
-    name = view.method
-    return evaluation_in_brief(rows[name], tested.get(name)) if name in rows else ""
+    return evaluation_in_brief(rows[method], tested.get(method)) if method in rows else ""
 
 
 def window_note(view: View) -> None:

@@ -37,6 +37,7 @@ from ecgxai_core.types import (
     Segmentation,
     is_preview,
     probability_text,
+    told_apart,
 )
 
 if TYPE_CHECKING:
@@ -68,9 +69,7 @@ def verdict(view: View) -> str:
     if known.labels is None or not labels_can_name(code, every):
         label = "no labels"
     called = "present" if p >= limit else "absent"
-    name, said, limit_said = target_name(code), probability_text(p), f"{limit:.2f}"
-    if said == limit_said:
-        said, limit_said = f"{p:.3f}", f"{limit:.3f}"
+    name, (said, limit_said) = target_name(code), told_apart(p, limit)
     return (
         f"**{escaped(name[:1].upper() + name[1:])}**: probability **{said}**, called {called} "
         f"(threshold {limit_said}), {label}{escaped(_also_called(view, code, value))}"
@@ -96,14 +95,19 @@ _ALSO_CALLED = 3
 """Other diagnoses that are named."""
 
 
+def signed(overlay: Map) -> bool:
+    """Whether the weights of a map tell evidence for from evidence against."""
+    method = METHODS.get(overlay.method) if isinstance(overlay, Attribution) else None
+    return method is None or method.signed
+
+
 def answer(view: View, overlay: Map, waves: Segmentation | None) -> str:
     """On what the model's output rests, in words; plain text."""
-    method = METHODS.get(overlay.method) if isinstance(overlay, Attribution) else None
     field = None
     if services.model(view) is not None:
         field = services.classifier(view).manifest.receptive_field_sec
     words = answer_in_words(
-        overlay, waves, signed=method is None or method.signed, topk=view.fusion.topk,
+        overlay, waves, signed=signed(overlay), topk=view.fusion.topk,
         unseen=unseen_in_words(overlay.target, field),
     )  # fmt: skip
     return f"Preliminary: {words}" if is_preview(overlay) else words
@@ -169,9 +173,8 @@ def _map_notes(overlay: Map | None) -> list[str]:
         )
     elif set(DERIVED_LEADS) & set(overlay.leads) and not overlay.independent:
         notes.append(
-            "Limb leads are masked one by one, though III, aVR, aVL and aVF follow from I and II: "
-            "evidence that several of them share is one finding (parameter lead_group: 8 "
-            "independent leads)."
+            "Limb leads are counted one by one, though III, aVR, aVL and aVF follow from I and II: "
+            "evidence that several of them share is one finding."
         )
     if reason := facts.get("segments_reason"):
         notes.append(f"Time is cut into {reason}.")
@@ -233,10 +236,13 @@ def record_bar(view: View, found: Predictions) -> None:
         st.stop()
 
 
-def view_bar(view: View, found: Predictions, *, segments: bool = True) -> list[str]:
+def view_bar(
+    view: View, found: Predictions, *, segments: bool = True, explained: bool = False
+) -> list[str]:
     """One line: record, target, model, and how the record is cut (``segments``); on a phone what is
-    chosen, which opens. Returns the records' names, among which the viewer steps."""
-    names, at = _records(view, found)
+    chosen, which opens. Returns the records' names, among which the viewer steps. Where no record
+    is chosen an example is shown, which is ``explained`` by itself on a page that shows maps."""
+    names, at = _records(view, found, explained=explained)
     if frame.on_phone():
         chosen = " · ".join(filter(None, (view.record, target_name(services.target(view)))))
         box = st.expander(escaped(chosen), expanded=at is None)
@@ -266,7 +272,9 @@ def view_bar(view: View, found: Predictions, *, segments: bool = True) -> list[s
     return names
 
 
-def _records(view: View, found: Predictions) -> tuple[list[str], int | None]:
+def _records(
+    view: View, found: Predictions, *, explained: bool = False
+) -> tuple[list[str], int | None]:
     """Names of the records, and the place of the open one; an example is opened where none is."""
     names = [info.name for info in found.records]
     if not names:
@@ -274,11 +282,11 @@ def _records(view: View, found: Predictions) -> tuple[list[str], int | None]:
         st.stop()
     if not view.record:
         chosen = example(view, found)
-        if chosen is not None:
-            _explain_example(chosen.view(view))
-        state.update(
+        opened = state.update(
             record=chosen.record if chosen else names[0], target=chosen.target if chosen else ""
         )
+        if chosen is not None and explained:
+            _explain_example(opened)
         st.rerun()
     if view.record not in names:
         failed = {failure.record: failure.reason for failure in found.failures}
@@ -356,13 +364,18 @@ def ask_method(view: View) -> None:
     )  # fmt: skip
 
 
-def ranking_table(rows: pd.DataFrame, record: str, named: Sequence[str]) -> None:
-    """Leads by their share of the map; the answer names some of them."""
+def ranking_table(
+    rows: pd.DataFrame, record: str, named: Sequence[str], *, signed: bool = True
+) -> None:
+    """Leads by their share of the map; the answer names some of them. Maps that are not ``signed``
+    tell nothing for from against."""
+    if not signed:
+        rows = rows.drop(columns=["for_share", "direction"])
     column = st.column_config
     number: Any = column.NumberColumn
     frame.table(
-        rows.assign(for_share=100 * rows["for_share"]), "ranking", f"{record}_leads.csv",
-        height=280, whole=rows,
+        rows.assign(for_share=100 * rows["for_share"]) if signed else rows,
+        "ranking", f"{record}_leads.csv", height=280, whole=rows,
         hint=f"Named above and marked in the ECG: {listed(named)}." if named else "",
         column_config={
             "lead": column.TextColumn("Lead", width=50),
@@ -404,8 +417,9 @@ def probabilities(view: View, record: str) -> None:
     rows = rows.sort_values("probability", ascending=False, ignore_index=True)
     # the key names the target: a choice is made once, and ends with it
     shown = frame.in_words(rows)
-    near = rows["probability"].round(2) == rows["threshold"].round(2)
-    shown.loc[near, "probability_text"] = rows.loc[near, "probability"].map("{:.3f}".format)
+    shown["probability_text"], shown["threshold"] = zip(
+        *map(told_apart, rows["probability"], rows["threshold"]), strict=True
+    )
     event = frame.table(
         shown, f"probabilities-{services.target(view)}",
         f"{record}_probabilities.csv", height=420, whole=rows,
@@ -413,7 +427,7 @@ def probabilities(view: View, record: str) -> None:
         column_config={
             "diagnosis": column.TextColumn("Diagnosis", width=160),
             **frame.probability_columns("Probability", width=80),
-            "threshold": column.NumberColumn("Threshold", format="%.3f", width=75),
+            "threshold": column.TextColumn("Threshold", width=75),
             "present": column.CheckboxColumn(
                 "Present", width=62, help="probability at or above the threshold"
             ),

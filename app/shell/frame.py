@@ -287,8 +287,7 @@ def let_it_be_seen() -> None:
 
     Streamlit builds every chart anew, in tenths of a second in which the browser shows nothing
     else; text, or a map, that arrives together with one waits for it. What sends the text is a
-    thread that needs the interpreter as well, so the script stands aside. A next step of a slider
-    that comes meanwhile spares the drawing of this one.
+    thread that needs the interpreter as well, so the script stands aside.
     """
     time.sleep(_SEEN_SEC)
 
@@ -502,6 +501,9 @@ def _facts(view: View, of_record: bool) -> str:
         f":blue-badge[{escaped(_PLAIN.get(text, text))}]" for text in state.changed_settings(view)
     ]
     known = services.info(view) if view.record else None
-    if known.synthetic if known is not None else data is not None and data.synthetic:
+    simulated = [data is not None and data.synthetic, known is not None and known.synthetic]
+    if of_record and known is not None:  # a real ECG stands among those of the demonstration
+        del simulated[0]
+    if any(simulated):
         parts.append(SIMULATED)
     return " · ".join(parts)

@@ -28,6 +28,7 @@ from typing import Any
 from app.data import work
 from app.shell import worker
 from app.shell.server_settings import server_settings
+from ecgxai_core.settings import settings
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +145,8 @@ class _Process:
         """Whether this server ended it."""
         self.deadline = 0.0
         """When it is killed, if it has been asked to stop and has not answered."""
+        self.unhurried = False
+        """Whether it may take its time to answer, as nobody waits for that."""
         spare = (work.warm, work.rehearse) if server_settings().warm else ()
         ours, theirs = socket.socketpair()
         self._channel = Connection(ours.detach())
@@ -177,6 +180,7 @@ class _Process:
     def ask_to_stop(self, *, patiently: bool = False) -> None:
         """Raise the flag; the minder kills the process if it does not answer in time."""
         if self.job is not None and not self.deadline:
+            self.unhurried = patiently
             patiently = patiently or _is_beside(self.job)
             self.deadline = time.monotonic() + (PATIENT_ANSWER_SEC if patiently else ANSWER_SEC)
             self._tell("stop", self.run)
@@ -262,7 +266,7 @@ class Pool:
                 job.asked_by.discard(session)
                 job.withdrawn_by.add(session)
             if job.active and not job.asked_by:
-                self._end(job, patiently=gone)
+                self._end(job, patiently=gone and _keeps_in_the_shared_cache(job))
 
     def end(self, job: Job) -> None:
         """End a job, even if sessions wait for it."""
@@ -457,7 +461,7 @@ class Pool:
     def _make_room(self) -> None:
         """What is done beside what somebody asked for gives way to what somebody waits for."""
         running = self._running()
-        if any(process.deadline for process, _ in running):
+        if any(process.deadline and not process.unhurried for process, _ in running):
             return  # room is being made
         busy = self._sessions_of(job for _, job in running if not _is_aside(job))
         for job in self._in_order():
@@ -479,6 +483,13 @@ class Pool:
             job.short, job.state, job.started = False, "waiting", 0.0
             self._waiting.append(job)
             process.ask_to_stop()
+
+
+def _keeps_in_the_shared_cache(job: Job) -> bool:
+    """Whether what it stores may stay when who asked has gone; own records are deleted then."""
+    shared = settings().cache_dir
+    places = (getattr(arg, "place", arg) for arg in job.args)
+    return all(place.folder == shared for place in places if isinstance(place, work.Place))
 
 
 def _is_beside(job: Job) -> bool:

@@ -96,19 +96,26 @@ def evaluation_in_brief(row: Row, stability: Row | None = None) -> str:
     if np.isfinite(ahead):
         how = "" if ahead >= HARDLY else "hardly " if ahead > 0 else "no "
         parts.append(f"{how}closer to the expected evidence than chance")
-    stable = None if stability is None else _is_stable(stability)
-    if stable is not None:
-        parts.append("stable" if stable else "not stable")
+    parts.append("" if stability is None else _stable_in_brief(stability))
     return "; ".join(filter(None, parts))
 
 
 def _in_brief(row: Row, sides: Sequence[str], than: str) -> str:
-    """Whether a map is better than something by both curves, by one, or by none."""
+    """Whether a map is better than something by both curves, by one, hardly, or by none."""
     ahead = [_ahead(row, name, sides)[0] for name in BETTER_BY]
     if not np.isfinite(ahead).all():
         return ""
-    how = "" if min(ahead) >= HARDLY else "partly " if max(ahead) >= HARDLY else "not "
-    return f"{how}better than {than}"
+    how = "" if min(ahead) >= HARDLY else "partly " if max(ahead) >= HARDLY else "hardly "
+    return f"{how if max(ahead) > 0 else 'not '}better than {than}"
+
+
+def _stable_in_brief(row: Row) -> str:
+    """Whether order and strongest regions survive one more beat; empty where that is not known."""
+    order, regions = _is_stable(row), _number(row, "jaccard_at_k")
+    if order is None:
+        return ""
+    same = [order, *([] if np.isnan(regions) else [regions >= MOST_SAME])]
+    return "stable" if all(same) else "partly stable" if any(same) else "not stable"
 
 
 def stability_headline(title: str, row: Row) -> str:

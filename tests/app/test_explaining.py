@@ -14,7 +14,7 @@ from ecgxai_core.explainers import METHODS
 from ecgxai_core.params import ExplainParams
 from tests.app.evaluated import EXPLAINED, opened, settled, texts, unfolded, viewers
 from tests.app.evaluated import METHODS as USUAL
-from tests.small import AF
+from tests.small import AF, SINUS
 
 pytestmark = pytest.mark.usefixtures("evaluated_folders")
 
@@ -38,15 +38,17 @@ def test_every_parameter_that_a_method_uses_has_a_widget():
             assert f"explain.{name}" not in at.session_state, (method, name)
 
 
-def test_the_answer_says_what_else_is_called():
+def test_the_answer_says_what_else_is_called(monkeypatch: pytest.MonkeyPatch):
+    limits = {AF: 0.0}
+    monkeypatch.setattr("app.data.services.threshold", lambda _, code: limits.get(code, 1.1))
+    assert "also called" not in texts(opened("explain", record="T000", target=AF))
+    limits |= {SINUS: 0.0}
     at = opened("explain", record="T000", target=AF)
-    answer = next(item.value for item in at.markdown if "called present" in item.value)
     rows = next(table.value for table in at.dataframe if "threshold" in table.value)
-    also = rows[rows["present"] & (rows["code"] != AF)]
-    assert ("; also called: " in answer) == (len(also) > 0)
-    for name in also["diagnosis"].head(3):
-        assert str(name).replace("_", "\\_") in answer
-    assert "Evaluated: " not in answer, "nobody has evaluated it"
+    (other,) = rows[rows["present"] & (rows["code"] != AF)].to_dict("records")
+    said = f"{other['diagnosis']} ({other['probability_text']})"
+    assert f"; also called: {said}" in texts(at).replace("\\", "")
+    assert "Evaluated: " not in texts(at), "nobody has evaluated it"
 
 
 def test_parameters_are_built_only_while_their_panel_is_open():
@@ -146,4 +148,7 @@ def test_the_example_of_the_demonstration_is_explained_without_a_click(monkeypat
     (view,) = asked
     assert (view.record, view.target) == (shown.record, shown.target)
     opened("explain", record=shown.record, **settings)
-    assert len(asked) == 1, "a record that somebody chose"
+    opened("stability", **settings)
+    assert len(asked) == 1, "a record that somebody chose, and a page without maps"
+    opened("explain", method="gradcam")
+    assert asked[1].method == "gradcam", "what the page shows"

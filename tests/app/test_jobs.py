@@ -19,7 +19,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app.data import work
 from app.shell import jobs, server_settings, sessions, worker, workers
+from ecgxai_core.settings import settings
 from ecgxai_core.stopping import check_stop
 from tests.app import slow_work
 
@@ -194,6 +196,15 @@ def test_a_process_may_take_longer_to_stop_when_who_asked_has_gone(
     until(lambda: not any(process.job for process in pool._processes.values() if process))
     assert pid in pool.pids()
     assert again.state == "done"
+
+
+def test_what_may_go_on_for_a_while_stores_only_where_all_do(tmp_path: Path) -> None:
+    """The own records of a session are deleted with it, and so is what was computed from them."""
+    shared = work.Place(settings().cache_dir, 1)
+    file = work.CaseFile(tmp_path, "", tmp_path, "", None, work.Place(tmp_path, 1))
+    for args, kept in (((), True), ((shared, 1), True), ((file,), False), ((1, file.place), False)):
+        job = workers.job_of("k", "title", slow_work.echo, args)
+        assert workers._keeps_in_the_shared_cache(job) == kept
 
 
 def test_a_job_withdrawn_while_its_process_starts_takes_no_other_job_with_it(

@@ -65,7 +65,8 @@ def test_random_and_the_signal_alone_are_two_verdicts(
         (0.3, 0.3, "better than random; better than the signal alone"),
         (0.3, 0.1, "better than random; partly better than the signal alone"),
         (0.1, 0.21, "better than random; not better than the signal alone"),
-        (0.01, 0.0, "not better than random; not better than the signal alone"),
+        (0.01, 0.0, "hardly better than random; not better than the signal alone"),
+        (0.0, -0.1, "not better than random; not better than the signal alone"),
         (None, None, ""),
     ],
 )
@@ -79,7 +80,10 @@ def test_in_brief_the_expected_evidence_and_stability_follow() -> None:
         said = f"{how}closer to the expected evidence than chance"
         assert evaluation_in_brief(row) == said
         assert evaluation_in_brief(row, shaken(0.99, 0.9)) == f"{said}; stable"
-        assert evaluation_in_brief(row, shaken(0.1, 0.9)) == f"{said}; not stable"
+        for order, regions in ((0.1, 0.9), (0.99, 0.1)):
+            assert evaluation_in_brief(row, shaken(order, regions)) == f"{said}; partly stable"
+        assert evaluation_in_brief(row, shaken(0.1, 0.1)) == f"{said}; not stable"
+        assert evaluation_in_brief(row, shaken(0.99, None)) == f"{said}; stable"
         assert evaluation_in_brief(row, shaken(0.99, 0.9, prediction_stayed=False)) == said
 
 
