@@ -137,21 +137,52 @@ def by_vector(signal: FloatArray, fs: float, peaks: IntArray) -> Found:
     return each
 
 
+REPEATED = 12
+"""Beats in a row, where a delineator of rhythms is given one beat."""
+
+
+def repeated_beat(signal: FloatArray, peaks: IntArray) -> tuple[FloatArray, IntArray]:
+    """The median beat of every lead, one RR interval long and without a step from its end to its
+    beginning, over and over; and its R peaks. Empty where there is no whole beat."""
+    rr = int(np.median(np.diff(peaks))) if len(peaks) > 1 else 0
+    before = round(0.35 * rr)
+    starts = [at - before for at in peaks if at >= before and at - before + rr <= signal.shape[1]]
+    if not rr or not starts:
+        return np.empty((len(signal), 0)), np.empty(0, np.int64)
+    beat = np.median([signal[:, start : start + rr] for start in starts], axis=0)
+    beat = beat - np.linspace(beat[:, 0], beat[:, -1], rr, axis=1)
+    return np.tile(beat, REPEATED), before + rr * np.arange(REPEATED)
+
+
+def by_median_beat(signal: FloatArray, fs: float, peaks: IntArray) -> Found:
+    """``float64[lead, R peak]``: wavedet's borders of the median beat, as cardiographs measure,
+    laid at every R peak, seconds."""
+    beats, at = repeated_beat(signal, peaks)
+    each = {name: np.full((len(signal), len(peaks)), np.nan) for name in WAVEDET}
+    if at.size:
+        for name, found in by_wavedet(beats, fs, at / fs)[1].items():
+            each[name] = np.nanmedian(found - at / fs, axis=1)[:, None] + peaks[None] / fs
+    return each
+
+
 def delineator(method: str) -> Delineator:
-    """``ours``, ``wavedet``, ``vector``, or a method of neurokit2."""
+    """``ours``, ``wavedet``, ``median beat`` (of wavedet), ``vector``, or a method of neurokit2."""
     return ours if method == "ours" else lambda *record: by_leads(method, *record)[0]
 
 
 def by_leads(
     method: str, signal: FloatArray, fs: float, leads: tuple[str, ...]
 ) -> tuple[Found, Found]:
-    """Borders of a record by ``wavedet``, ``vector`` or a method of neurokit2, seconds; and
-    ``float64[lead, R peak]`` those of every lead."""
+    """Borders of a record by ``wavedet``, ``median beat``, ``vector`` or a method of neurokit2,
+    seconds; and ``float64[lead, R peak]`` those of every lead."""
     peaks = r_peaks(signal, fs, leads)
     if method == "wavedet":
         return by_wavedet(signal, fs, peaks / fs)
-    vector = method == "vector"
-    each = by_vector(signal, fs, peaks) if vector else by_neurokit(method, signal, fs, peaks)
+    of_beat = {"vector": by_vector, "median beat": by_median_beat}
+    if method in of_beat:
+        each = of_beat[method](signal, fs, peaks)
+    else:
+        each = by_neurokit(method, signal, fs, peaks)
     return {name: np.nanmedian(rows, axis=0) for name, rows in each.items()}, each
 
 

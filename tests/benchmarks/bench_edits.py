@@ -3,7 +3,7 @@
 Every record is changed, and each interval is measured by ``neurokit2`` (each lead by itself), which
 shares nothing with the delineation that the edits rest on but the R peaks; and, where it is
 installed, by ``wavedet``, the port of the published MATLAB delineator with its own peaks and fusion
-of leads, which shares nothing at all. By neurokit2 PR is measured by prominence, QRS and QT by
+of leads, which shares nothing at all; where it is paired or given the median beat, our R peaks. By neurokit2 PR is measured by prominence, QRS and QT by
 wavelets.
 There are three ways to take a change from borders:
 
@@ -13,7 +13,9 @@ There are three ways to take a change from borders:
   record less that in the original; the median of these, of the last border less of the first. A
   lead in which a border is found on another wave in one version is one outlier among many;
 * ``qt, vector``: the end of T of the vector magnitude (:func:`.bench_delineation.by_vector`), in
-  which flat T waves of single leads have no say; the onset is neurokit2's, paired.
+  which flat T waves of single leads have no say; the onset is neurokit2's, paired;
+* ``qt, median beat``: both borders by wavedet in the median beat of every lead, as cardiographs
+  measure (:func:`.bench_delineation.by_median_beat`), paired by leads.
 
 QRS is measured without borders too (``qrs, spread``): the duration that the cardiologists marked,
 times the relative change of the time over which the squared slope of all leads is spread about each
@@ -88,6 +90,12 @@ if find_spec("wavedet"):
     }  # fmt: skip
 INTERVALS |= {f"{name}, paired": replace(how, paired=True) for name, how in INTERVALS.items()}
 INTERVALS["qt, vector"] = replace(INTERVALS["qt, paired"], stop=("vector", "t_offset"))
+if find_spec("wavedet"):
+    INTERVALS["qt, median beat"] = replace(
+        INTERVALS["qt, paired"],
+        start=("median beat", "qrs_onset"),
+        stop=("median beat", "t_offset"),
+    )
 MARKED = {"pr": (("p", 0), ("N", 0)), "qrs": (("N", 0), ("N", 1)), "qt": (("N", 0), ("t", 1))}
 """Between which marks of a cardiologist an interval lies: the wave, and its onset (0) or end."""
 

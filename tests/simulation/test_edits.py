@@ -13,7 +13,7 @@ from ecgxai_core.signal.intervals import Measured, measure_signal
 from ecgxai_core.simulation import simulate
 from ecgxai_core.simulation.edits import EDITS, SWAPS, Place, edited
 from ecgxai_core.types import DERIVED_LEADS, Record
-from tests.benchmarks.bench_delineation import by_vector, same_beats
+from tests.benchmarks.bench_delineation import REPEATED, by_vector, repeated_beat, same_beats
 from tests.benchmarks.bench_edits import (
     complexes,
     control,
@@ -287,3 +287,15 @@ def test_beats_are_paired_by_their_times():
     was, now = same_beats(np.array([0.5, 1.5, 2.5]), np.array([1.52, 2.0, 2.45, 3.5]))
     assert (was.tolist(), now.tolist()) == ([1, 2], [0, 2])
     assert not same_beats(np.array([1.0]), np.empty(0))[0].size
+
+
+def test_a_rhythm_of_one_beat_is_made_of_a_record_of_one_beat():
+    """What a delineator of rhythms is given for the median beat."""
+    rng = np.random.default_rng(0)
+    beat = rng.normal(size=(2, 100))
+    beat[:, -1] = beat[:, 0]
+    once = beat - beat[:, :1]
+    beats, at = repeated_beat(np.tile(beat, 5), 35 + 100 * np.arange(5))
+    assert at.tolist() == [35 + 100 * n for n in range(REPEATED)]
+    assert np.allclose(beats, np.tile(once, REPEATED))
+    assert not repeated_beat(beat, np.array([35]))[1].size
