@@ -3,9 +3,10 @@
 Every record is changed, and each interval is measured by ``neurokit2`` (each lead by itself), which
 shares nothing with the delineation that the edits rest on but the R peaks; and, where it is
 installed, by ``wavedet``, the port of the published MATLAB delineator with its own peaks and fusion
-of leads, which shares nothing at all; where it is paired or given the median beat, our R peaks. By neurokit2 PR is measured by prominence, QRS and QT by
-wavelets.
-There are three ways to take a change from borders:
+of leads, which shares nothing at all (our R peaks where it is paired or given the median beat). By
+neurokit2 PR is measured by prominence, QRS and QT by wavelets.
+
+There are four ways to take a change from borders:
 
 * the interval of the edited record less that of the original, each the median over the beats, of
   the median over the leads (neurokit2) or the fused leads (wavedet);
@@ -27,7 +28,7 @@ what it does to a record whose signal is its own time. ``control``: the same mea
 change that is known beforehand and owes nothing to this program: the interval between the
 cardiologists' borders stretched by the size. ``all times``: the whole record slowed down or sped up
 (the size is the factor; asked is that part of the cardiologists' interval). An instrument that sees
-a part of those sees the same part of an edit. ``half``: a wrong edit, by half of what is asked for.
+a part of those cannot be expected to see all of an edit. ``half``: a wrong edit, by half of what is asked for.
 
 Amplitudes are read off the samples: ST at 60 ms after the J point, T and P at the original's peak
 over the level before the QRS complex. Simulated sinus rhythm, and those records of LUDB in which P
@@ -91,11 +92,10 @@ if find_spec("wavedet"):
 INTERVALS |= {f"{name}, paired": replace(how, paired=True) for name, how in INTERVALS.items()}
 INTERVALS["qt, vector"] = replace(INTERVALS["qt, paired"], stop=("vector", "t_offset"))
 if find_spec("wavedet"):
-    INTERVALS["qt, median beat"] = replace(
-        INTERVALS["qt, paired"],
-        start=("median beat", "qrs_onset"),
-        stop=("median beat", "t_offset"),
-    )
+    INTERVALS["qt, median beat"] = Measure(
+        "qt", ("median beat", "qrs_onset"), ("median beat", "t_offset"),
+        INTERVALS["qt"].sizes, paired=True,
+    )  # fmt: skip
 MARKED = {"pr": (("p", 0), ("N", 0)), "qrs": (("N", 0), ("N", 1)), "qt": (("N", 0), ("t", 1))}
 """Between which marks of a cardiologist an interval lies: the wave, and its onset (0) or end."""
 
