@@ -79,6 +79,8 @@ def ask(view: View, record: Record) -> tuple[str, Place, DeltaGenerator]:
     if st.session_state.get("what-if-target") != services.target(view):
         st.session_state["what-if-target"] = services.target(view)
         st.session_state["what-if-edit"] = first
+        if first in _BY_LEAD:
+            st.session_state[f"what-if-leads-{first}"] = [*leads]
     here = st.session_state["what-if-edit"] in (*_BY_LEAD, "swap")
     what, where, *size = st.columns(
         [2, 4, 4] if here else [2, 8], vertical_alignment="bottom", gap="medium"
@@ -97,13 +99,11 @@ def ask(view: View, record: Record) -> tuple[str, Place, DeltaGenerator]:
             end = round(record.duration, 2)
             span = st.slider("Seconds", 0.0, end, (0.0, min(1.0, end)), 0.05, key="what-if-span")
         if name in _BY_LEAD:
+            key = f"what-if-leads-{name}"
             usual = leads if name == first else CHEST if name == "st_level" else ()
-            chosen = tuple(
-                st.multiselect(
-                    "Leads", record.leads, [lead for lead in usual if lead in record.leads],
-                    key=f"what-if-leads-{name}", placeholder="all leads",
-                )
-            )  # fmt: skip
+            kept = st.session_state.get(key, usual)
+            st.session_state[key] = [lead for lead in kept if lead in record.leads]
+            chosen = tuple(st.multiselect("Leads", record.leads, key=key, placeholder="all leads"))
     return str(name), Place(chosen, span, swap), size[0] if size else where
 
 
@@ -113,10 +113,12 @@ def response(
     """The curve and the sizes at which the call flips: of a job that is started at once, as it
     takes about a second."""
     change = work.Change(name, SIZES[name], place)
+    key = services.job_key("what-if", view, record, change)
+    known = jobs.get(key)
     job = jobs.start(
-        services.job_key("what-if", view, record, change), f"Changing {record.name}",
-        work.dose_response, services.case_file(view, record), change,
-        services.threshold(view, services.target(view)), short=True, again=False,
+        key, f"Changing {record.name}", work.dose_response, services.case_file(view, record),
+        change, services.threshold(view, services.target(view)), short=True,
+        again=known is not None and jobs.cancelled_elsewhere(known),
     )  # fmt: skip
     if job.state != "done":
         jobs.show(job)

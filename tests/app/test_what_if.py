@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from app.shell import jobs
 from tests.app.evaluated import EXPLAINED, opened, settled, texts, viewers
 from tests.small import AF, SINUS
 
@@ -43,6 +44,28 @@ def test_the_curve_is_drawn_and_a_size_chosen(page):
     rows = next(table.value for table in page.dataframe if "size" in table.value)
     assert rows["size"].is_monotonic_increasing
     assert 0.0 in rows["size"].to_list()
+
+
+def test_another_target_begins_with_its_own_leads(monkeypatch):
+    first = {AF: ("st_level", ("V1", "V2")), SINUS: ("st_level", ("V5",))}
+    monkeypatch.setattr("app.panels.what_if.first_edit", first.__getitem__)
+    page, key = opened("what_if", record="T000", target=AF), "what-if-leads-st_level"
+    assert page.multiselect(key=key).value == ["V1", "V2"]
+    settled(page.multiselect(key=key).set_value(["V3"]).run())
+    assert page.multiselect(key=key).value == ["V3"], "what the reader chose stays"
+    settled(page.selectbox(key="bar-target").set_value(SINUS).run())
+    assert page.multiselect(key=key).value == ["V5"]
+
+
+def test_a_curve_that_somebody_elses_cancel_ended_is_made_again(monkeypatch):
+    page = opened("what_if", record="T000", target=AF)
+    monkeypatch.setattr("app.shell.jobs.cancelled_elsewhere", lambda _: True)
+    for job in jobs._registry().jobs.values():
+        job.state = "cancelled" if "Changing" in job.title else job.state
+    assert not page.exception
+    settled(page.run())
+    assert "probability" in texts(page)
+    assert not any("Try again" in button.label for button in page.button)
 
 
 def test_every_edit_can_be_chosen(page):

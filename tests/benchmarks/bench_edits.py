@@ -28,7 +28,8 @@ what it does to a record whose signal is its own time. ``control``: the same mea
 change that is known beforehand and owes nothing to this program: the interval between the
 cardiologists' borders stretched by the size. ``all times``: the whole record slowed down or sped up
 (the size is the factor; asked is that part of the cardiologists' interval). An instrument that sees
-a part of those cannot be expected to see all of an edit. ``half``: a wrong edit, by half of what is asked for.
+a part of those cannot be expected to see all of an edit. ``half``: a wrong edit, by half of what
+is asked for.
 
 Amplitudes are read off the samples: ST at 60 ms after the J point, T and P at the original's peak
 over the level before the QRS complex. Simulated sinus rhythm, and those records of LUDB in which P
