@@ -25,7 +25,7 @@ from ecgxai_core.errors import ExplanationError, RecordError
 from ecgxai_core.metrics.ranking import auc_midranks
 from ecgxai_core.metrics.raster import Raster, mask_from_intervals, raster_for, rasterise
 from ecgxai_core.metrics.references import REFERENCES, oracle_map
-from ecgxai_core.models.loading import LazyClassifier
+from ecgxai_core.models.loading import LazyClassifier, kept_classifier
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.models.protocol import Classifier
 from ecgxai_core.params import profile
@@ -51,8 +51,6 @@ EXPECTED = {"qrs": "qrs", "qrs_term": "qrs", "stt": "t", "tlate": "t"}
 """Window of a diagnosis -> kind of wave. The evidence of an absent wave (AF) has none."""
 
 _SYMBOLS = {"p": "p", "N": "qrs", "t": "t"}
-
-_classifiers: dict[Path, LazyClassifier] = {}
 
 Say = Callable[[str], None]
 
@@ -140,8 +138,9 @@ def ludb_benchmark(
     One row per record, diagnosis and map; and the summary by diagnosis and method, with rows that
     pool all diagnoses (in which each record counts once).
     """
-    units = _found(data, LazyClassifier(model), per_diagnosis)
-    work = partial(_evaluated, model=model, methods=tuple(methods))
+    classifier = LazyClassifier(model)
+    units = _found(data, classifier, per_diagnosis)
+    work = partial(_evaluated, model=model, digest=classifier.digest, methods=tuple(methods))
     made: dict[tuple[Path, str], list[dict[str, Any]]] = {}
     for unit, rows in map_units(work, units, jobs):
         made[unit.header, unit.target] = rows
@@ -178,9 +177,11 @@ def _found(data: Path, classifier: Classifier, per_diagnosis: int) -> list[Unit]
     return units
 
 
-def _evaluated(unit: Unit, model: Path, methods: Sequence[str]) -> list[dict[str, Any]]:
+def _evaluated(
+    unit: Unit, model: Path, digest: str, methods: Sequence[str]
+) -> list[dict[str, Any]]:
     """Rows of one record and diagnosis: methods, maps without information, and the oracle."""
-    classifier = _classifiers.setdefault(model, LazyClassifier(model))
+    classifier = kept_classifier(model, digest)
     record, marks = read_record(unit.header), marked_waves(unit.header)
     params = profile("default").explain
     maps: dict[str, Map] = {}

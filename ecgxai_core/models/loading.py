@@ -43,7 +43,14 @@ from ecgxai_core.types import STANDARD_LEADS, BoolArray, Float32Array
 if TYPE_CHECKING:
     from ecgxai_core.models.onnx.runtime import OnnxClassifier
 
-__all__ = ["LazyClassifier", "draft_manifest", "load_classifier", "load_exported", "read_model"]
+__all__ = [
+    "LazyClassifier",
+    "draft_manifest",
+    "kept_classifier",
+    "load_classifier",
+    "load_exported",
+    "read_model",
+]
 
 
 def load_classifier(
@@ -219,6 +226,35 @@ class LazyClassifier:
     def local_part(self) -> LocalNetwork | NotLocal:
         """See :meth:`ecgxai_core.models.keras_classifier.KerasClassifier.local_part`."""
         return self.loaded().local_part()
+
+
+_kept: dict[Path, LazyClassifier] = {}
+
+
+def kept_classifier(path: Path, digest: str) -> LazyClassifier:
+    """The model that a job is for; a worker keeps it from job to job.
+
+    Parameters
+    ----------
+    path
+        The model file, which may have been replaced since the last job, and on a worker of another
+        machine may be another one.
+    digest
+        That of the model that the job is for.
+
+    Raises
+    ------
+    ModelError
+        The file is not that model, or is refused.
+    """
+    found = _kept.get(path)
+    if found is None or found.digest != digest:
+        found = _kept[path] = LazyClassifier(path)
+    if found.digest != digest:
+        problem = "is not the model that the work began with (the digest differs)"
+        fix = "put that model and its manifest back, on every machine, or begin anew"
+        raise ModelError(path.name, "digest", problem, fix)
+    return found
 
 
 def draft_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgxai_core.errors import RunError
-from ecgxai_core.models.loading import LazyClassifier
+from ecgxai_core.models.loading import LazyClassifier, kept_classifier
 from ecgxai_core.models.training_range import range_digest
 from ecgxai_core.pipeline.file_index import file_facts
 from ecgxai_core.pipeline.predict import Failure, Predictions, find_files, predict_files
@@ -74,6 +74,7 @@ class _Job:
     """What all parts have in common."""
 
     model: Path
+    model_digest: str
     folder: Path
     checksum: str
     shard: Shard
@@ -137,7 +138,7 @@ def predict_table(
         remove_temporaries(folder)
         (folder / PART).unlink(missing_ok=True)
         chunks = _chunks(files, request, shard or WHOLE)
-        job = _Job(model.absolute(), folder.absolute(), checksum, shard or WHOLE)
+        job = _Job(model.absolute(), classifier.digest, folder.absolute(), checksum, shard or WHOLE)
         waiting = [c for c in chunks if read_part(part_file(folder, c.number), c.key) is None]
         _work(job, waiting, len(files), jobs, executor, progress)
         remove_others(folder, {part_file(folder, chunk.number).name for chunk in chunks})
@@ -202,12 +203,9 @@ def _shifted(progress: Progress, first: int, files: int) -> Progress:
     return report
 
 
-_classifiers: dict[Path, LazyClassifier] = {}
-
-
 def _predict(chunk: _Chunk, job: _Job, progress: Progress = no_progress) -> None:
     """Predict the records of one part and write it; a worker keeps its model from part to part."""
-    classifier = _classifiers.setdefault(job.model, LazyClassifier(job.model))
+    classifier = kept_classifier(job.model, job.model_digest)
     with open_store() as store:
         part = predict_files(
             chunk.files, classifier, store, checksum=job.checksum, progress=progress,

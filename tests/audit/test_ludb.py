@@ -10,11 +10,12 @@ import pytest
 import wfdb
 
 from ecgxai_core.audit.benchmark_tables import markdown, summary_table
-from ecgxai_core.audit.ludb import _scores, ludb_benchmark, marked_waves
+from ecgxai_core.audit.ludb import Unit, _evaluated, _scores, ludb_benchmark, marked_waves
 from ecgxai_core.diagnoses import find_diagnosis
-from ecgxai_core.errors import RecordError
+from ecgxai_core.errors import ModelError, RecordError
 from ecgxai_core.settings import default_model
 from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance
+from tests.small import write_model
 
 LBBB = "164909002"
 
@@ -67,6 +68,12 @@ def test_evidence_on_a_wave_is_distinguished_from_evidence_elsewhere(header):
     assert late["t"] > 4
     assert late["attauc"] < 0.5 == level["attauc"]
     assert all(level[kind] == pytest.approx(1) for kind in ("p", "qrs", "t", "between"))
+
+
+def test_no_other_model_than_that_of_the_benchmark_explains_a_record(header, tmp_path):
+    unit = Unit(header, LBBB, find_diagnosis(LBBB))
+    with pytest.raises(ModelError, match="is not the model that the work began with"):
+        _evaluated(unit, write_model(tmp_path / "model"), "0" * 64, ("occlusion",))
 
 
 def test_a_mean_of_fewer_records_states_their_number():

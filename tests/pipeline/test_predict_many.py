@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ecgxai_core.errors import RunError
+from ecgxai_core.errors import ModelError, RunError
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.pipeline import predict_many, prediction_parts
 from ecgxai_core.pipeline.predict import predict_paths
@@ -16,7 +16,7 @@ from ecgxai_core.pipeline.predict_many import predict_table
 from ecgxai_core.pipeline.run.ledger import RunLock
 from ecgxai_core.store.atomic import csv_bytes
 from ecgxai_core.store.cache import Store
-from tests.small import write_data
+from tests.small import write_data, write_model
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +81,29 @@ def test_parts_of_files_that_changed_since_are_made_again(tiny_model, tmp_path):
     assert done.reused == 0
     found = predict_paths([data], LazyClassifier(tiny_model), Store.disabled())
     assert out.read_bytes() == csv_bytes(found.frame())
+
+
+def test_a_model_replaced_at_its_path_predicts_from_then_on(tiny_data, tmp_path):
+    """A process keeps its model from part to part, and from table to table."""
+    for seed in (0, 1):
+        model = write_model(tmp_path / "model", seed)
+        predict_table([tiny_data], model, tmp_path / f"{seed}.csv")
+        found = predict_paths([tiny_data], LazyClassifier(model), Store.disabled())
+        assert (tmp_path / f"{seed}.csv").read_bytes() == csv_bytes(found.frame())
+    assert (tmp_path / "0.csv").read_bytes() != (tmp_path / "1.csv").read_bytes()
+
+
+def test_a_worker_with_another_model_at_the_path_refuses_to_predict(tiny_data, tmp_path):
+    model = write_model(tmp_path / "model")
+
+    def elsewhere(work, jobs):
+        write_model(tmp_path / "model", seed=1)
+        return ((job, work(job)) for job in jobs)
+
+    with pytest.raises(ModelError, match="is not the model that the work began with") as caught:
+        predict_table([tiny_data], model, tmp_path / "p.csv", executor=elsewhere)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "p.csv").exists()
 
 
 def test_two_commands_do_not_write_one_table(tiny_data, tiny_model, tmp_path):

@@ -127,7 +127,7 @@ def run_pipeline(
             each = executor or partial(map_units, processes=jobs)
             ledger = Ledger(out / "ledger.jsonl")
             reused = _finished(ledger, units, out)
-            failed = _work(request, units, reused, ledger, each, progress)
+            failed = _work(request, classifier.digest, units, reused, ledger, each, progress)
             seconds = time.perf_counter() - clock
             log.info("%d units, %d from before, %.1f s", len(units), len(reused), seconds)
         if shard is not None:
@@ -172,6 +172,7 @@ def _finished(ledger: Ledger, units: Sequence[Unit], out: Path) -> set[str]:
 
 def _work(
     request: RunRequest,
+    model_digest: str,
     units: Sequence[Unit],
     reused: set[str],
     ledger: Ledger,
@@ -184,7 +185,7 @@ def _work(
     done, failed = len(reused), {}
     progress(done, len(units), "explain and evaluate")
     slim = _for_workers(request)
-    one = partial(compute_unit, request=slim)
+    one = partial(compute_unit, request=slim, model_digest=model_digest)
     for unit, outcome in each(one, waiting):
         done += 1
         progress(done, len(units), f"{unit.record}, {unit.target}")

@@ -18,7 +18,7 @@ from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import term_of
 from ecgxai_core.errors import EcgXaiError, ExplanationError
 from ecgxai_core.metrics import METRICS, Evaluation, evaluate, score_columns
-from ecgxai_core.models.loading import LazyClassifier
+from ecgxai_core.models.loading import kept_classifier
 from ecgxai_core.params import Profile
 from ecgxai_core.pipeline.evaluation import beats_of, curve_arrays, subject_of
 from ecgxai_core.pipeline.explain import explained
@@ -69,16 +69,14 @@ class UnitOutcome:
     failed: str = ""
 
 
-_classifiers: dict[Path, LazyClassifier] = {}
-
-
-def compute_unit(unit: Unit, request: RunRequest) -> UnitOutcome:
+def compute_unit(unit: Unit, request: RunRequest, model_digest: str) -> UnitOutcome:
     """Compute a unit through the cache and write its file; a failure is a result, not an exception.
 
-    Runs in a worker process, which keeps its model from unit to unit.
+    Runs in a worker process, which keeps its model from unit to unit; another model than that of
+    ``model_digest`` is a failure.
     """
     try:
-        classifier = _classifiers.setdefault(request.model, LazyClassifier(request.model))
+        classifier = kept_classifier(request.model, model_digest)
         record = same_record(unit, request.checksum, "repeat the run")
         with open_store() as store:
             case = Case(record, classifier, unit.target)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from ecgxai_core.fusion import fuse
-from ecgxai_core.params import FusionParams
-from ecgxai_core.pipeline.run.units import _converged, _gap
+from ecgxai_core.params import FusionParams, profile
+from ecgxai_core.pipeline.run.request import RunRequest, choose_records
+from ecgxai_core.pipeline.run.units import Unit, _converged, _gap, compute_unit
 from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance
+from tests.small import AF
 
 
 def said(method, converged):
@@ -50,3 +52,13 @@ def test_a_fused_map_adds_up_as_far_as_its_worst_part(gaps, expected):
     }
     fused = fuse(list(maps.values()), FusionParams())
     assert _gap(fused, maps) == expected
+
+
+def test_no_other_model_than_that_of_the_run_explains_a_unit(tiny_model, tmp_path):
+    """Such as the file that stands at the path of the model on another machine."""
+    out = tmp_path / "run"
+    request = RunRequest(tmp_path, tiny_model, out, profile("default"), choose_records())
+    unit = Unit("u", "T000", tmp_path / "T000.hea", "d", "AF", AF)
+    outcome = compute_unit(unit, request, "0" * 64)
+    assert "tiny.keras: digest: is not the model that the work began with" in outcome.failed
+    assert not out.exists()
