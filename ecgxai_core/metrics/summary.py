@@ -46,8 +46,9 @@ def summarise(
     ``mean``, ``sd`` (ddof 1) and ``ci_low``, ``ci_high`` over the defined values. ``values``: where
     there are too few for an interval, the values themselves. ``better``: ``yes`` where the map is
     better than each of its reference maps, paired by row, else those that it is not better than;
-    ``too few`` records; empty where the metric has no reference maps. Groups come sorted. Intervals
-    are seeded by group and metric, so no row depends on the others.
+    ``too few`` records; empty where the metric has no reference maps, or none is defined (a class
+    without tabulated evidence). Groups come sorted. Intervals are seeded by group and metric, so no
+    row depends on the others.
     """
     import pandas as pd
 
@@ -82,6 +83,8 @@ def _better(group: pd.DataFrame, metric: Metric, params: EvaluationParams, *name
     values = ordered[metric.name].to_numpy(np.float64)
     purpose = "better", [str(name) for name in names], metric.name
     found = compared_with_each(values, beside, params, *purpose, lower=metric.direction == "lower")
+    if not found:
+        return ""
     if any(one.n < LEAST_RECORDS for one in found):
         return "too few"
     return ", ".join(one.reference for one in found if not one.better) or "yes"

@@ -80,3 +80,12 @@ def test_better_means_better_than_each_reference_map(name: str, sign: int) -> No
     few = summarise(frame.head(9), ["target"], [name], PARAMS, METRICS)
     assert few["better"].iloc[0] == "too few"
     assert summarise(frame, ["target"], [name], PARAMS)["better"].iloc[0] == ""
+
+
+def test_what_was_compared_with_nothing_is_not_called_better() -> None:
+    """A class without tabulated evidence has no plausibility, and no reference maps with any."""
+    name = "attauc_strict"
+    frame = pd.DataFrame({"target": "a", name: np.full(20, np.nan)})
+    for side in METRICS[name].columns:
+        frame[f"{name}_{side}"] = np.nan
+    assert summarise(frame, ["target"], [name], PARAMS, METRICS)["better"].iloc[0] == ""
