@@ -308,14 +308,15 @@ def labelled_paths(data: Path) -> dict[Path, tuple[str, ...] | None]:
     RecordError
         Nothing that looks like a record was found, or a table of the data set is damaged.
     """
-    layout = find_layout(data) if data.is_dir() else ""
-    entries = (
-        [entry for entry in open_catalogue(data, layout) if entry.standard_leads] if layout else []
-    )
-    found = {entry.path: entry.labels for entry in entries}
-    if not entries or layout == IN_HEADERS:  # what has no header that can be read, too
-        found = {path: found.get(path) for path in find_records([data])}
-    return found
+    if not data.is_dir():
+        return dict.fromkeys(find_records([data]))
+    layout = find_layout(data)
+    catalogue = open_catalogue(data, layout)
+    found = {entry.path: entry.labels for entry in catalogue if entry.standard_leads}
+    # what has no header that can be read, too: it is read again, and refused with its reason
+    if not found or layout == IN_HEADERS:
+        return {path: found.get(path) for path in find_records([data])}
+    return found | dict.fromkeys(catalogue.unreadable)
 
 
 def _may_belong(labels: tuple[str, ...] | None, known: set[str], who: Who) -> bool:

@@ -321,12 +321,13 @@ def evaluate_model(
         tuned, _ = _predicted(classifier, catalogue, tune_folds, classes, halves, done)
         thresholds = best_f1_thresholds(tuned.truth, tuned.probabilities)
     evaluated, found = _predicted(classifier, catalogue, folds, classes, thresholds, done)
+    refused = (*found.refused, *(path.stem for path in catalogue.unreadable))
     results = {
         "data": catalogue.name,
         "folds": None if folds is None else list(folds),
         "model_digest": classifier.digest,
         "thresholds_from": "manifest" if tune_folds is None else f"folds {list(tune_folds)}",
-        "refused": list(found.refused),
+        "refused": list(refused),
         **evaluate(evaluated, n_bootstrap=n_bootstrap),
         "subgroups": subgroups(evaluated),
         "failures": failures(evaluated),
@@ -334,7 +335,7 @@ def evaluate_model(
             catalogue.tasks, found.entries, classifier.classes, found.probabilities, n_bootstrap
         ),
     }
-    return Report(results, evaluated, found.refused, found.warnings)
+    return Report(results, evaluated, refused, found.warnings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,3 +187,19 @@ def test_the_labels_of_a_data_set_count_and_spare_predictions(tmp_path, things):
         found = make_cohort(asked, store, progress=lambda _done, _all, name: seen.append(name))
     assert [record.name for record in found.records] == ["00002_lr"]
     assert "00001_lr" not in seen, "its label keeps it out"
+
+
+def test_a_record_whose_header_cannot_be_read_is_a_failure(tmp_path, things):
+    """LUDB's labels stand in its headers, in a folder of their own."""
+    write_data(tmp_path / "ludb" / "data", 2)
+    (tmp_path / "ludb" / "ludb.csv").write_text("ID\n")
+    lines = "#<diagnoses>:\n#Rhythm: Atrial fibrillation.\n"
+    for header in (tmp_path / "ludb" / "data").glob("*.hea"):
+        header.write_text(header.read_text("utf-8") + lines, "utf-8")
+    (tmp_path / "ludb" / "data" / "bad.hea").write_text("nonsense\n")
+    chosen = profile_with(profile("default"), ["segments=wave"])
+    asked = CohortRequest(tmp_path / "ludb", things[1], AF, chosen, method="input_x_gradient")
+    with open_store() as store:
+        found = make_cohort(asked, store)
+    assert [record.name for record in found.records] == ["T000", "T001"]
+    assert [failure.record for failure in found.failures] == ["bad"]

@@ -10,7 +10,7 @@ import pytest
 
 from ecgxai_core.errors import RunError
 from ecgxai_core.models.manifest import Manifest
-from ecgxai_core.records.catalogues.catalogue import Catalogue, Entry
+from ecgxai_core.records.catalogues.catalogue import Catalogue, Entry, open_catalogue
 from ecgxai_core.records.write import write_record
 from ecgxai_core.training.evaluation import evaluate_model, save_report
 from ecgxai_core.training.runs import read_json
@@ -72,6 +72,17 @@ def test_aliases_count_and_unlabelled_classes_do_not(catalogue: Catalogue, tmp_p
     rows = list(csv.DictReader((folder / "predictions.csv").open()))
     assert [row["record"] for row in rows] == list(report.evaluated.names)
     assert "Reliability" in (folder / "evaluation.html").read_text(encoding="utf-8")
+
+
+def test_a_record_whose_header_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for i in range(4):
+        labels = [CLASSES[i % 2]]
+        write_record(tmp_path, f"r{i}", beats(60, i)[:, :600], 100.0, STANDARD_LEADS, labels=labels)
+    (tmp_path / "bad.hea").write_text("nonsense\n")
+    report = evaluate_model(Rate(), open_catalogue(tmp_path), n_bootstrap=0)
+    assert report.refused == ("bad",)
+    assert report.results["refused"] == ["bad"]
+    assert report.results["records"] == 4
 
 
 def test_thresholds_come_from_the_tuning_folds(catalogue: Catalogue) -> None:

@@ -78,7 +78,7 @@ def read_challenge(folder: Path, ptbxl: Catalogue | None = None) -> Catalogue:
         The folder contains no record.
     """
     known = {int(entry.name.split("_")[0]): entry for entry in ptbxl or ()}
-    found, skipped = header_entries(find_records([folder]))
+    found, refused = header_entries(find_records([folder]))
     entries: list[Entry] = []
     for entry, _ in found:
         same = known.get(ptbxl_number(entry.name) or -1)
@@ -92,7 +92,8 @@ def read_challenge(folder: Path, ptbxl: Catalogue | None = None) -> Catalogue:
         entries=tuple(entries),
         licence="CC BY 4.0",
         citation="Perez Alday et al., Physiol. Meas. 41:124003 (2020)",
-        skipped=skipped,
+        skipped=tuple(path.name for path in refused),
+        unreadable=tuple(path for path in refused if path.suffix.lower() == ".hea"),  # no DICOM
     )
 
 
@@ -144,7 +145,7 @@ def read_ludb(folder: Path) -> Catalogue:
     paths = sorted((folder / "data").glob("*.hea"), key=lambda path: (len(path.stem), path.stem))
     if not paths:
         raise RecordError(folder.name, "data", "contains no header", "give the folder of LUDB")
-    found, skipped = header_entries(paths)
+    found, refused = header_entries(paths)
     return Catalogue(
         name="LUDB",
         entries=tuple(replace(entry, labels=ludb_labels(h.comments)) for entry, h in found),
@@ -152,7 +153,8 @@ def read_ludb(folder: Path) -> Catalogue:
         licence="ODC-By 1.0",
         citation="Kalyakulina et al., IEEE Access 8:186181 (2020)",
         patients_known=True,
-        skipped=skipped,
+        skipped=tuple(path.name for path in refused),
+        unreadable=refused,
     )
 
 

@@ -66,8 +66,10 @@ class Catalogue(Sequence[Entry]):
 
     ``fs`` is the sampling rate in Hz, if the layout defines one. ``patients_known`` states whether
     ``patient`` comes from the data set; otherwise a split by patient is a split by record.
-    ``skipped`` names records that could not be read. ``tasks`` are groups of classes for which
-    results are published: task -> class -> the statements that make it present.
+    ``skipped`` names records that could not be read; ``unreadable`` are the headers among them
+    that are there (the files of others are not, as where a part of PTB-XL was downloaded).
+    ``tasks`` are groups of classes for which results are published: task -> class -> the statements
+    that make it present.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Catalogue(Sequence[Entry]):
     citation: str = ""
     patients_known: bool = False
     skipped: tuple[str, ...] = ()
+    unreadable: tuple[Path, ...] = ()
     tasks: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict, hash=False)
 
     def __len__(self) -> int:
@@ -100,21 +103,21 @@ class Catalogue(Sequence[Entry]):
 
 def header_entries(
     paths: Iterable[Path],
-) -> tuple[list[tuple[Entry, Header]], tuple[str, ...]]:
-    """Entries of WFDB headers, with their headers, and the names of refused headers."""
+) -> tuple[list[tuple[Entry, Header]], tuple[Path, ...]]:
+    """Entries of WFDB headers, with their headers, and what was refused."""
     found: list[tuple[Entry, Header]] = []
-    skipped: list[str] = []
+    refused: list[Path] = []
     for path in paths:
         try:
             header = read_header(path)
         except RecordError:
-            skipped.append(path.name)
+            refused.append(path)
             continue
         about = parse_comments(header.comments)
         name = header.name
         entry = Entry(name, path, name, labels=about.labels, age=about.age, sex=about.sex)
         found.append((entry, header))
-    return found, tuple(skipped)
+    return found, tuple(refused)
 
 
 def with_folds(catalogue: Catalogue, folds: int | Sequence[float], seed: int = 0) -> Catalogue:

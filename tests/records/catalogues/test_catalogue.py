@@ -52,6 +52,7 @@ def test_the_layout_of_ptbxl(tmp_path: Path) -> None:
     catalogue = open_catalogue(ptbxl_folder(tmp_path))
     assert (catalogue.name, catalogue.fs, catalogue.patients_known) == ("PTB-XL", 100.0, True)
     assert catalogue.skipped == ("00003_lr",), "its files are missing"
+    assert catalogue.unreadable == (), "downloaded in part"
     first, second = catalogue
     assert (first.name, first.patient, first.fold, first.sex) == ("00001_lr", "11", 3, "female")
     assert first.labels == ("426783006", "NORM")
@@ -80,10 +81,12 @@ def test_challenge_folders_with_groups(tmp_path: Path) -> None:
     for name in ("HR00002", "A0001"):
         write_record(place, name, signal, 100.0, STANDARD_LEADS, labels=["164889003"], age=50)
     (place / "bad.hea").write_text("nonsense\n")
+    (place / "other.dcm").write_bytes(b"has no labels")
     catalogue = read_challenge(tmp_path / "c", ptbxl)
     found = {entry.name: entry for entry in catalogue}
     assert set(found) == {"HR00002", "A0001"}
-    assert catalogue.skipped == ("bad.hea",)
+    assert catalogue.skipped == ("bad.hea", "other.dcm")
+    assert catalogue.unreadable == (place / "bad.hea",)
     assert found["A0001"].labels == ("164889003",)
     assert found["A0001"].age == 50
     assert (found["A0001"].fold, found["HR00002"].fold) == (None, 3)
