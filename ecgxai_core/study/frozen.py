@@ -14,6 +14,7 @@ import io
 import json
 import os
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -213,11 +214,17 @@ def freeze(path: Path, out: Path, store: Store, progress: Progress = no_progress
     protocol, base = read_protocol(path), path.parent
     asked = asked_cases(protocol, base)
     classifier = LazyClassifier(_model_path(protocol, base))
-    files = {file.stem: file for file in find_records([base / protocol.data])}
-    lost = [one.record for one in asked if one.record not in files]
-    if lost:
-        problem = "is not in the folder of records"
-        raise StudyError(path.name, lost[0], problem, "correct the record or 'data'")
+    found = find_records([base / protocol.data])
+    files = {file.stem: file for file in found}
+    times = Counter(file.stem for file in found)
+    for one in asked:
+        if one.record not in files:
+            problem = "is not in the folder of records"
+            raise StudyError(path.name, one.record, problem, "correct the record or 'data'")
+        if times[one.record] > 1:
+            problem = "is the name of several records in 'data'"
+            fix = "rename them, or give the folder of one as 'data'"
+            raise StudyError(path.name, one.record, problem, fix)
     cases, exhibits = [], []
     for done, one in enumerate(asked):
         progress(done, len(asked), one.record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -16,6 +17,7 @@ from ecgxai_core.study.feedback import Rater
 from ecgxai_core.study.frozen import freeze, open_study, studies
 from ecgxai_core.study.protocol import NONE, Protocol, StudyError, read_protocol
 from ecgxai_core.study.schedule import schedule
+from tests.small import write_data
 from tests.study.frozen_study import AF, ARMS, RATERS, SINUS, copied, folder, protocol_text
 
 
@@ -131,6 +133,12 @@ def test_what_cannot_be_frozen_says_why(tmp_path):
         path.write_text(protocol_text(6).replace(*change), "utf-8")
         with pytest.raises(StudyError, match=said):
             freeze(path, tmp_path / "out", store)
+    write_data(tmp_path / "two" / "data" / "also", 1)
+    shutil.copytree(root / "data", tmp_path / "two" / "data" / "first")
+    shutil.copytree(root / "models", tmp_path / "two" / "models")
+    (tmp_path / "two" / "p.toml").write_text(protocol_text(6), "utf-8")
+    with pytest.raises(StudyError, match="T000: is the name of several records"):
+        freeze(tmp_path / "two" / "p.toml", tmp_path / "out", store)
     assert not (tmp_path / "out").exists()
     (tmp_path / "p.toml").write_text("= no", "utf-8")
     with pytest.raises(StudyError, match=r"p\.toml"):
