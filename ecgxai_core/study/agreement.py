@@ -23,7 +23,8 @@ def counts(ratings: npt.ArrayLike, categories: Sequence[Any]) -> FloatArray:
     ``ratings`` is ``object[rater, unit]``; ``None`` and NaN count for none.
     """
     given = np.asarray(ratings, object)
-    return np.array([(given == name).sum(axis=0) for name in categories], np.float64).T
+    found = np.array([(given == name).sum(axis=0) for name in categories], np.float64)
+    return found.reshape(len(categories), given.shape[1]).T
 
 
 def fleiss_kappa(table: npt.ArrayLike) -> float:

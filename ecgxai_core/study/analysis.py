@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -129,8 +129,10 @@ def reliance(answers: pd.DataFrame, params: EvaluationParams = _USUAL) -> pd.Dat
 
     Over-reliance: of the cases that a rater had right and the model wrong, the share in which the
     rater ends with the model's answer. Under-reliance: of those that the rater had wrong and the
-    model right, the share in which the rater does not. They are one minus the relative reliance on
-    oneself and on the model of Schemmer et al. (IUI 2023, arXiv 2302.02187).
+    model right, the share in which the rater does not; a wrong diagnosis that says the same of the
+    target as the model does (neither sees it) has nothing to take over, and is left out. They are
+    one minus the relative reliance on oneself and on the model of Schemmer et al. (IUI 2023, arXiv
+    2302.02187).
 
     Returns
     -------
@@ -140,10 +142,13 @@ def reliance(answers: pd.DataFrame, params: EvaluationParams = _USUAL) -> pd.Dat
     for stage in READINGS[1:]:
         for arm, part in _by_arm(_once(answers)):
             known = part.dropna(subset=["correct_ecg", f"diagnosis_{stage}", "model_right"])
-            as_model = (known[f"diagnosis_{stage}"] == known["target"]) == known["called"]
+            first, as_model = (
+                (known[f"diagnosis_{step}"] == known["target"]) == known["called"]
+                for step in (READINGS[0], stage)
+            )
             right, model = known["correct_ecg"] == 1, known["model_right"].astype(bool)
             over = known.assign(share=as_model.astype(float))[right & ~model]
-            under = known.assign(share=1 - as_model.astype(float))[~right & model]
+            under = known.assign(share=1 - as_model.astype(float))[~right & ~first & model]
             for kind, chosen in (("over-reliance", over), ("under-reliance", under)):
                 share, between = _mean(chosen, "share", params)
                 rows.append((kind, stage, arm, len(chosen), share, *between))
@@ -215,13 +220,14 @@ def agreement(answers: pd.DataFrame, params: EvaluationParams = _USUAL) -> pd.Da
     """Agreement between raters on the diagnosis, by stage, and on ratings.
 
     Cohen's kappa is the mean over pairs of raters, with the least and the largest; Fleiss' kappa
-    needs the cases that all of the raters have read; alpha takes what there is. Diagnoses are
-    nominal, ratings ordinal and compared only where two raters saw a case in the same arm.
+    needs cases of one number of raters and takes those of the most; the others take what two have
+    read. Diagnoses are nominal, ratings ordinal and compared only where two raters saw a case in
+    the same arm.
 
     Returns
     -------
-    ``what, measure, n`` (cases), ``value, low, high``; for Cohen's kappa the limits are the least
-    and the largest pair, else intervals.
+    ``what, measure, n`` (cases used), ``value, low, high``; for Cohen's kappa the limits are the
+    least and the largest pair, else intervals.
     """
     once, rows = _once(answers), []
     for stage in READINGS if len(once) else ():
@@ -236,32 +242,38 @@ def agreement(answers: pd.DataFrame, params: EvaluationParams = _USUAL) -> pd.Da
         nothing = float("nan")
         low, high = (min(known), max(known)) if known else (nothing, nothing)
         middle = float(np.mean(known)) if known else nothing
-        n = said.shape[1]
-        rows.append((f"diagnosis, {stage}", "Cohen's kappa", n, middle, low, high))
         number = {name: float(place) for place, name in enumerate(names)}
         coded = np.array([[number.get(x, np.nan) for x in row] for row in said]).reshape(said.shape)
         table = counts(said, names)
+        read = table.sum(axis=1)
+        most = table[read == max(2, read.max(initial=0))]  # one number of raters in any resample
+        paired = coded[:, read >= 2]
+        what = f"diagnosis, {stage}"
+        rows.append((what, "Cohen's kappa", paired.shape[1], middle, low, high))
 
-        def both(drawn: IntArray, table: Any = table, coded: Any = coded) -> FloatArray:
-            return np.array([fleiss_kappa(table[drawn]), alpha(coded[:, drawn], "nominal")])
+        def kappa(drawn: IntArray, most: Any = most) -> FloatArray:
+            return np.array([fleiss_kappa(most[drawn])])
 
-        values, between = _resampled(both, n, params)
-        for name, value, limits in zip(
-            ("Fleiss' kappa", "Krippendorff's alpha"), values, between, strict=True
+        def nominal(drawn: IntArray, paired: Any = paired) -> FloatArray:
+            return np.array([alpha(paired[:, drawn], "nominal")])
+
+        for name, statistic, n in (
+            ("Fleiss' kappa", kappa, len(most)),
+            ("Krippendorff's alpha", nominal, paired.shape[1]),
         ):
-            rows.append((f"diagnosis, {stage}", name, n, value, *limits))
+            rows.append((what, name, n, *_resampled(statistic, range(n), params)))
     for score in SCORES:
         wide = once.pivot_table(index="rater", columns=["case", "arm"], values=score)
-        given = wide.to_numpy(np.float64)
-        if not given.size:
+        if not wide.size:
             continue
+        wide = wide.loc[:, wide.notna().sum() >= 2]
+        given, cases = wide.to_numpy(np.float64), wide.columns.get_level_values("case")
 
-        def one(drawn: IntArray, given: Any = given) -> FloatArray:
+        def ordinal(drawn: IntArray, given: Any = given) -> FloatArray:
             return np.array([alpha(given[:, drawn], "ordinal")])
 
-        paired = int((np.isfinite(given).sum(axis=0) >= 2).sum())
-        (value,), (limits,) = _resampled(one, given.shape[1], params)
-        rows.append((score, "Krippendorff's alpha", paired, value, *limits))
+        found = _resampled(ordinal, cases, params)
+        rows.append((score, "Krippendorff's alpha", cases.nunique(), *found))
     return pd.DataFrame(rows, columns=["what", "measure", "n", "value", "low", "high"])
 
 
@@ -404,11 +416,12 @@ def _mean(
 
 
 def _resampled(
-    statistic: Callable[[IntArray], FloatArray], n: int, params: EvaluationParams
-) -> tuple[FloatArray, list[Interval]]:
-    """Statistics of all units, and their intervals over units."""
-    limits = _clustered([str(i) for i in range(n)], statistic, params)
-    return statistic(np.arange(n)), limits
+    statistic: Callable[[IntArray], FloatArray], cases: Iterable[Any], params: EvaluationParams
+) -> tuple[float, float, float]:
+    """A statistic of all units, and its interval over the cases that they are of."""
+    clusters = [str(case) for case in cases]
+    (limits,) = _clustered(clusters, statistic, params)
+    return float(statistic(np.arange(len(clusters)))[0]), *limits
 
 
 def _clustered(

@@ -6,12 +6,13 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ecgxai_core.params import EvaluationParams, checked
 from ecgxai_core.study import analysis
 from ecgxai_core.study.agreement import alpha, cohen_kappa, counts, fleiss_kappa
-from ecgxai_core.study.answers import Answers, frame_of
+from ecgxai_core.study.answers import READINGS, SCORES, Answers, frame_of
 from ecgxai_core.study.frozen import Study, StudyCase, open_study
 from ecgxai_core.study.panel import SimulatedRater, simulated_answers
 from ecgxai_core.study.protocol import NONE, Protocol
@@ -20,6 +21,7 @@ from tests.study.frozen_study import AF, ARMS, copied
 
 PARAMS = EvaluationParams(n_bootstrap=300, confidence=0.99)
 """Some thirty intervals are looked at: at 95 % one or two would miss what was planted."""
+OTHER = "59118001"  # right bundle branch block
 N, WRONG = 240, 0.25
 PANEL = (
     SimulatedRater(0.90, 0.30, {"fused": 0.5}, {"fused": 1.0, "lead_shuffled": 0.0}, steady=0.7),
@@ -114,6 +116,57 @@ def test_kappa_of_the_panel_is_the_one_that_its_accuracies_give(answers):
     cohen = table.loc[("diagnosis, ecg", "Cohen's kappa")]
     assert cohen["value"] == pytest.approx(planted, abs=0.1)
     assert cohen["low"] < cohen["value"] < cohen["high"]
+
+
+def table_of(*rows: dict) -> pd.DataFrame:
+    """Answers of first showings; what a row leaves out is not answered."""
+    every = dict.fromkeys(f"diagnosis_{stage}" for stage in READINGS)
+    every |= dict.fromkeys(SCORES, float("nan"))
+    return pd.DataFrame([{**every, "arm": "none", "again": False, **row} for row in rows])
+
+
+def test_agreement_counts_the_cases_that_it_uses():
+    """Two raters have read twelve cases, a third eight of them, and one of the two three more."""
+    said = [
+        {"case": case, "rater": rater, "diagnosis_ecg": AF if (case + late) % 3 else NONE}
+        for rater, cases, late in (("a", range(15), 0), ("b", range(12), 1), ("c", range(8), 0))
+        for case in cases
+    ]
+    found = analysis.agreement(table_of(*said), PARAMS).set_index(["what", "measure"])
+    rows = found.loc["diagnosis, ecg"]
+    assert rows["n"].to_dict() == {
+        "Cohen's kappa": 12, "Fleiss' kappa": 8, "Krippendorff's alpha": 12,
+    }  # fmt: skip
+    assert np.isnan(rows.loc["Fleiss' kappa", "low"]), "fewer than ten cases"
+    assert rows.loc["Krippendorff's alpha", "low"] < rows.loc["Krippendorff's alpha", "value"]
+    unread = found.loc["diagnosis, map"]
+    assert unread["value"].isna().all()
+    assert (unread["n"] == 0).all()
+
+
+def test_ratings_of_a_case_in_two_arms_are_of_one_case():
+    rng = np.random.default_rng(0)
+    said = [
+        {"case": case, "rater": rater, "arm": arm, "trust": int(rng.integers(-3, 4))}
+        for case in range(9)
+        for rater, arm in (("a", "fused"), ("b", "fused"), ("c", "none"), ("d", "none"))
+    ]
+    found = analysis.agreement(table_of(*said), PARAMS).set_index("what").loc["trust"]
+    assert found["n"] == 9
+    assert np.isfinite(found["value"])
+    assert np.isnan(found["low"]), "fewer than ten cases"
+
+
+def test_whoever_says_what_the_model_says_has_nothing_to_take_over():
+    """The model is right that the target is absent; one rater saw it, one saw something else."""
+    about = {"target": AF, "called": False, "model_right": True, "correct_ecg": 0.0, "rater": "a"}
+    said = [
+        {**about, "case": case, **{f"diagnosis_{stage}": name for stage in READINGS}}
+        for case, name in enumerate((AF, OTHER))
+    ]
+    found = analysis.reliance(table_of(*said), PARAMS).set_index(["kind", "stage", "arm"])
+    row = found.loc[("under-reliance", "map", "all")]
+    assert (row["n"], row["share"]) == (1, 1.0)
 
 
 def test_repeatability_and_time_are_found(answers):
