@@ -18,7 +18,7 @@ from ecgxai_core.audit.model_quality import ModelQuality, evaluate_quality
 from ecgxai_core.errors import RunError
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.models.manifest import Manifest, manifest_from_json, manifest_path, save_manifest
-from ecgxai_core.pipeline.predict import predict_paths
+from ecgxai_core.pipeline.predict import data_set_labels, predict_files, with_labels
 from ecgxai_core.progress import Progress, no_progress
 from ecgxai_core.records.read import find_records
 from ecgxai_core.store.cache import Store
@@ -93,7 +93,8 @@ def probe_model(
         # Seeded by content, so that the trial of a model on a data set is reproducible.
         rng = np.random.default_rng(content_seed("probe", [path.name for path in files]))
         files = [files[i] for i in sorted(rng.permutation(len(files))[:MOST_RECORDS])]
-    found = predict_paths(files, classifier, Store.disabled(), progress=progress)
+    found = predict_files(files, classifier, Store.disabled(), progress=progress)
+    found = with_labels(found, data_set_labels(data))  # of the folders: PTB-XL and LUDB have tables
     quality = evaluate_quality(found, manifest)
     flat = np.zeros((1, manifest.samples, len(manifest.leads)), np.float32)
     answer = classifier.predict(flat)[0]

@@ -24,6 +24,7 @@ from ecgxai_core.models.manifest import load_manifest, manifest_path
 from ecgxai_core.pipeline.compare import common_classes, map_agreement, probability_table
 from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from ecgxai_core.types import STANDARD_LEADS, Attribution, Prediction, Provenance
+from tests.records.catalogues.test_catalogue import ptbxl_folder
 from tests.small import AF, FS, SINUS, write_data, write_model
 
 OTHER = "59118001"  # right bundle branch block, scored as 713427006
@@ -184,6 +185,16 @@ def test_a_trial_needs_records_with_and_without_a_class(tmp_path):
     probe = probe_model(path, manifest, [data])
     assert not probe.usable
     assert "cannot be evaluated" in probe.problems[0]
+
+
+def test_a_trial_finds_the_labels_that_a_data_set_keeps_in_a_table(tmp_path):
+    """PTB-XL and LUDB have none in headers."""
+    (tmp_path / "d").mkdir()
+    path, data = write_model(tmp_path / "m"), ptbxl_folder(tmp_path / "d")
+    manifest = completed_manifest(draft_manifest(path), answers([AF, SINUS]), "x")
+    evaluated = probe_model(path, manifest, [data]).quality.evaluated
+    assert evaluated.names == ("00001_lr", "00002_lr")
+    assert evaluated.truth.tolist() == [[False, True], [True, False]]
 
 
 def test_few_records_and_a_class_that_is_never_called_are_said(manifest):
