@@ -17,7 +17,14 @@ from ecgxai_core.metrics.base import GATES
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.types import FloatArray, content_seed
 
-__all__ = ["Against", "compare_methods", "compared_with_each", "holm", "paired_p"]
+__all__ = [
+    "Against",
+    "compare_methods",
+    "compared_with_each",
+    "holm",
+    "paired_p",
+    "refuse_repeated",
+]
 
 _EXACT_BELOW = 17  # 2**16 signs at most
 _PERMUTATIONS = 20_000
@@ -192,10 +199,10 @@ def compare_methods(
     if unknown:
         raise ParameterError("comparison", unknown[0], "is not in the table", "choose another")
     keys = ["target", "record", "method"]
-    _refuse_repeated(frame, keys, "is in the table twice")
+    refuse_repeated(frame, keys, "is in the table twice")
     owners = frame[["record", by]].drop_duplicates() if by != "record" else frame[["record"]]
     if by != "record":
-        _refuse_repeated(owners, ["record"], f"has more than one {by}")
+        refuse_repeated(owners, ["record"], f"has more than one {by}")
     owner = owners.drop_duplicates().set_index("record", drop=False)[by]
     rows: list[tuple[Any, ...]] = []
     for metric in metrics:
@@ -217,7 +224,14 @@ def compare_methods(
     return table
 
 
-def _refuse_repeated(frame: pd.DataFrame, keys: list[str], problem: str) -> None:
+def refuse_repeated(frame: pd.DataFrame, keys: list[str], problem: str) -> None:
+    """Refuse a table in which two rows have the same keys.
+
+    Raises
+    ------
+    ParameterError
+        Names the first of them.
+    """
     twice = frame[frame.duplicated(keys)]
     if len(twice):
         named = ", ".join(str(value) for value in twice[keys].iloc[0])

@@ -14,6 +14,7 @@ from ecgxai_core.diagnoses import aliases, term_of
 from ecgxai_core.errors import ParameterError
 from ecgxai_core.fusion.grid import common_leads, density_on, on_one_grid, union_edges
 from ecgxai_core.metrics.ranking import spearman
+from ecgxai_core.metrics.testing import refuse_repeated
 from ecgxai_core.params import EvaluationParams
 from ecgxai_core.signal.extra_beat import TimeMap
 from ecgxai_core.types import FloatArray, Map, Prediction
@@ -102,7 +103,7 @@ def paired(
     Raises
     ------
     ParameterError
-        No such column or method.
+        No such column or method, or two records of one name.
     """
     known = set(frame["method"]) if "method" in frame else set()
     for name in (one, other):
@@ -110,9 +111,10 @@ def paired(
             raise ParameterError("comparison", "method", f"there is no {name}", "choose another")
     if metric not in frame:
         raise ParameterError("comparison", "metric", f"there is no {metric}", "choose another")
+    rows = frame[frame["method"].isin([one, other])]
+    refuse_repeated(rows, ["target", "record", "method"], "is in the table twice")
     wide = (
-        frame[frame["method"].isin([one, other])]
-        .pivot_table(
+        rows.pivot_table(
             index=["target", "target_name", "record"],
             columns="method",
             values=metric,

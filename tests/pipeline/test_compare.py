@@ -78,6 +78,14 @@ def test_targets_of_one_record_are_one_record():
     assert found.mean == pytest.approx(np.mean([0.2 + 0.1, -0.1 + 0.1]))
 
 
+def test_two_records_of_one_name_are_refused():
+    """Their rows cannot be told apart, and the second would be left out in silence."""
+    frame = runs()
+    twice = pd.concat([frame, frame[frame["record"] == "y"].assign(m=0.9)])
+    with pytest.raises(ParameterError, match="1, y, lime: is in the table twice"):
+        paired(twice, "m", "lime", "fused", PARAMS)
+
+
 @pytest.mark.parametrize(("metric", "other"), [("m", "nobody"), ("nothing", "fused")])
 def test_unknown_names_are_refused(metric, other):
     with pytest.raises(ParameterError, match="there is no"):
