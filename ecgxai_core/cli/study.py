@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from ecgxai_core.cli import options
-from ecgxai_core.cli.console import finish, progress_bar, say, say_error, show_table
+from ecgxai_core.cli.console import finish, progress_bar, say, show_table
 from ecgxai_core.errors import EcgXaiError, ParameterError
 from ecgxai_core.settings import settings
 
 if TYPE_CHECKING:
     from ecgxai_core.models.protocol import Classifier
-    from ecgxai_core.pipeline.predict import Predictions
+    from ecgxai_core.pipeline.predict import Failure, Predictions
     from ecgxai_core.store.cache import Store
     from ecgxai_core.study.review_queue import Doubts
 
@@ -141,10 +141,13 @@ def review_queue(
         with progress_bar("predict") as report:
             found = predict_paths([data], classifier, store, checksum=checksum, progress=report)
         second, maps = None, None
+        failures = [*found.failures]
         if other is not None:
             second = predict_paths([data], LazyClassifier(other), store, checksum=checksum)
+            failures += second.failures
         if by in queue.MAP_CRITERIA:
-            maps = _doubts(found, classifier, store, limits, codes)
+            maps, unexplained = _doubts(found, classifier, store, limits, codes)
+            failures += unexplained
     table = queue.review_queue(
         found, cast("queue.Criterion", by), other=second, maps=maps, thresholds=limits,
         targets=codes,
@@ -152,7 +155,7 @@ def review_queue(
     if out is not None:
         write_csv_atomic(out, table)
     show_table(table.head(queue.DIVERSE).drop(columns="digest").dropna(axis=1, how="all"))
-    finish(found.failures)
+    finish(dict.fromkeys(failures))  # what neither model can read is said once
 
 
 def _doubts(
@@ -161,15 +164,17 @@ def _doubts(
     store: Store,
     limits: Mapping[str, float],
     codes: Sequence[str] | None,
-) -> list[Doubts | None]:
-    """Explain every record for one class; one that cannot be explained is named and left out."""
+) -> tuple[list[Doubts | None], list[Failure]]:
+    """Explain every record for one class; also those that cannot be explained, and why."""
     from ecgxai_core.case import Case
     from ecgxai_core.params import profile
+    from ecgxai_core.pipeline.predict import Failure
     from ecgxai_core.records.read import read_record
     from ecgxai_core.study.review_queue import doubts, questioned
 
     targets = questioned(found, limits, codes)
     made: list[Doubts | None] = []
+    failures: list[Failure] = []
     with progress_bar("explain") as report:
         for number, (info, target) in enumerate(zip(found.records, targets, strict=True)):
             report(number, len(targets), info.name)
@@ -178,6 +183,6 @@ def _doubts(
                 limit = limits.get(target, 0.5)
                 made.append(doubts(case, profile("default"), store, limit))
             except EcgXaiError as error:
-                say_error(str(error))
+                failures.append(Failure(info.name, str(error)))
                 made.append(None)
-    return made
+    return made, failures

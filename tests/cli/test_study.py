@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 
+from ecgxai_core.errors import ExplanationError
+from ecgxai_core.pipeline import predict
+from ecgxai_core.pipeline.predict import Failure
 from ecgxai_core.report.study import DECIDE_AI
 from ecgxai_core.settings import settings
+from ecgxai_core.study import review_queue
 from ecgxai_core.study.answers import STAGES, Answers
 from ecgxai_core.study.frozen import open_study
 from tests.study.frozen_study import copied, folder
@@ -92,3 +98,38 @@ def test_the_queue_is_listed(study, tmp_path, cli):
     assert missing[0] == max(missing)
     assert all(0 <= float(row["map_disagreement"]) <= 1 for row in rows)
     assert "missing_evidence" in said
+
+
+def test_the_queue_names_what_the_other_model_refuses_and_what_is_not_explained(
+    study, tmp_path, cli, monkeypatch
+):
+    """Each once, also what neither model can read, and the command does not end as if all went
+    well."""
+    root, data = folder(), tmp_path / "data"
+    shutil.copytree(root / "data", data)
+    (data / "bad.hea").write_text("nonsense\n")
+    model, other = root / "models" / "tiny.keras", tmp_path / "other"
+    shutil.copytree(root / "models", other)
+    real_paths, real_doubts = predict.predict_paths, review_queue.doubts
+
+    def of_some(paths, classifier, *more, **options):
+        found = real_paths(paths, classifier, *more, **options)
+        if classifier.path.parent != other:
+            return found
+        return replace(found, failures=(*found.failures, Failure("T001", "T001: too short")))
+
+    def for_some(case, *more):
+        if case.record.name == "T002":
+            raise ExplanationError("T002", "", "has no beat", "leave it out")
+        return real_doubts(case, *more)
+
+    monkeypatch.setattr(predict, "predict_paths", of_some)
+    monkeypatch.setattr(review_queue, "doubts", for_some)
+    code, said, err = cli(
+        "review-queue", "--data", data, "--model", model, "--other", other / "tiny.keras",
+        "--by", "methods",
+    )  # fmt: skip
+    assert code == 3
+    lines = err.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["bad.hea", "T001", "T002"]
+    assert "T000" in said
