@@ -33,10 +33,12 @@ def report(
     start: options.StartOption = None,
     scores: Annotated[bool, typer.Option(help="evaluate the maps too (not with --start)")] = True,
     checklist: Annotated[
-        Path | None, typer.Option("--checklist", help="answers saved on the Guide page (JSON)")
+        Path | None,
+        typer.Option("--checklist", help="RECORD only: answers saved on the Guide page (JSON)"),
     ] = None,
     pdf: Annotated[
-        Path | None, typer.Option("--pdf", help="also write the ECG with the fused map as PDF")
+        Path | None,
+        typer.Option("--pdf", help="RECORD only: also write the ECG with the fused map as PDF"),
     ] = None,
     settings: options.SetOption = None,
     seed: options.SeedOption = None,
@@ -52,6 +54,10 @@ def report(
     from ecgxai_core.store.cache import open_store
 
     if what.is_dir():
+        for option, value in (("--pdf", pdf), ("--checklist", checklist)):
+            if value is not None:
+                fix = f"give a record, or leave {option} out"
+                raise ParameterError(option, value.name, "is for the report of a record", fix)
         write_bytes_atomic(out, run_report(what).encode("utf-8"))
         say(f"report of run {what.name}: {out}")
         return

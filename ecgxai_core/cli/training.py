@@ -118,6 +118,11 @@ def search(
     from ecgxai_core.training.jobs import grid, random_search
 
     base, wanted = _base(config, settings), _choices(choices)
+    ranges = [name for name, choice in wanted.items() if isinstance(choice, tuple)]
+    if ranges and not n:
+        problem = "is a range, of which a grid would train the two ends only"
+        fix = "say how many draws with --n, or list values: name=v1,v2"
+        raise ParameterError("--choice", ranges[0], problem, fix)
     _run_all(random_search(base, wanted, n, seed) if n else grid(base, wanted), data, out)
 
 

@@ -42,6 +42,11 @@ def test_a_run(cli, tiny_data, tiny_model, tmp_path):
     summary.write_text(summary.read_text("utf-8").replace("0.", "1.", 1), "utf-8")
     assert cli("report", run, "--out", out)[0] == 0
     assert "Changed since the run ended" in out.read_text("utf-8")
+    for option in ("--pdf", "--checklist"):  # of a record; ignored, they would be missed
+        code, _, err = cli("report", run, "--out", tmp_path / "x.html", option, tmp_path / "y")
+        assert code == 2
+        assert f"{option}: y: is for the report of a record. Fix: " in err
+        assert not (tmp_path / "x.html").exists()
 
 
 def test_what_cannot_be_reported_is_refused_in_one_line(cli, tiny_data, tmp_path):
