@@ -159,8 +159,9 @@ class CohortPart:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two cohorts: ``float64[wave, lead]`` difference of the means (first minus second), and the
-    p value of each cell, corrected for their number; NaN with too few records."""
+    """Two cohorts: ``float64[wave, lead]`` difference of the means (first minus second; paired,
+    over the records of both), and the p value of each cell, corrected for their number; NaN with
+    too few records."""
 
     difference: FloatArray
     p: FloatArray
@@ -369,7 +370,8 @@ def cell_table(cohort: Cohort, params: EvaluationParams) -> pd.DataFrame:
 def compare_cohorts(one: Cohort, other: Cohort, seed: int = 0) -> Difference:
     """Where two cohorts differ, by wave and lead.
 
-    Record by record where both are of the same records (two models), else between groups.
+    Record by record where both are of the same records (two models), but for what failed in one of
+    them; else between groups.
 
     Raises
     ------
@@ -380,16 +382,24 @@ def compare_cohorts(one: Cohort, other: Cohort, seed: int = 0) -> Difference:
         raise RunError("cohort", "leads", "of the two models differ", "compare models of one input")
     first = {record.digest: record.shares for record in one.records}
     second = {record.digest: record.shares for record in other.records}
-    paired = set(first) == set(second)
-    difference = one.mean - other.mean
-    if min(len(first), len(second)) < LEAST_RECORDS:
-        return Difference(difference, np.full(difference.shape, np.nan), paired)
+    both = sorted(first.keys() & second.keys())
+    paired = bool(both) and _lacks_what_failed(one, other) and _lacks_what_failed(other, one)
     if paired:
-        gaps = np.stack([first[digest] - second[digest] for digest in sorted(first)])
-        p = max_t(gaps, None, seed)
+        gaps = np.stack([first[digest] - second[digest] for digest in both])
+        difference, n = np.asarray(gaps.mean(axis=0), np.float64), len(both)
     else:
-        p = max_t(one.values, other.values, seed)
+        difference, n = one.mean - other.mean, min(len(first), len(second))
+    if n < LEAST_RECORDS:
+        return Difference(difference, np.full(difference.shape, np.nan), paired)
+    p = max_t(gaps, None, seed) if paired else max_t(one.values, other.values, seed)
     return Difference(difference, p, paired)
+
+
+def _lacks_what_failed(one: Cohort, other: Cohort) -> bool:
+    """Whether every record of ``other`` that ``one`` lacks is among its failures."""
+    known = {record.digest for record in one.records}
+    failed = {failure.record for failure in one.failures}
+    return all(r.digest in known or r.name in failed for r in other.records)
 
 
 def max_t(one: FloatArray, other: FloatArray | None, seed: int = 0) -> FloatArray:

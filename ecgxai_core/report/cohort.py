@@ -67,7 +67,8 @@ def cohort_words(cohort: Cohort, most: int = 3) -> str:
 def difference_words(one: Cohort, other: Cohort, found: Difference) -> str:
     """Where two cohorts differ, in a sentence."""
     if not np.isfinite(found.p).any():
-        return f"No test: one of the cohorts has fewer than {LEAST_RECORDS} records."
+        whose = "the cohorts share" if found.paired else "one of the cohorts has"
+        return f"No test: {whose} fewer than {LEAST_RECORDS} records."
     cells = differing(found)
     names = short_names((one, other))
     if not cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from ecgxai_core.audit.cohort import (
 from ecgxai_core.cli.main import run_cli
 from ecgxai_core.errors import RunError
 from ecgxai_core.params import profile, profile_with
+from ecgxai_core.pipeline.predict import Failure
 from ecgxai_core.report.cohort import difference_words, short_names
 from ecgxai_core.settings import settings
 from ecgxai_core.store.cache import open_store
@@ -97,6 +99,21 @@ def test_the_same_records_are_compared_one_by_one():
     found = compare_cohorts(made(base, "a", "r"), made(other, "b", "r"))
     assert found.paired
     assert np.argwhere(found.p < 0.05).tolist() == [[0, 0]]
+
+
+def test_a_record_that_failed_in_one_model_leaves_the_others_paired():
+    base = 20 * noise(13, 0)
+    other = base + noise(13, 1)
+    other[:, 0, 0] += 0.03
+    whole, second = made(base, "a", "r"), made(other, "a", "r")
+    less = replace(second, records=second.records[1:], failures=(Failure("a0", "no beat"),))
+    for one, two in ((whole, less), (less, whole)):
+        found = compare_cohorts(one, two)
+        assert found.paired
+        assert np.argwhere(found.p < 0.05).tolist() == [[0, 0]]
+        assert abs(found.difference[0, 0]) == pytest.approx(0.03, abs=0.01)
+    part = replace(second, records=second.records[1:])  # a group within the other, nothing failed
+    assert not compare_cohorts(whole, part).paired
 
 
 def test_false_cells_are_as_rare_as_stated(monkeypatch):
