@@ -143,7 +143,7 @@ def planted_benchmark(
     Parameters
     ----------
     folder
-        Folder of the trained models; existing ones are reused.
+        Folder of the trained models; existing ones of this seed are reused.
     n, seed
         Records per mechanism and model; seed of models and records.
     only, models
@@ -197,7 +197,7 @@ def _cases(folder: Path, models: Sequence[str], n: int, seed: int, say: Say) -> 
             cheat = _detector(simulation, MARK, CHEAT_TARGET)
             yield _Case("cheat", MARK, cheat, CHEAT_TARGET, simulation)
     if "network" in models:
-        path = folder / "network.keras"
+        path = _network_file(folder, seed)
         if not path.with_suffix(".json").exists():
             say("training network")
             train_network(folder, seed)
@@ -337,6 +337,11 @@ def detector(signal: Float32Array, mask: BoolArray, code: str) -> KerasClassifie
     return KerasClassifier(model, manifest, structure, 0, "detector")
 
 
+def _network_file(folder: Path, seed: int) -> Path:
+    """Another seed is another network."""
+    return folder / f"network-{seed}.keras"
+
+
 def train_network(folder: Path, seed: int, n_each: int = 120) -> Path:
     """Train a small network to distinguish the mechanisms; returns the file, with its manifest."""
     rng = np.random.default_rng(content_seed("planted network", seed))
@@ -354,7 +359,7 @@ def train_network(folder: Path, seed: int, n_each: int = 120) -> Path:
     model = untrained("resnet1d", shape, _OPTIONS, seed)
     model.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy")
     model.fit(signals, np.array(truth, np.float32), batch_size=32, epochs=25, verbose=0)
-    path = folder / "network.keras"
+    path = _network_file(folder, seed)
     folder.mkdir(parents=True, exist_ok=True)
     model.save(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

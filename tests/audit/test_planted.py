@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecgxai_core.audit import planted
 from ecgxai_core.audit.benchmark_tables import markdown, summary_table
 from ecgxai_core.audit.planted import (
     MARK,
@@ -70,6 +71,26 @@ def test_the_oracle_ranks_first_and_the_cheat_is_exposed(tmp_path):
     assert not caught["random"]
     cheat = result.scores[result.scores["model"] == "cheat"]
     assert set(cheat["mechanism"]) == {MARK}
+
+
+def test_another_seed_is_another_network(tmp_path, monkeypatch):
+    trained = []
+
+    def train(folder, seed):
+        trained.append(seed)
+        path = planted._network_file(folder, seed)
+        path.with_suffix(".json").write_text("{}", "utf-8")
+        return path
+
+    monkeypatch.setattr(planted, "train_network", train)
+    monkeypatch.setattr(planted, "load_classifier", lambda path: path.name)
+    monkeypatch.setattr(planted, "_positive", lambda network, code, records, n: [network])
+    used = [
+        {case.classifier for case in planted._cases(tmp_path, ("network",), 1, seed, print)}
+        for seed in (0, 1, 0)
+    ]
+    assert trained == [0, 1], "the first is reused"
+    assert used == [{"network-0.keras"}, {"network-1.keras"}, {"network-0.keras"}]
 
 
 def test_few_records_unmask_a_cheat_only_if_each_of_them_does():
