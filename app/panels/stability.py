@@ -14,7 +14,11 @@ from app.shell.state import View
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.metrics import METRICS
 from ecgxai_core.pipeline.compare import moved
-from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, cached_extra_beat_test
+from ecgxai_core.pipeline.extra_beat import (
+    ExtraBeatTest,
+    cached_extra_beat_test,
+    prediction_stayed,
+)
 from ecgxai_core.pipeline.headlines import stability_details, stability_headline
 from ecgxai_core.plots.extra_beat import Side, extra_beat_figure
 from ecgxai_core.plots.paper import PaperStyle
@@ -163,10 +167,11 @@ def answer(found: ExtraBeatTest, view: View, method: str) -> tuple[str, str]:
     """The test in one sentence, and what else came of it; plain text."""
     one, other = found.original[method], found.changed[method]
     scores = {score.metric: score for score in found.scores(view.parameters.stability)[method]}
+    manifest = services.classifier(view).manifest
     row = {
         "probability": one.probability,
         "probability_extra_beat": other.probability,
-        "prediction_stayed": (one.probability >= 0.5) == (other.probability >= 0.5),
+        "prediction_stayed": prediction_stayed(one, other, manifest, view.parameters),
     }
     for name in ("spearman", "jaccard_at_k"):
         row |= {name: scores[name].value, f"{name}_random": scores[name].random}

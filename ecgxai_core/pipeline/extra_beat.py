@@ -14,6 +14,7 @@ from ecgxai_core.errors import ExplanationError
 from ecgxai_core.metrics import GROUPS
 from ecgxai_core.metrics.base import Subject
 from ecgxai_core.metrics.stability import match
+from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.params import EvaluationParams, Profile, StabilityParams
 from ecgxai_core.pipeline.explain import (
     Explained,
@@ -31,6 +32,7 @@ __all__ = [
     "cached_extra_beat_test",
     "extra_beat_if_possible",
     "extra_beat_test",
+    "prediction_stayed",
 ]
 
 log = logging.getLogger(__name__)
@@ -121,6 +123,17 @@ def extra_beat_if_possible(
     except ExplanationError as error:
         log.info("%s: no extra-beat test: %s", case.record.name, error)
         return None
+
+
+def prediction_stayed(before: Map, after: Map, manifest: Manifest, profile: Profile) -> bool:
+    """Whether the model calls the target both times, or neither time.
+
+    By the threshold of the class, 0.5 where the model has none; the profile ``reference`` keeps to
+    0.5, so that its tables stay what they were.
+    """
+    limits = {} if profile.name == "reference" else manifest.thresholds or {}
+    least = limits.get(before.target, 0.5)
+    return bool((before.probability >= least) == (after.probability >= least))
 
 
 def cached_extra_beat_test(

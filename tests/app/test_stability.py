@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from app.panels import stability
+from ecgxai_core.params import profile
+from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance, Score
 from tests.app.evaluated import EXPLAINED, finished_run, opened, settled, texts
 from tests.small import AF
 
@@ -64,6 +69,29 @@ def test_a_run_is_summed_up(monkeypatch):
     assert not at.exception
     means = next(d.value for d in at.dataframe if "ci_low" in d.value)
     assert set(means["metric"]) == {"spearman"}
+
+
+def test_a_change_of_the_prediction_is_said_by_the_threshold_of_the_class(monkeypatch):
+    one, other = (
+        Attribution(
+            "R", AF, "lime", probability, STANDARD_LEADS, np.arange(4.0), np.ones((12, 3)),
+            np.ones((12, 3), bool), Provenance("r", "m", {}, 0, "0"),
+        )
+        for probability in (0.3, 0.1)
+    )  # fmt: skip
+    found = SimpleNamespace(
+        original={"lime": one}, changed={"lime": other},
+        scores=lambda params: {"lime": [Score("spearman", 0.9, 0.0), Score("jaccard_at_k", 0.9)]},
+        compared=lambda method: (np.zeros((2, 2)), 2),
+    )  # fmt: skip
+    view = SimpleNamespace(parameters=profile("default"), fusion=SimpleNamespace(topk=2))
+    changed = "the extra beat changed the prediction"
+    for limits, said in ((None, False), ({AF: 0.2}, True)):
+        manifest = SimpleNamespace(thresholds=limits)
+        monkeypatch.setattr(
+            stability.services, "classifier", lambda view, m=manifest: SimpleNamespace(manifest=m)
+        )
+        assert (changed in stability.answer(found, view, "lime")[0]) == said
 
 
 def test_no_run_and_no_record():

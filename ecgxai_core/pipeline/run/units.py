@@ -22,7 +22,7 @@ from ecgxai_core.models.loading import kept_classifier
 from ecgxai_core.params import Profile
 from ecgxai_core.pipeline.evaluation import beats_of, curve_arrays, subject_of
 from ecgxai_core.pipeline.explain import explained
-from ecgxai_core.pipeline.extra_beat import extra_beat_if_possible
+from ecgxai_core.pipeline.extra_beat import extra_beat_if_possible, prediction_stayed
 from ecgxai_core.pipeline.given_maps import bound, content_key, maps_of
 from ecgxai_core.pipeline.keys import cache_key
 from ecgxai_core.pipeline.predict import checksum_policy
@@ -170,7 +170,7 @@ def _computed(
         metas[name] = entry.meta
     rows = {
         "evaluation": _evaluation_rows(case, maps, done),
-        "stability": _stability_rows(case, maps, changed, done),
+        "stability": _stability_rows(case, maps, changed, done, profile),
     }
     return arrays, {"maps": metas, **json_safe(rows)}
 
@@ -202,20 +202,22 @@ def _evaluation_rows(case: Case, maps: Mapping[str, Map], done: Evaluation) -> l
 
 
 def _stability_rows(
-    case: Case, maps: Mapping[str, Map], changed: Mapping[str, Map], done: Evaluation
+    case: Case,
+    maps: Mapping[str, Map],
+    changed: Mapping[str, Map],
+    done: Evaluation,
+    profile: Profile,
 ) -> list[Row]:
-    rows = []
-    for name, other in changed.items():
-        before, after = maps[name].probability, other.probability
-        rows.append(
-            {
-                **_facts(case, name, maps[name]),
-                "probability_extra_beat": after,
-                "prediction_stayed": (before >= 0.5) == (after >= 0.5),
-                **_columns(done, name, stability=True),
-            }
-        )
-    return rows
+    manifest = case.classifier.manifest
+    return [
+        {
+            **_facts(case, name, maps[name]),
+            "probability_extra_beat": other.probability,
+            "prediction_stayed": prediction_stayed(maps[name], other, manifest, profile),
+            **_columns(done, name, stability=True),
+        }
+        for name, other in changed.items()
+    ]
 
 
 def _columns(done: Evaluation, name: str, *, stability: bool) -> dict[str, float]:

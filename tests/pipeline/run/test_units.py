@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from ecgxai_core.case import Case
 from ecgxai_core.fusion import fuse
+from ecgxai_core.models.loading import LazyClassifier
+from ecgxai_core.models.manifest import manifest_path
 from ecgxai_core.params import FusionParams, profile
 from ecgxai_core.pipeline.run.request import RunRequest, choose_records
-from ecgxai_core.pipeline.run.units import Unit, _converged, _gap, compute_unit
+from ecgxai_core.pipeline.run.units import (
+    Unit,
+    _converged,
+    _gap,
+    _stability_rows,
+    compute_unit,
+)
+from ecgxai_core.records.read import read_record
 from ecgxai_core.types import STANDARD_LEADS, Attribution, Provenance
-from tests.small import AF
+from tests.small import AF, write_model
 
 
 def said(method, converged):
@@ -62,3 +74,21 @@ def test_no_other_model_than_that_of_the_run_explains_a_unit(tiny_model, tmp_pat
     outcome = compute_unit(unit, request, "0" * 64)
     assert "tiny.keras: digest: is not the model that the work began with" in outcome.failed
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "by_threshold", "at_half"),
+    [(0.45, 0.55, True, False), (0.3, 0.1, False, True), (0.9, 0.8, True, True)],
+)
+def test_a_prediction_stays_by_the_threshold_of_its_class(
+    tiny_data, tmp_path, before, after, by_threshold, at_half
+):
+    model = write_model(tmp_path / "model")
+    described = json.loads(manifest_path(model).read_text("utf-8"))
+    manifest_path(model).write_text(json.dumps({**described, "thresholds": {AF: 0.2}}), "utf-8")
+    case = Case(read_record(tiny_data / "T000.hea"), LazyClassifier(model), AF)
+    one, other = (replace(said("lime", None), probability=p) for p in (before, after))
+    done = SimpleNamespace(scores={"lime": {}})
+    for name, expected in (("default", by_threshold), ("reference", at_half)):
+        (row,) = _stability_rows(case, {"lime": one}, {"lime": other}, done, profile(name))
+        assert row["prediction_stayed"] is expected
