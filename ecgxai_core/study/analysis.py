@@ -257,11 +257,10 @@ def agreement(answers: pd.DataFrame, params: EvaluationParams = _USUAL) -> pd.Da
         def nominal(drawn: IntArray, paired: Any = paired) -> FloatArray:
             return np.array([alpha(paired[:, drawn], "nominal")])
 
-        for name, statistic, n in (
-            ("Fleiss' kappa", kappa, len(most)),
-            ("Krippendorff's alpha", nominal, paired.shape[1]),
-        ):
-            rows.append((what, name, n, *_resampled(statistic, range(n), params)))
+        n = len(most)
+        rows.append((what, "Fleiss' kappa", n, *_resampled(kappa, range(n), params)))
+        n = paired.shape[1]
+        rows.append((what, "Krippendorff's alpha", n, *_resampled(nominal, range(n), params)))
     for score in SCORES:
         wide = once.pivot_table(index="rater", columns=["case", "arm"], values=score)
         if not wide.size:
@@ -421,7 +420,7 @@ def _resampled(
     """A statistic of all units, and its interval over the cases that they are of."""
     clusters = [str(case) for case in cases]
     (limits,) = _clustered(clusters, statistic, params)
-    return float(statistic(np.arange(len(clusters)))[0]), *limits
+    return float(statistic(np.arange(len(clusters)))[0]), limits.low, limits.high
 
 
 def _clustered(
