@@ -27,7 +27,8 @@ def test_labels(comments: list[str], labels: tuple[str, ...] | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "age", "odd"),
-    [("81", 81.0, False), ("0", 0.0, False), ("0.5", 0.5, False), ("NaN", None, False),
+    [("81", 81.0, False), ("0", 0.0, False), ("0.5", 0.5, False),
+     ("0.5833333333333334", 7 / 12, False), ("NaN", None, False),
      ("Unknown", None, False), ("", None, False), ("300", None, True), ("-1", None, True),
      ("1e2", None, True), ("٣", None, True)],
 )  # fmt: skip
