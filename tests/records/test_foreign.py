@@ -189,6 +189,71 @@ def test_the_age_of_edf(tmp_path: Path, changes: dict[str, str], age: float | No
     assert read_foreign(path).record.age == (age if age is None else pytest.approx(age))
 
 
+def _timed(path: Path, head: str, times: np.ndarray, decimals: int = 4) -> Path:
+    """A table of the sound record after a column of times."""
+    rows = (
+        ",".join([f"{time:.{decimals}f}", *(f"{x:.4f}" for x in row)])
+        for time, row in zip(times, ecg().T, strict=False)
+    )
+    leads = ",".join(f"{lead} (mV)" for lead in STANDARD_LEADS)
+    path.write_text("\n".join([f"{head},{leads}", *rows]) + "\n", "utf-8")
+    return path
+
+
+N = np.arange(1000)
+
+
+@pytest.mark.parametrize(
+    ("head", "times", "decimals", "fs", "expected"),
+    [
+        ("time (s)", N / 250, 4, None, 250),
+        ("time [ms]", N * 4.0, 1, None, 250),
+        ("seconds", N / 257, 4, None, 257),
+        ("time (ms)", 1000 * N / 360, 0, None, 360),
+        ("t (us)", 5 + 2000.0 * N, 0, None, 500),
+        ("time (s)", N / 256.5, 6, None, 256.5),
+        ("time", N / 250, 4, 250, 250),
+        ("time", N * 4.0, 1, 250, 250),
+        ("t (ms)", N * 4.0, 1, 250, 250),
+        ("sample", N, 0, 500, 500),
+        ("", 7 + 2 * N, 0, 500, 500),
+    ],
+)
+def test_a_column_of_times_gives_the_rate_or_fits_it(
+    tmp_path: Path, head: str, times: np.ndarray, decimals: int, fs: float | None, expected: float
+) -> None:
+    path = _timed(tmp_path / "e.csv", head, times, decimals)
+    assert read_foreign(path, Given(fs=fs)).record.fs == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("head", "times", "fs", "words"),
+    [
+        ("time", N * 4.0, 500, "column time: goes up by 4 a row, which does not fit 500 Hz"),
+        ("time (ms)", N * 4.0, 500, "goes up by 4 ms a row, which does not fit 500 Hz"),
+        ("seconds", N * 4.0, 250, "does not fit 250 Hz"),
+        ("time", N, 500, "call the column sample"),
+        ("time (s)", np.delete(N, 400) / 250, 250, "row 401 does not follow in equal steps"),
+        ("time (s)", np.delete(N, 400) / 250, None, "rows are missing or repeated"),
+        ("sample", np.delete(N, range(400, 900)), 500, "row 401 does not follow"),
+        ("index", np.insert(N, 400, 400), 500, "column index: row 402 does not follow"),
+        ("", N[::-1], 500, "column without a name"),
+        ("time (s)", N * 0.0, 500, "equal steps"),
+        ("time (s)", N * np.nan, 500, "equal steps"),
+        ("time (s)", N * 1e305, 500, "equal steps"),
+        ("time (s)", N * 1.0, None, "sampling rate: 1 Hz"),
+        ("time", N * 4.0, None, "--fs: the file does not say it"),
+    ],
+)
+def test_times_that_do_not_fit_are_refused(
+    tmp_path: Path, head: str, times: np.ndarray, fs: float | None, words: str
+) -> None:
+    path = _timed(tmp_path / "e.csv", head, times)
+    with pytest.raises(RecordError) as caught:
+        read_foreign(path, Given(fs=fs))
+    assert words in str(caught.value)
+
+
 @pytest.mark.parametrize("lost", [{"age": None}, {"age": 6.0}, {"sex": "male"}])
 def test_a_person_who_does_not_read_back_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: dict[str, Any]
