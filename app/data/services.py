@@ -406,11 +406,15 @@ def record(view: View) -> Record:
 
 def _path_of(view: View) -> Path:
     data = data_set(view)
-    files = find_records([data.path]) if data is not None and data.path.is_dir() else []
-    for path in files:
-        if path.stem == view.record:
-            return path
-    raise RecordError(view.record or "record", "", "is not in this data set", "choose another")
+    folder = data.path if data is not None else Path()
+    files = find_records([folder]) if data is not None and folder.is_dir() else []
+    found = [p for p in files if p.stem == view.record or p == folder / view.record]
+    if len(found) > 1:
+        problem = "is the name of more than one record of this data set"
+        raise RecordError(view.record, "", problem, "choose one in the list of records")
+    if not found:
+        raise RecordError(view.record or "record", "", "is not in this data set", "choose another")
+    return found[0]
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

@@ -175,7 +175,8 @@ def add(files: Sequence[Uploaded], *, neutral: bool = False) -> list[Record]:
     Raises
     ------
     RecordError
-        A name, size or content that is refused; nothing of this upload is kept then.
+        A name, size or content that is refused, or a name that another file has already; nothing of
+        this upload is kept then.
     """
     own = own_records()
     kept = own.files if own is not None else []
@@ -183,6 +184,7 @@ def add(files: Sequence[Uploaded], *, neutral: bool = False) -> list[Record]:
     _check_room(len(kept), own.bytes if own is not None else 0, files)
     if neutral:
         names = _neutral(names, {path.stem for path in kept})
+    _refuse_repeated(files, names)
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-check-") as name:
         folder = Path(name)
         for file in files:
@@ -195,6 +197,7 @@ def add(files: Sequence[Uploaded], *, neutral: bool = False) -> list[Record]:
             fix = f"choose a .hea file with its .mat or .dat, a DICOM file, or one of {endings}"
             raise RecordError(names_given, "files", "hold no record", fix)
         records = [read_guarded(path) for path in paths]
+        _refuse_taken(folder, paths, own)
         if own is None:
             own = st.session_state[_STATE] = OwnRecords()
             session = sessions.here()
@@ -245,6 +248,35 @@ def _check_room(number: int, size: int, files: Sequence[Uploaded]) -> None:
     if size + sum(file.size for file in files) > MOST_SESSION_BYTES:
         limit = f"{MOST_SESSION_BYTES / 1e6:g} MB"
         raise RecordError("own records", "size", f"is more than {limit}", fix)
+
+
+_RENAME = "rename it, or upload it alone and let it have a neutral name"
+
+
+def _refuse_repeated(files: Sequence[Uploaded], names: Mapping[str, str]) -> None:
+    """No file of an upload may take the place of another."""
+    seen: set[str] = set()
+    for file in files:
+        if names[file.name] in seen:
+            given = Path(file.name).name
+            raise RecordError(given, "name", "is that of two files of this upload", _RENAME)
+        seen.add(names[file.name])
+
+
+def _refuse_taken(folder: Path, paths: Sequence[Path], own: OwnRecords | None) -> None:
+    """Nor may a record have the name of another; what is there already may be added again."""
+    held = find_records([own.folder]) if own is not None and own.files else []
+    files = {path.stem: path.name for path in held}
+    for path in paths:
+        other = files.setdefault(path.stem, path.name)
+        if other != path.name:
+            problem = f"{path.stem!r} is the name of another record too ({other})"
+            raise RecordError(path.name, "name", problem, _RENAME)
+    for path in folder.iterdir():
+        there = own.folder / path.name if own is not None else path
+        if there.is_file() and there.read_bytes() != path.read_bytes():
+            problem = "another file of this name is among your records already"
+            raise RecordError(path.name, "name", problem, f"{_RENAME}, or forget the other first")
 
 
 def _checked_name(file: Uploaded) -> str:

@@ -37,7 +37,7 @@ from ecgxai_core.pipeline.explain import explain_case, explained, forget_prepare
 from ecgxai_core.pipeline.extra_beat import ExtraBeatTest, extra_beat_test
 from ecgxai_core.pipeline.fitting_edit import quoted
 from ecgxai_core.pipeline.given_maps import bound
-from ecgxai_core.pipeline.predict import Predictions, list_paths, predict_paths
+from ecgxai_core.pipeline.predict import Predictions, list_paths, predict_paths, told_apart
 from ecgxai_core.pipeline.run.units import unit_entry
 from ecgxai_core.pipeline.select import Selected, select_records
 from ecgxai_core.pipeline.sweep import Axis, Sweep, cached_case, sweep
@@ -173,20 +173,23 @@ def predictions(
 ) -> Predictions:
     """Read and predict the records of a folder; without a model they are only read.
 
-    The records of the ``demonstration`` are written first, where they are not there.
+    The records of the ``demonstration`` are written first, where they are not there. Pages open
+    records by their names, so that no two may share one.
     """
     if demonstration:
         write_demonstration(progress)
     with place.store() as store:
         if model is None:
-            return list_paths([data], store, progress=progress)
-        return predict_paths([data], _classifier(model), store, progress=progress)
+            found = list_paths([data], store, progress=progress)
+        else:
+            found = predict_paths([data], _classifier(model), store, progress=progress)
+    return told_apart(found, data)
 
 
-def thumbnails(paths: Sequence[Path], *, progress: Progress) -> dict[str, list[float]]:
-    """Lead II of each record (or its first lead) as a few points, by the record's name."""
+def thumbnails(paths: Mapping[str, Path], *, progress: Progress) -> dict[str, list[float]]:
+    """Lead II of each record (or its first lead) as a few points, by the names that are given."""
     made = {}
-    for done, path in enumerate(paths):
+    for done, (name, path) in enumerate(paths.items()):
         progress(done, len(paths), "")
         try:
             record = read_record(path)
@@ -195,7 +198,7 @@ def thumbnails(paths: Sequence[Path], *, progress: Progress) -> dict[str, list[f
         row = record.leads.index("II") if "II" in record.leads else 0
         signal = np.nan_to_num(record.signal[row, : round(_SECONDS * record.fs)])
         parts = np.array_split(signal, min(_POINTS, len(signal)))
-        made[record.name] = [round(float(part[np.abs(part).argmax()]), 3) for part in parts]
+        made[name] = [round(float(part[np.abs(part).argmax()]), 3) for part in parts]
     return made
 
 

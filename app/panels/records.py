@@ -351,7 +351,7 @@ def thumbnails(view: View, found: Predictions) -> jobs.Job:
     digest = hash(tuple(info.digest for info in infos))
     return jobs.start(
         f"thumbnails:{data.path if data is not None else ''}:{digest}", "Drawing thumbnails",
-        work.thumbnails, tuple(info.path for info in infos), short=True, again=False,
+        work.thumbnails, {info.name: info.path for info in infos}, short=True, again=False,
     )  # fmt: skip
 
 

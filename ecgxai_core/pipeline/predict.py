@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
@@ -37,6 +38,7 @@ __all__ = [
     "predict_data",
     "predict_files",
     "predict_paths",
+    "told_apart",
     "with_labels",
 ]
 
@@ -209,6 +211,27 @@ def with_labels(
     given = ((info, labels.get(info.path)) for info in predictions.records)
     records = tuple(info if own is None else replace(info, labels=own) for info, own in given)
     return replace(predictions, records=records)
+
+
+def told_apart(predictions: Predictions, folder: Path) -> Predictions:
+    """Predictions whose records have a name each: where several share one, their files in
+    ``folder`` (``p1/ecg.hea``) stand for it, for whoever opens records by their names."""
+    names = Counter(info.name for info in predictions.records)
+    if len(names) == len(predictions.records):
+        return predictions
+    files = [_file_in(info.path, folder) for info in predictions.records]
+    taken = {*files}
+    own = [
+        info.name if names[info.name] == 1 and info.name not in taken else file
+        for info, file in zip(predictions.records, files, strict=True)
+    ]
+    records = (replace(i, name=name) for i, name in zip(predictions.records, own, strict=True))
+    values = (replace(v, record=name) for v, name in zip(predictions.values, own, strict=True))
+    return replace(predictions, records=tuple(records), values=tuple(values))
+
+
+def _file_in(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:

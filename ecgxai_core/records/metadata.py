@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ecgxai_core.diagnoses import code_of
 from ecgxai_core.types import QualityWarning
 
 __all__ = ["MAX_AGE", "Metadata", "odd_age", "parse_comments", "parse_sex"]
@@ -18,7 +19,7 @@ __all__ = ["MAX_AGE", "Metadata", "odd_age", "parse_comments", "parse_sex"]
 _PAIR = re.compile(r"<?(\w{1,20})>?\s*:\s*(.*)", re.ASCII)
 _BRACKETED = re.compile(r"<(\w{1,20})>[ \t]{0,9}:?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.+-]{1,40}", re.ASCII)
-_AGE = re.compile(r"\d{1,3}(\.\d{1,6})?", re.ASCII)
+_AGE = re.compile(r"\d{1,3}(\.\d{1,20})?", re.ASCII)
 _BETWEEN_CODES = re.compile(r"[,;]")
 _UNKNOWN = {"", "unknown", "nan", "none", "n/a", "na", "-"}
 MAX_AGE = 120.0
@@ -30,7 +31,8 @@ _KEY = re.compile(r"[a-z_]{1,40}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """``labels`` is ``None`` where there is no ``#Dx`` field, or it says unknown."""
+    """``labels`` is ``None`` where there is no ``#Dx`` field, it says unknown, or not all of it can
+    be read."""
 
     labels: tuple[str, ...] | None = None
     age: float | None = None
@@ -72,19 +74,27 @@ def parse_sex(text: str) -> str | None:
 
 
 def _labels(lines: list[str], warnings: list[QualityWarning]) -> tuple[str, ...] | None:
-    """Codes of all ``#Dx`` lines, in order, without repeats."""
+    """Codes of all ``#Dx`` lines, in order, without repeats.
+
+    Names and abbreviations of the table of diagnoses become codes. An entry that cannot be read may
+    be any diagnosis: the record then counts as not labelled, never as one without them all.
+    """
     if len(lines) > 1:
         text = f"{len(lines)} #Dx lines; their codes are taken together"
         warnings.append(QualityWarning("duplicate_dx", text))
     if not lines or all(line.lower() in _UNKNOWN - {""} for line in lines):
         return None
     words = [word.strip() for line in lines for word in _BETWEEN_CODES.split(line)]
-    codes = list(dict.fromkeys(w for w in words if w.lower() not in _UNKNOWN))
+    codes = list(dict.fromkeys(code_of(w) for w in words if w.lower() not in _UNKNOWN))
     kept = [code for code in codes if _CODE.fullmatch(code)][:_MAX_LABELS]
-    if len(kept) < len(codes):
-        text = f"{len(codes) - len(kept)} entries of #Dx are not codes and were left out"
-        warnings.append(QualityWarning("unreadable_dx", text))
-    return tuple(kept)
+    if len(kept) == len(codes):
+        return tuple(kept)
+    text = (
+        f"{len(codes) - len(kept)} entries of #Dx are neither codes nor names of the table of "
+        "diagnoses; the record counts as not labelled"
+    )
+    warnings.append(QualityWarning("unreadable_dx", text))
+    return None
 
 
 def _told(lines: list[str]) -> list[QualityWarning]:

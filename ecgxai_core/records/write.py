@@ -58,7 +58,8 @@ def write_record(
     leads
         Standard names of the rows, in any order.
     labels, age, sex, synthetic
-        As in :class:`ecgxai_core.types.Record`; ``labels=None`` writes no ``#Dx`` line.
+        As in :class:`ecgxai_core.types.Record`; ``labels=None`` writes no ``#Dx`` line. The age is
+        written to six decimals.
     gain, zero
         Counts per mV, and counts at 0 mV: one for all leads, or one per lead.
     fmt
@@ -149,7 +150,7 @@ def _comment_lines(
     synthetic: bool,
     comments: Sequence[str],
 ) -> list[str]:
-    lines = [] if age is None else [f"#Age: {_number(age)}"]
+    lines = [] if age is None else [f"#Age: {_years(age)}"]
     lines += [] if sex is None else [f"#Sex: {sex.capitalize()}"]
     lines += [] if labels is None else ["#Dx: " + ",".join(labels)]
     lines += ["#Synthetic: true"] if synthetic else []
@@ -163,6 +164,11 @@ def _comment_lines(
 def _number(value: float) -> str:
     """Shortest text that reads back as the same number."""
     return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def _years(age: float) -> str:
+    """An age to the six decimals that are read (half a minute), without an exponent."""
+    return f"{age:.6f}".rstrip("0").rstrip(".")
 
 
 def _replace(path: Path, data: bytes) -> None:

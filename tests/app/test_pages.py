@@ -10,14 +10,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from app.data import services
 from app.panels import records
 from app.shell import jobs
 from app.shell.frame import PAGES
+from app.shell.state import View
+from ecgxai_core.records.read import read_record
 from ecgxai_core.records.write import write_record
-from ecgxai_core.types import STANDARD_LEADS
+from ecgxai_core.types import STANDARD_LEADS, Prediction
 from tests.app.conftest import open_page, settle, tables, texts
 from tests.app.evaluated import viewers
-from tests.small import AF, FS, SINUS, beats, write_model
+from tests.small import AF, FS, SINUS, beats, write_data, write_model
 
 Folders = Callable[..., Path]
 
@@ -148,6 +151,43 @@ def test_failed_record_is_named_with_its_reason(
     app = open_page("explain", record="bad")
     assert not app.exception
     assert "bad" in app.error[0].value
+
+
+def test_records_of_one_name_are_each_opened_as_themselves(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    for number, name in enumerate(("p1", "p2"), start=1):
+        write_data(data / name, 1, scale=number)
+    own = {name: read_record(data / name).digest for name in ("p1/T000.hea", "p2/T000.hea")}
+    assert len(set(own.values())) == 2
+    folders(path=data)
+    app = open_page("records")
+    assert list(tables(app)[0]["record"]) == list(own)
+    opened: list[str] = []
+    predicted: list[str] = []
+    ask = services.prediction
+
+    def asked(view: View) -> Prediction | None:
+        found = ask(view)
+        predicted.extend([found.record_digest] if found is not None else [])
+        return found
+
+    monkeypatch.setattr(services, "prediction", asked)
+    monkeypatch.setattr(
+        "app.data.services.users.record_opened", lambda _data, _name, digest: opened.append(digest)
+    )
+    for name, digest in own.items():
+        app = open_page("explain", record=name)
+        assert not app.exception
+        assert set(opened) == set(predicted) == {digest}
+        opened.clear()
+        predicted.clear()
+    app = open_page("explain", record="T000")
+    assert not app.exception
+    assert not opened
+    assert not predicted
+    assert "T000" in app.error[0].value
 
 
 def test_html_in_a_header_is_shown_as_text(folders: Folders, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from ecgxai_core.errors import RecordError
 from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from tests.app.conftest import open_page, settle, tables, texts
+from tests.corpus.dicom_files import dicom_bytes, group
 from tests.small import write_data
 
 Folders = Callable[..., Path]
@@ -158,6 +159,48 @@ def test_neutral_names_leave_nothing_of_the_name(
     assert own is not None
     assert len(own.files) == 4
     assert all(b"SECRET" not in path.read_bytes() for path in own.files)
+    uploads.forget_own()
+
+
+def _dicom(path: Path, samples: int) -> File:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(dicom_bytes(lambda data: setattr(data, "WaveformSequence", [group(samples)])))
+    return File(path)
+
+
+def test_a_file_never_takes_the_place_of_another(session: dict[str, Any], tmp_path: Path) -> None:
+    from app.data import uploads
+
+    one, two = _dicom(tmp_path / "1" / "ecg.dcm", 3000), _dicom(tmp_path / "2" / "ecg.dcm", 2500)
+    for neutral in (False, True):
+        with pytest.raises(RecordError, match=r"ecg.dcm: name: is that of two files of this upl"):
+            uploads.add([one, two], neutral=neutral)
+    assert uploads.own_records() is None
+    (first,) = uploads.add([one])
+    with pytest.raises(RecordError, match=r"ecg.dcm: name: another file of this name is among"):
+        uploads.add([two])
+    own = uploads.own_records()
+    assert own is not None
+    assert [path.read_bytes() for path in own.files] == [one.getvalue()]
+    assert [record.digest for record in uploads.add([one])] == [first.digest], "the same again"
+    (other,) = uploads.add([two], neutral=True)
+    assert (other.name, other.digest != first.digest) == ("record-1", True)
+    assert len(own.files) == 2
+    uploads.forget_own()
+
+
+def test_a_record_never_has_the_name_of_another(
+    session: dict[str, Any], mine: list[File], tmp_path: Path
+) -> None:
+    from app.data import uploads
+
+    other = _dicom(tmp_path / "1" / "SECRET.dcm", 3000)
+    with pytest.raises(RecordError, match="'SECRET' is the name of another record too"):
+        uploads.add([*mine, other])
+    assert uploads.own_records() is None
+    uploads.add(mine)
+    with pytest.raises(RecordError, match=r"SECRET.dcm: name: .* \(SECRET.hea\)"):
+        uploads.add([other])
     uploads.forget_own()
 
 

@@ -119,6 +119,7 @@ def muse(counts: np.ndarray | None = None, **changes: str) -> bytes:
         "type": "Rhythm", "base": str(FS), "exponent": "0", "n": str(len(counts)),
         "per_bit": str(MICROVOLTS), "units": "MICROVOLTS", "total": str(counts.shape[1]),
         "size": "2", "offset": "0", "off": "FALSE", "age": "60", "last": "Muster",
+        "age_units": "YEARS", "born": "", "taken": "",
     } | changes  # fmt: skip
     leads = "".join(
         f"<LeadData><LeadByteCountTotal>{2 * counts.shape[1]}</LeadByteCountTotal>"
@@ -134,8 +135,11 @@ def muse(counts: np.ndarray | None = None, **changes: str) -> bytes:
     text = (
         f'<?xml version="1.0" encoding="{fields["encoding"]}"?>{fields["doctype"]}<RestingECG>'
         f"<PatientDemographics><PatientID>4711</PatientID><PatientAge>{fields['age']}</PatientAge>"
-        f"<AgeUnits>YEARS</AgeUnits><Gender>FEMALE</Gender>"
-        f"<PatientLastName>{fields['last']}</PatientLastName></PatientDemographics>{median}"
+        f"<AgeUnits>{fields['age_units']}</AgeUnits><DateofBirth>{fields['born']}</DateofBirth>"
+        f"<Gender>FEMALE</Gender>"
+        f"<PatientLastName>{fields['last']}</PatientLastName></PatientDemographics>"
+        f"<TestDemographics><AcquisitionDate>{fields['taken']}</AcquisitionDate>"
+        f"</TestDemographics>{median}"
         f"<Waveform><WaveformType>{fields['type']}</WaveformType>"
         f"<NumberofLeads>{fields['n']}</NumberofLeads><SampleBase>{fields['base']}</SampleBase>"
         f"<SampleExponent>{fields['exponent']}</SampleExponent>{leads}</Waveform></RestingECG>"
@@ -151,7 +155,11 @@ def _base64(row: np.ndarray) -> str:
 # ---- EDF -------------------------------------------------------------------------------------
 
 
-def edf(*, reserved: str = "EDF+C", duration: str = "1", **columns: list[str]) -> bytes:
+def edf(
+    *, reserved: str = "EDF+C", duration: str = "1",
+    person: str = "4711 F 03-FEB-1960 Erika_Muster", recording: str = "Startdate 03-FEB-2020",
+    **columns: list[str],
+) -> bytes:  # fmt: skip
     """An EDF+ file of eight leads and annotations; ``columns`` replace its fields."""
     counts, width = counts8(), FS
     n_records, n = SAMPLES // width, len(counts) + 1
@@ -164,9 +172,8 @@ def edf(*, reserved: str = "EDF+C", duration: str = "1", **columns: list[str]) -
         "samples": [str(width)] * 8 + ["8"], "extra": [""] * n,
     } | columns  # fmt: skip
     widths = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
-    person = "4711 F 03-FEB-1960 Erika_Muster"
     head = (
-        f"{'0':8}{person:80}{'Startdate 03-FEB-2020':80}03.02.2010.00.00{256 * (n + 1):<8}"
+        f"{'0':8}{person:80}{recording:80}03.02.2010.00.00{256 * (n + 1):<8}"
         f"{reserved:44}{n_records:<8}{duration:8}{n:<4}"
     )
     head += "".join(

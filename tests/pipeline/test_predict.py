@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,13 @@ import pytest
 from ecgxai_core.errors import ModelError
 from ecgxai_core.models.loading import LazyClassifier
 from ecgxai_core.models.metadata_arrays import MetadataArrays, write_metadata_arrays
-from ecgxai_core.pipeline.predict import Predictions, list_paths, predict_data, predict_paths
+from ecgxai_core.pipeline.predict import (
+    Predictions,
+    list_paths,
+    predict_data,
+    predict_paths,
+    told_apart,
+)
 from ecgxai_core.store.cache import open_store
 from tests.records.catalogues.test_catalogue import ptbxl_folder
 from tests.small import AF, SINUS, write_data
@@ -57,3 +64,25 @@ def test_labels_in_the_table_of_a_data_set_count(tiny_model, tmp_path):
             assert labels == {"00001_lr": (SINUS, "NORM"), "00002_lr": (AF, "39732003", "MI")}
         (alone,) = predict_paths([found.records[0].path], classifier, store).records
     assert alone.labels is None, "a file alone is no data set"
+
+
+def test_records_of_one_name_are_told_apart_by_their_files(tmp_path):
+    for name in ("p1", "p2"):
+        write_data(tmp_path / name, 1)
+    write_data(tmp_path / "p2", 1, stem="Q")
+    found = list_paths([tmp_path])
+    apart = told_apart(found, tmp_path)
+    assert [info.name for info in apart.records] == ["Q000", "p1/T000.hea", "p2/T000.hea"]
+    assert [value.record for value in apart.values] == list(apart.places)
+    assert [info.path for info in apart.records] == [info.path for info in found.records]
+    assert told_apart(apart, tmp_path) is apart
+
+
+def test_a_name_that_reads_like_another_record_s_file_gives_way(tmp_path):
+    for name in ("p1", "p2"):
+        write_data(tmp_path / name, 1)
+    found = list_paths([tmp_path])
+    odd = replace(found.records[0], name="p2/T000.hea", path=tmp_path / "odd.hea")
+    more = replace(found, records=(odd, *found.records), values=(found.values[0], *found.values))
+    names = [info.name for info in told_apart(more, tmp_path).records]
+    assert names == ["odd.hea", "p1/T000.hea", "p2/T000.hea"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from ecgxai_core.cli.main import run_cli
 from ecgxai_core.errors import RecordError
 from ecgxai_core.records import read_record
+from ecgxai_core.records.foreign import importing
 from ecgxai_core.records.foreign.formats import FORMATS, foreign_format, given_from, read_foreign
 from ecgxai_core.records.foreign.importing import import_records
 from ecgxai_core.records.foreign.waveform import Given
@@ -22,7 +24,7 @@ from ecgxai_core.records.guarded import import_guarded
 from ecgxai_core.types import STANDARD_LEADS
 from tests.conftest import REPO
 from tests.corpus.base import FS, ecg
-from tests.corpus.foreign_files import BAD, GOOD, scp
+from tests.corpus.foreign_files import BAD, GOOD, edf, muse, scp
 
 CASES = REPO / "tests" / "cases" / "formats"
 
@@ -125,6 +127,144 @@ def test_import_writes_the_same_and_nothing_of_the_person(tmp_path: Path, name: 
     kept = import_records(path, tmp_path / "kept", given, keep_patient=True).written[0]
     if direct.patient:
         assert all(text in kept.read_text("utf-8") for text in direct.patient.values())
+
+
+def test_an_infant_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "e.xml"
+    path.write_bytes(muse(age="7", age_units="MONTHS"))
+    (written,) = import_records(path, tmp_path / "out").written
+    back = read_record(written)
+    assert back.age == pytest.approx(7 / 12, abs=1e-6)
+    assert "odd_age" not in {w.code for w in back.warnings}
+
+
+@pytest.mark.parametrize(
+    ("person", "age"),
+    [
+        ({"age": "36", "age_units": "HOURS"}, 36 / 8766),
+        ({"age": "", "born": "12-31-2012", "taken": "12-30-2020"}, 7),
+        ({"age": "", "born": "12-31-2012", "taken": "12-31-2020"}, 8),
+        ({"age": "3", "age_units": "MOONS", "born": "12-31-2012", "taken": "01-02-2013"}, 0),
+        ({"age": "60", "born": "12-31-2012", "taken": "12-31-2020"}, 60),
+        ({"age": "", "born": "31-12-2012", "taken": "12-31-2020"}, None),
+        ({"age": "", "born": "12-31-2012"}, None),
+    ],
+)
+def test_the_age_of_muse(tmp_path: Path, person: dict[str, str], age: float | None) -> None:
+    path = tmp_path / "e.xml"
+    path.write_bytes(muse(**person))
+    assert read_foreign(path).record.age == (age if age is None else pytest.approx(age))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "age"),
+    [
+        (b'value="46" unit="a"', b'value="36" unit="h"', 36 / 8766),
+        (b'value="46" unit="a"', b'value="46" unit="?"', 49),
+        (b'value="46" unit="a"', b'nullFlavor="UNK"', 49),
+        (b'code="21612-7"', b'code="0"', 49),
+    ],
+)
+def test_the_age_of_aecg(aecg: Path, old: bytes, new: bytes, age: float) -> None:
+    text = aecg.read_bytes()
+    assert old in text
+    aecg.write_bytes(text.replace(old, new))
+    assert read_foreign(aecg).record.age == (age if age is None else pytest.approx(age))
+
+
+@pytest.mark.parametrize(
+    ("changes", "age"),
+    [
+        ({}, 60),
+        ({"person": "X F 04-feb-1960 X"}, 59),
+        ({"person": "X F X X"}, None),
+        ({"recording": "Startdate X X X X"}, None),
+        ({"recording": ""}, None),
+        ({"reserved": ""}, None),
+    ],
+)
+def test_the_age_of_edf(tmp_path: Path, changes: dict[str, str], age: float | None) -> None:
+    path = tmp_path / "e.edf"
+    path.write_bytes(edf(**changes))
+    assert read_foreign(path).record.age == (age if age is None else pytest.approx(age))
+
+
+def _timed(path: Path, head: str, times: np.ndarray, decimals: int = 4) -> Path:
+    """A table of the sound record after a column of times."""
+    rows = (
+        ",".join([f"{time:.{decimals}f}", *(f"{x:.4f}" for x in row)])
+        for time, row in zip(times, ecg().T, strict=False)
+    )
+    leads = ",".join(f"{lead} (mV)" for lead in STANDARD_LEADS)
+    path.write_text("\n".join([f"{head},{leads}", *rows]) + "\n", "utf-8")
+    return path
+
+
+N = np.arange(1000)
+
+
+@pytest.mark.parametrize(
+    ("head", "times", "decimals", "fs", "expected"),
+    [
+        ("time (s)", N / 250, 4, None, 250),
+        ("time [ms]", N * 4.0, 1, None, 250),
+        ("seconds", N / 257, 4, None, 257),
+        ("time (ms)", 1000 * N / 360, 0, None, 360),
+        ("t (us)", 5 + 2000.0 * N, 0, None, 500),
+        ("time (s)", N / 256.5, 6, None, 256.5),
+        ("time", N / 250, 4, 250, 250),
+        ("time", N * 4.0, 1, 250, 250),
+        ("t (ms)", N * 4.0, 1, 250, 250),
+        ("sample", N, 0, 500, 500),
+        ("", 7 + 2 * N, 0, 500, 500),
+    ],
+)
+def test_a_column_of_times_gives_the_rate_or_fits_it(
+    tmp_path: Path, head: str, times: np.ndarray, decimals: int, fs: float | None, expected: float
+) -> None:
+    path = _timed(tmp_path / "e.csv", head, times, decimals)
+    assert read_foreign(path, Given(fs=fs)).record.fs == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("head", "times", "fs", "words"),
+    [
+        ("time", N * 4.0, 500, "column time: goes up by 4 a row, which does not fit 500 Hz"),
+        ("time (ms)", N * 4.0, 500, "goes up by 4 ms a row, which does not fit 500 Hz"),
+        ("seconds", N * 4.0, 250, "does not fit 250 Hz"),
+        ("time", N, 500, "call the column sample"),
+        ("time (s)", np.delete(N, 400) / 250, 250, "row 401 does not follow in equal steps"),
+        ("time (s)", np.delete(N, 400) / 250, None, "rows are missing or repeated"),
+        ("sample", np.delete(N, range(400, 900)), 500, "row 401 does not follow"),
+        ("index", np.insert(N, 400, 400), 500, "column index: row 402 does not follow"),
+        ("", N[::-1], 500, "column without a name"),
+        ("time (s)", N * 0.0, 500, "equal steps"),
+        ("time (s)", N * np.nan, 500, "equal steps"),
+        ("time (s)", N * 1e305, 500, "equal steps"),
+        ("time (s)", N * 1.0, None, "sampling rate: 1 Hz"),
+        ("time", N * 4.0, None, "--fs: the file does not say it"),
+    ],
+)
+def test_times_that_do_not_fit_are_refused(
+    tmp_path: Path, head: str, times: np.ndarray, fs: float | None, words: str
+) -> None:
+    path = _timed(tmp_path / "e.csv", head, times)
+    with pytest.raises(RecordError) as caught:
+        read_foreign(path, Given(fs=fs))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("lost", [{"age": None}, {"age": 6.0}, {"sex": "male"}])
+def test_a_person_who_does_not_read_back_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: dict[str, Any]
+) -> None:
+    path = tmp_path / "e.xml"
+    path.write_bytes(muse())
+    monkeypatch.setattr(
+        importing, "read_record", lambda header: dataclasses.replace(read_record(header), **lost)
+    )
+    done = import_records(path, tmp_path / "out")
+    assert "age and sex: do not read back" in str(done.failures[0])
 
 
 def test_a_guarded_import_is_the_same(aecg: Path) -> None:

@@ -19,15 +19,28 @@ from ecgxai_core.records.metadata import Metadata, parse_comments
         (["Dx: NORM,164889003,Unknown"], ("NORM", "164889003")),
         (["Dx: 1", "Dx: 2,1"], ("1", "2")),
         (["Hx: Dx of 1999"], None),
+        (["Dx: AF, sinus  Rhythm,164889003"], ("164889003", "426783006")),
+        (["Dx: norm"], ("NORM",)),
+        (["Dx: own_class, AF"], ("own_class", "164889003")),
+        (["Dx: 426783006, some thing"], None),
+        (["Dx: 426783006", "Dx: some thing"], None),
+        (["Dx: " + ",".join(map(str, range(201)))], None),
     ],
 )
 def test_labels(comments: list[str], labels: tuple[str, ...] | None) -> None:
     assert parse_comments(comments).labels == labels
 
 
+def test_a_label_that_cannot_be_read_is_said() -> None:
+    (warning,) = parse_comments(["Dx: AF,some thing,<b>"]).warnings
+    assert warning.code == "unreadable_dx"
+    assert warning.message.startswith("2 entries of #Dx are neither codes nor names")
+
+
 @pytest.mark.parametrize(
     ("text", "age", "odd"),
-    [("81", 81.0, False), ("0", 0.0, False), ("0.5", 0.5, False), ("NaN", None, False),
+    [("81", 81.0, False), ("0", 0.0, False), ("0.5", 0.5, False),
+     ("0.5833333333333334", 7 / 12, False), ("NaN", None, False),
      ("Unknown", None, False), ("", None, False), ("300", None, True), ("-1", None, True),
      ("1e2", None, True), ("٣", None, True)],
 )  # fmt: skip

@@ -110,6 +110,13 @@ def test_what_cannot_be_written_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("age", [7 / 12, 3 / 365.25, 5 / 8766, 0.00001, 0.0, 44.0, 51.5])
+def test_every_age_reads_back(tmp_path: Path, age: float) -> None:
+    back = read_record(write_record(tmp_path, "r1", ecg(), FS, STANDARD_LEADS, age=age))
+    assert back.age == pytest.approx(age, abs=1e-6)
+    assert "odd_age" not in {w.code for w in back.warnings}
+
+
 def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="cannot be written"):
         write_record(tmp_path / "gone", "r1", ecg(), FS, STANDARD_LEADS)

@@ -24,6 +24,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -32,8 +33,10 @@ import numpy as np
 from ecgxai_core.errors import RecordError
 from ecgxai_core.records.catalogues.entry import Catalogue, Entry, header_entries
 from ecgxai_core.records.catalogues.ptbxl import read_ptbxl
-from ecgxai_core.records.files import open_table
+from ecgxai_core.records.files import open_regular, open_table
+from ecgxai_core.records.metadata import Metadata, parse_comments
 from ecgxai_core.records.read import find_records, read_record
+from ecgxai_core.records.wfdb_header import MAX_HEADER_BYTES
 from ecgxai_core.types import Record
 
 __all__ = [
@@ -180,6 +183,8 @@ _RHYTHMS: Mapping[str, str] = {
     "(SBR": "426177001",
     "(P": "10370003",
 }
+_MIT_BIH = "[12][0-3][0-9]"
+"""Names of the MIT-BIH records, 100 to 234; other sets have ``.atr`` files too."""
 _SAME_PATIENT = {"202": "201"}  # the only two MIT-BIH records of the same patient
 
 
@@ -192,6 +197,9 @@ def mit_bih_labels(symbols: Iterable[str], notes: Iterable[str]) -> tuple[str, .
 
 def read_mit_bih(folder: Path) -> Catalogue:
     """Catalogue of an MIT-BIH folder: ``100.hea``, ``100.dat``, ``100.atr``, ...
+
+    Labels are those of a ``#Dx`` line, else of the annotations. Patients are known by the names of
+    MIT-BIH; other sets in this layout (INCART) have several records of a patient.
 
     Raises
     ------
@@ -217,13 +225,16 @@ def read_mit_bih(folder: Path) -> Catalogue:
         fs=360.0,
         licence="ODC-By 1.0",
         citation="Moody & Mark, IEEE Eng. Med. Biol. 20:45 (2001)",
-        patients_known=True,
+        patients_known=all(fnmatchcase(path.stem, _MIT_BIH) for path in paths),
     )
 
 
 def _annotated(header: Path) -> tuple[str, ...] | None:
     import wfdb
 
+    said = _said(header)
+    if said.labels is not None or any(w.code == "unreadable_dx" for w in said.warnings):
+        return said.labels
     if not header.with_suffix(".atr").is_file():
         return None
     try:
@@ -231,6 +242,16 @@ def _annotated(header: Path) -> tuple[str, ...] | None:
         return mit_bih_labels(found.symbol, found.aux_note)
     except Exception as error:  # wfdb raises errors of any type on damaged files
         raise _unreadable(f"{header.stem}.atr", error) from None
+
+
+def _said(header: Path) -> Metadata:
+    """What the comments of a header say, whatever its leads are called."""
+    try:
+        with open_regular(header, MAX_HEADER_BYTES) as (file, size):
+            lines = file.read(size).decode("utf-8", "replace").splitlines()
+    except RecordError:  # said when the record is read
+        return Metadata()
+    return parse_comments([line[1:].strip() for line in lines if line.startswith("#")])
 
 
 def _unreadable(name: str, error: Exception) -> RecordError:
@@ -326,7 +347,7 @@ _MARKS = {
     "ptb-xl": "ptbxl_database.csv",
     "ludb": "ludb.csv",
     "cinc2017": "REFERENCE*.csv",
-    "mit-bih": "*.atr",
+    "mit-bih": f"{_MIT_BIH}.atr",
 }
 """Layout -> files that only this layout has; a folder without any of them is ``cinc``."""
 

@@ -29,7 +29,7 @@ _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _DIGITS = frozenset("+-0123456789 \t\r\n")
 _REPORTED_AGE = "21612-7"
 """LOINC."""
-_YEARS = {"a": 1.0, "mo": 1 / 12, "wk": 7 / 365.25, "d": 1 / 365.25}
+_YEARS = {"a": 1.0, "mo": 1 / 12, "wk": 7 / 365.25, "d": 1 / 365.25, "h": 1 / 8766}
 
 
 def read_aecg(data: bytes, where: str, given: Given) -> Waveform:
@@ -137,7 +137,8 @@ def _age(where: str, root: Element, person: Element | None) -> float | None:
         value = observation.find("value")
         if _code(observation) == _REPORTED_AGE and value is not None:
             unit = _YEARS.get(value.get("unit", ""))
-            return number(where, "age", value.get("value")) * unit if unit else None
+            if unit:
+                return number(where, "age", value.get("value")) * unit
     birth, taken = (
         person.find("birthTime") if person is not None else None,
         root.find("effectiveTime/center"),

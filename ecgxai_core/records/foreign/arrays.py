@@ -28,7 +28,11 @@ from ecgxai_core.types import STANDARD_LEADS
 __all__ = ["DATASETS", "read_csv", "read_hdf5", "read_mat5", "read_npy"]
 
 _WAY = "give what is missing: --fs HZ --units mV --leads I,II,..."
-_TIME = {"time", "t", "seconds", "sample", "samples", "index", ""}
+_NUMBERS = {"sample", "samples", "index", ""}
+_TIME = {"time", "t", "seconds", *_NUMBERS}
+_SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6}
+_SAME_RATE = 0.01
+"""Of rates that count as one: times are rounded. 250 and 257 Hz differ by three times as much."""
 _MOST_OBJECTS = 200
 
 
@@ -78,10 +82,14 @@ def read_npy(data: bytes, where: str, given: Given) -> Waveform:
 def read_csv(data: bytes, where: str, given: Given) -> Waveform:
     """Read a table with one column per lead; a first line may name them, with units in brackets.
 
+    Columns of times and sample numbers must go up in equal steps. A time with a unit gives the rate
+    where the caller does not; any time must fit the rate that is given.
+
     Raises
     ------
     RecordError
-        A cell is no number, rows differ in length, or rate, unit and leads are not known.
+        A cell is no number, rows differ in length, rate, unit and leads are not known, rows are
+        missing, or the times are of another rate.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -127,17 +135,62 @@ def _is_name(cell: str) -> bool:
 
 def _named(where: str, values: npt.NDArray[np.float64], names: list[str], given: Given) -> Waveform:
     """Columns by the names of the first line, ``I``, ``I (mV)`` or ``I [uV]``."""
-    kept = [n for n, name in enumerate(names) if name.lower().split("(")[0].strip() not in _TIME]
-    leads, units = [], set()
-    for n in kept:
-        name, _, told_unit = names[n].replace("[", "(").partition("(")
-        leads.append(name.strip())
-        units.add(told_unit.rstrip(")] ").strip())
+    leads, units, kept, fs = [], set(), [], given.fs
+    for n, text in enumerate(names):
+        name, _, told_unit = (part.strip(" )]") for part in text.replace("[", "(").partition("("))
+        if name.lower() in _TIME:
+            fs = _timed(where, values[:, n], name.lower(), told_unit.lower(), fs)
+            continue
+        kept.append(n)
+        leads.append(name)
+        units.add(told_unit)
     if len(units - {""}) > 1 or (len(units) > 1 and "" in units):
         raise refused(where, "first line", "the columns have different units, or some have none")
     unit = given.units or next(iter(units - {""}), None)
-    told = Given(given.fs, unit, given.leads or tuple(leads), given.dataset, given.index)
+    told = Given(fs, unit, given.leads or tuple(leads), given.dataset, given.index)
     return _waveform(where, values[:, kept].T, told)
+
+
+def _timed(
+    where: str, times: npt.NDArray[np.float64], name: str, unit: str, fs: float | None
+) -> float | None:
+    """The rate that is given, Hz, else the one of a column of times, or ``None``."""
+    at = f"column {name}" if name else "column without a name"
+    mean = _step(where, at, times)
+    if name in _NUMBERS:
+        return fs
+    second = _SECONDS.get(unit or name)
+    if fs is None:
+        return None if second is None else _rate(mean * second)
+    possible = [second] if second is not None else [1.0, 1e-3, 1e-6]
+    if not any(abs(1 / (mean * s) - fs) <= _SAME_RATE * fs for s in possible):
+        step = f"{mean:g} {unit}".strip()
+        raise refused(
+            where, at, f"goes up by {step} a row, which does not fit {fs:g} Hz",
+            "correct --fs, or call the column sample if it counts rows",
+        )  # fmt: skip
+    return fs
+
+
+def _step(where: str, at: str, times: npt.NDArray[np.float64]) -> float:
+    """The mean step of a column that goes up in equal steps, but for the rounding of its cells."""
+    with np.errstate(all="ignore"):
+        steps = np.diff(times)
+        usual = float(np.median(steps)) if len(steps) else math.nan
+        even = np.abs(steps - usual) <= usual / 2
+    if not 1e-9 < usual < 1e9 or not even.all():
+        row = int(np.argmin(even)) + 2 if len(steps) else 1
+        raise refused(
+            where, at, f"row {row} does not follow in equal steps: rows are missing or repeated",
+            "export every sample, with enough decimals of its time",
+        )  # fmt: skip
+    return float(times[-1] - times[0]) / len(steps)
+
+
+def _rate(seconds: float) -> float:
+    """Hz of a step; a whole number where the rounding of times can be all that it lacks."""
+    fs = 1 / seconds
+    return float(round(fs)) if abs(fs - round(fs)) < 1e-3 * fs else fs
 
 
 def read_mat5(data: bytes, where: str, given: Given) -> Waveform:

@@ -9,6 +9,7 @@ import numpy as np
 from ecgxai_core.records.foreign.waveform import (
     Given,
     Waveform,
+    age_between,
     checked_gain,
     checked_size,
     mv_per,
@@ -29,7 +30,8 @@ _WIDTHS = {
     "label": 16, "transducer": 80, "unit": 8, "physical_min": 8, "physical_max": 8,
     "digital_min": 8, "digital_max": 8, "filter": 80, "samples": 8, "reserved": 32,
 }  # fmt: skip
-_BIRTH = re.compile(r"\d{2}-[A-Z]{3}-\d{4}", re.ASCII)
+_DATE = re.compile(r"(\d{2})-([A-Z]{3})-(\d{4})", re.ASCII)
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
 def read_edf(data: bytes, where: str, given: Given) -> Waveform:
@@ -99,10 +101,11 @@ def read_edf(data: bytes, where: str, given: Given) -> Waveform:
     if clipped:
         text = "samples lie outside of the range that the file gives"
         warnings.append(QualityWarning("outside_range", text, tuple(clipped)))
-    sex, patient = _person(head)
+    age, sex, patient = _person(head)
     return Waveform(
-        kept.leads, signal, fs, tuple(gains), sex=sex, patient=patient, warnings=tuple(warnings)
-    )
+        kept.leads, signal, fs, tuple(gains), age=age, sex=sex, patient=patient,
+        warnings=tuple(warnings),
+    )  # fmt: skip
 
 
 def _columns(where: str, data: bytes, n_signals: int) -> dict[str, list[bytes]]:
@@ -129,11 +132,25 @@ def _whole(where: str, at: str, field: bytes, least: int, most: int) -> int:
     return int(value)
 
 
-def _person(head: bytes) -> tuple[str | None, dict[str, str]]:
-    """Sex; and what names the person or the day (EDF+: code, sex, birth date, name)."""
+def _person(head: bytes) -> tuple[float | None, str | None, dict[str, str]]:
+    """Age and sex; and what names the person or the day.
+
+    EDF+ writes code, sex, birth date and name, and ``Startdate``, the date of the recording with
+    all digits of its year, which the field of plain EDF lacks.
+    """
     line = _text(head[8:88])
-    parts = line.split()
+    parts, recording = line.split(), _text(head[88:168]).split()
     plus = head[192:195] == b"EDF" and len(parts) >= 3
     sex = parse_sex(parts[1]) if plus else None
-    birth = parts[2] if plus and _BIRTH.fullmatch(parts[2].upper()) else None
-    return sex, texts({"Patient": line, "Born": birth, "Taken": _text(head[168:184])})
+    birth = parts[2] if plus and _DATE.fullmatch(parts[2].upper()) else None
+    taken = recording[1] if recording[:1] == ["Startdate"] and len(recording) > 1 else None
+    age = age_between(_iso(birth), _iso(taken))
+    return age, sex, texts({"Patient": line, "Born": birth, "Taken": _text(head[168:184])})
+
+
+def _iso(date: str | None) -> str | None:
+    """``03-FEB-1960`` -> ``1960-02-03``."""
+    found = _DATE.fullmatch((date or "").upper())
+    if found is None or found[2] not in _MONTHS:
+        return None
+    return f"{found[3]}-{_MONTHS.index(found[2]) + 1:02d}-{found[1]}"

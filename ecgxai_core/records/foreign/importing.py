@@ -7,6 +7,7 @@ stay behind unless the caller wants them; where a record came from is said in it
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -232,7 +233,8 @@ def _comment(warning: QualityWarning) -> str:
 
 
 def _check_written(header: Path, record: Record) -> None:
-    """The written record has the same samples within half a count, and the same leads and rate."""
+    """The written record has the same samples within half a count, the same leads and rate, and
+    is of the same person: a child whose age is lost is measured by what is normal in adults."""
     back = read_record(header)
     same = back.leads == record.leads and back.fs == record.fs
     same = same and back.signal.shape == record.signal.shape
@@ -243,5 +245,11 @@ def _check_written(header: Path, record: Record) -> None:
     if not same:
         raise RecordError(
             header.name, "samples", "do not read back as they were imported",
+            "report it, with the format of the file",
+        )  # fmt: skip
+    ages = [math.nan if age is None else age for age in (back.age, record.age)]
+    if back.sex != record.sex or not np.isclose(*ages, rtol=0, atol=1e-6, equal_nan=True):
+        raise RecordError(
+            header.name, "age and sex", "do not read back as they were imported",
             "report it, with the format of the file",
         )  # fmt: skip

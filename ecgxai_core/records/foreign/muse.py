@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from ecgxai_core.records.foreign.waveform import (
     Given,
     Waveform,
+    age_between,
     checked_gain,
     checked_size,
     mv_per,
@@ -26,7 +28,12 @@ from ecgxai_core.types import QualityWarning
 
 __all__ = ["read_muse"]
 
-_YEARS = {"YEARS": 1.0, "MONTHS": 1 / 12, "WEEKS": 7 / 365.25, "DAYS": 1 / 365.25, "": 1.0}
+_YEARS = {
+    "YEARS": 1.0, "MONTHS": 1 / 12, "WEEKS": 7 / 365.25, "DAYS": 1 / 365.25, "HOURS": 1 / 8766,
+    "": 1.0,
+}  # fmt: skip
+_DATE = re.compile(r"(0[1-9]|1[0-2])-(\d{2})-(\d{4})", re.ASCII)
+"""Month, day and year."""
 
 
 def read_muse(data: bytes, where: str, given: Given) -> Waveform:
@@ -70,7 +77,7 @@ def read_muse(data: bytes, where: str, given: Given) -> Waveform:
         np.stack(rows),
         fs,
         tuple(gains),
-        age=_age(where, person),
+        age=_age(where, root, person),
         sex=parse_sex(text_of(person, "Gender")),
         patient=_patient(root, person),
         warnings=(QualityWarning("channel_status", text[:200]),) if off else (),
@@ -100,10 +107,19 @@ def _lead(where: str, at: str, lead: Element, fs: float) -> tuple[npt.NDArray[np
     return np.frombuffer(body, "<i2") * per_count, gain
 
 
-def _age(where: str, person: Element | None) -> float | None:
+def _age(where: str, root: Element, person: Element | None) -> float | None:
+    """Years: as they are given, else whole years from the birth to the recording."""
     years = text_of(person, "PatientAge")
     unit = _YEARS.get(text_of(person, "AgeUnits").upper())
-    return number(where, "PatientAge", years) * unit if years and unit else None
+    if years and unit:
+        return number(where, "PatientAge", years) * unit
+    taken = text_of(root, "TestDemographics/AcquisitionDate")
+    return age_between(_date(text_of(person, "DateofBirth")), _date(taken))
+
+
+def _date(text: str) -> str | None:
+    found = _DATE.fullmatch(text)
+    return f"{found[3]}-{found[1]}-{found[2]}" if found else None
 
 
 def _patient(root: Element, person: Element | None) -> dict[str, str]:

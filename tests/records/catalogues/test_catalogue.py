@@ -132,6 +132,32 @@ def test_the_layout_of_mit_bih(tmp_path: Path) -> None:
         read_entry(catalogue[1])
 
 
+def _with_beats(folder: Path, name: str, **more: object) -> None:
+    """An own record with an annotation file that says nothing of the rhythm."""
+    import wfdb
+
+    write_record(folder, name, beats(60, 1)[:, :600], 100.0, STANDARD_LEADS, **more)  # type: ignore[arg-type]
+    wfdb.wrann(name, "atr", np.array([10, 100]), ["N", "N"], write_dir=str(folder))
+
+
+def test_annotations_of_other_sets_are_no_labels(tmp_path: Path) -> None:
+    _with_beats(tmp_path, "r", labels=["164889003"])
+    _with_beats(tmp_path, "I01")
+    catalogue = open_catalogue(tmp_path)
+    assert {entry.name: entry.labels for entry in catalogue} == {"r": ("164889003",), "I01": None}
+    assert not catalogue.patients_known
+    assert not read_mit_bih(tmp_path).patients_known, "INCART has several records of a patient"
+
+
+def test_annotations_never_replace_labels(tmp_path: Path) -> None:
+    _with_beats(tmp_path, "100", labels=["164889003"])
+    _with_beats(tmp_path, "101")
+    _with_beats(tmp_path, "102", comments=["Dx: what nobody knows"])
+    catalogue = open_catalogue(tmp_path)
+    assert (catalogue.name, catalogue.patients_known) == ("MIT-BIH", True)
+    assert [entry.labels for entry in catalogue] == [("164889003",), (), None]
+
+
 def test_beats_and_rhythms_are_mapped_to_codes() -> None:
     assert mit_bih_labels(["N", "/", "A"], ["(N\x00", "(XYZ"]) == (
         "10370003", "284470004", "426783006",
