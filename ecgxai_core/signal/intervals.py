@@ -353,7 +353,7 @@ def _net_areas(
     foot = row["aVF"] if "aVF" in row else row["II"] - row["I"] / 2
     found = np.full((2, len(onset)), _NAN)
     for place, lead in enumerate((row["I"], foot)):
-        if not np.nan_to_num(lead - lead[:1]).any():
+        if _fault(lead):
             return None  # an electrode is off: any angle would be made up
         for beat in np.flatnonzero(np.isfinite(onset) & np.isfinite(offset)):
             part = lead[round(float(onset[beat]) * fs) : round(float(offset[beat]) * fs) + 1]

@@ -141,6 +141,17 @@ def test_a_complex_without_r_is_an_s_wave():
     assert found["S"].value == pytest.approx(-1.4, abs=0.02)
 
 
+@pytest.mark.parametrize("lead", ["I", "aVF"])
+def test_a_gap_at_the_start_of_a_lead_keeps_the_axis(lead):
+    made, whole = of("sinus_rhythm", 4)
+    signal = np.array(made.record.signal)
+    signal[STANDARD_LEADS.index(lead), 0] = np.nan
+    found = measure_signal(signal, FS, STANDARD_LEADS)
+    assert found.axis.value == pytest.approx(whole.axis.value, abs=1)
+    signal[STANDARD_LEADS.index(lead), 1:] = 0.0
+    assert "flat" in measure_signal(signal, FS, STANDARD_LEADS).axis.note
+
+
 def test_what_cannot_be_measured_says_why():
     made = simulate(seed=4)
     signal = np.array(made.record.signal)
