@@ -57,6 +57,7 @@ _MEAN_SEC = 0.02  # P, ST and T are means over so long, which takes muscle noise
 _NO_BEATS = "no beat was found"
 _NO_P = "no P wave was found"
 _FIBRILLATION = "irregular beats without P waves, as in atrial fibrillation"
+_FIRST_R_MV = 0.05  # half a small box: what rises so high before a trough makes it an S wave
 _AVERAGED = "mean over the beats, uncertain: irregular rhythm"
 _UNEVEN = "uncertain: irregular rhythm"
 
@@ -115,8 +116,9 @@ class Measured:
         Beats with a P wave, in % of those where it was looked for.
     leads
         By lead and :data:`LEAD_WAVES`: amplitudes in mV over the level before the QRS complex. P
-        and T have the sign of their larger deflection; Q and S are negative. A wave that is not
-        there is 0. A complex without R (QS) is an S wave. ST is the level at J + 60 ms.
+        and T have the sign of their larger deflection; Q and S are negative. Q lies before the
+        first positive wave of the complex, S after it, R is the highest (R' of an rSR'). A wave
+        that is not there is 0. A complex without R (QS) is an S wave. ST is the level at J + 60 ms.
     """
 
     heart_rate: Measurement
@@ -463,8 +465,10 @@ def _qrs_waves(part: FloatArray) -> FloatArray:
     early = np.where(time <= part.argmin(axis=1)[:, None], part, -np.inf).argmax(axis=1)
     top = np.where(rising, early, top)
     r = part[rows, top]
-    q = np.where(time <= top[:, None], part, 0.0).min(axis=1)
-    s = np.where(time >= top[:, None], part, 0.0).min(axis=1)
+    # in rSR' the trough before the highest wave is an S wave: a first r lies before it
+    first = (part >= np.minimum(r, _FIRST_R_MV)[:, None]).argmax(axis=1)
+    q = np.where(time <= first[:, None], part, 0.0).min(axis=1)
+    s = np.where(time >= first[:, None], part, 0.0).min(axis=1)
     without_r = r < _LEAST_WAVE_MV
     s = np.where(without_r, part.min(axis=1), s)
     q, r = np.where(without_r, 0.0, q), np.where(without_r, 0.0, r)

@@ -141,6 +141,24 @@ def test_a_complex_without_r_is_an_s_wave():
     assert found["S"].value == pytest.approx(-1.4, abs=0.02)
 
 
+def test_the_trough_after_a_first_r_is_an_s_wave():
+    """rSR' of right bundle branch block: neither a Q wave nor a complex without S."""
+    waves, signal, fs = by_hand(q=0.2, r=-0.4, s=0.9)
+    found = measure(waves, signal, fs, ("V1",)).leads["V1"]
+    assert found["Q"].value == 0
+    assert found["R"].value == pytest.approx(0.9, abs=0.03)
+    assert found["S"].value == pytest.approx(-0.4, abs=0.03)
+
+
+def test_a_ripple_before_a_q_wave_is_no_r_wave():
+    waves, signal, fs = by_hand()
+    for start in range(0, signal.shape[1], fs):
+        signal[0, start + 400 : start + 403] = signal[0, start + 399] + 0.04
+    found = measure(waves, signal, fs, ("III",)).leads["III"]
+    assert found["Q"].value == pytest.approx(-0.2, abs=0.03)
+    assert found["S"].value == pytest.approx(-0.45, abs=0.03)
+
+
 @pytest.mark.parametrize("lead", ["I", "aVF"])
 def test_a_gap_at_the_start_of_a_lead_keeps_the_axis(lead):
     made, whole = of("sinus_rhythm", 4)
