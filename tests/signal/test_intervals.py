@@ -9,7 +9,7 @@ import pytest
 
 from ecgxai_core.records.read import read_record
 from ecgxai_core.signal.beats import Beats
-from ecgxai_core.signal.delineation import Delineation, delineate
+from ecgxai_core.signal.delineation import P_REACH_SEC, Delineation, delineate
 from ecgxai_core.signal.intervals import (
     IRREGULAR_PERCENT,
     LEAD_WAVES,
@@ -18,6 +18,7 @@ from ecgxai_core.signal.intervals import (
     measure_signal,
 )
 from ecgxai_core.simulation import Noise, simulate
+from ecgxai_core.simulation.edits import edited
 from ecgxai_core.types import STANDARD_LEADS
 
 FS = 500
@@ -157,6 +158,22 @@ def test_a_ripple_before_a_q_wave_is_no_r_wave():
     found = measure(waves, signal, fs, ("III",)).leads["III"]
     assert found["Q"].value == pytest.approx(-0.2, abs=0.03)
     assert found["S"].value == pytest.approx(-0.45, abs=0.03)
+
+
+@pytest.mark.parametrize("by", [60, 90, 130])
+def test_a_pr_interval_beyond_the_search_says_so(by):
+    made = simulate("first_degree_block", seed=2)
+    truth = 1e3 * np.nanmedian(made.waves.qrs_onset - made.waves.p_onset) + by
+    longer = edited(made.record, "pr", by)
+    found = measure_signal(longer.signal, FS, longer.leads).pr
+    assert truth > 1e3 * P_REACH_SEC
+    assert f"up to {1e3 * P_REACH_SEC:.0f} ms" in found.note
+    if by < 130:
+        assert found.note.startswith("or more")
+        assert 200 < found.value < truth
+    else:
+        assert not found.measurable
+    assert not measure_signal(made.record.signal, FS, made.record.leads).pr.note
 
 
 @pytest.mark.parametrize("lead", ["I", "aVF"])
