@@ -28,6 +28,8 @@ PUBLISHED = (
     "47665007", "251146004", "164917005", "111975006", "164934002", "59931005",
 )  # fmt: skip
 """Codes of the published table, which stay as published; others may be added."""
+ADDED_ALIASES = ("733534002",)
+"""Codes of published rows that a later Challenge scores as the same."""
 
 
 def published_rows() -> list[d.Diagnosis]:
@@ -36,7 +38,7 @@ def published_rows() -> list[d.Diagnosis]:
 
 def test_the_published_codes_have_evidence_and_no_code_stands_twice() -> None:
     codes = [code for row in published_rows() for code in row.aliases]
-    assert sorted(codes) == sorted(PUBLISHED)
+    assert sorted(codes) == sorted((*PUBLISHED, *ADDED_ALIASES))
     every = [code for row in d.diagnoses() for code in row.aliases]
     assert len(set(every)) == len(every)
     assert all(row.has_evidence for row in d.diagnoses() if row.code not in SUPERCLASSES)
@@ -52,8 +54,11 @@ def test_superclasses_have_no_evidence() -> None:
 
 @pytest.mark.parametrize(
     ("alias", "canonical"),
-    [("59118001", "713427006"), ("63593006", "284470004"), ("17338001", "427172004")],
-)
+    [
+        ("59118001", "713427006"), ("63593006", "284470004"), ("17338001", "427172004"),
+        ("733534002", "164909002"),
+    ],
+)  # fmt: skip
 def test_challenge_aliases_share_the_canonical_row(alias: str, canonical: str) -> None:
     assert d.diagnosis(alias) is d.diagnosis(canonical)
     assert d.diagnosis(alias).code == canonical

@@ -66,8 +66,10 @@ def verdict(view: View) -> str:
     label = "labelled" if labels & {code, *aliases(code)} else "not labelled"
     found = services.predictions(view)
     every = [tuple(found.labelled)] if found is not None else [known.labels]
-    if known.labels is None or not labels_can_name(code, every):
+    if known.labels is None:
         label = "no labels"
+    elif not labels_can_name(code, every):
+        label = "the labels of this data cannot say"
     called = "present" if p >= limit else "absent"
     name, (said, limit_said) = target_name(code), told_apart(p, limit)
     return (

@@ -63,7 +63,8 @@ def _said(item: Interval) -> str:
     if sign:
         value = f":orange[{value} {sign}]"
     confidence = item.measured.confidence
-    note = item.note.split(":")[0] if item.name == "QTc" else ""  # what follows says why
+    own = item.name == "QTc" or item.note == item.measured.note
+    note = item.note.split(":")[0] if own else ""  # what follows says why
     if item.note == IRREGULAR:
         note = f"median; {IRREGULAR}"
     if confidence < LEAST_CONFIDENCE and "uncertain" not in note:

@@ -144,6 +144,8 @@ def _interval(
         note = "too uncertain to be compared"
     elif not reading:
         note = "the limit depends on the sex, which is unknown"
+    elif name == "PR" and value.note:  # a lower limit
+        return Interval(name, value, normal, reading, source, value.note)
     elif name == "heart rate" and irregular:
         return Interval(name, value, normal, reading, source, IRREGULAR)
     return Interval(name, value, normal, "" if note else reading, source, note)

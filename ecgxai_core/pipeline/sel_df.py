@@ -55,9 +55,12 @@ SEL_COLUMNS: dict[str, str] = {
 
 
 def labels_can_name(code: str, labels: Iterable[Sequence[str] | None]) -> bool:
-    """Whether the labels of a data set can name a class: a code always, a name that only the model
-    gives (:func:`ecgxai_core.diagnoses.is_free_name`) where any record is labelled with it."""
-    return not is_free_name(code) or any(code in (given or ()) for given in labels)
+    """Whether the labels of a data set can name a class: where any record is labelled with it, or
+    with a code that is scored as the same. Elsewhere the absence of the label says nothing: it may
+    stand there under another name (a code instead of a superclass), or not be among what was
+    looked for."""
+    names = {code, *aliases(code)}
+    return any(not names.isdisjoint(given or ()) for given in labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,12 @@ def select(
     In this order, until there are enough: label-positive records that the model gives at least
     ``min_prob`` (a seeded draw); label-positive ones of lower probability, most probable first,
     marked ``relaxed``; records without a label field that the model gives at least ``min_prob`` (a
-    seeded draw), marked ``unlabelled``. For a class that labels cannot name
-    (:func:`labels_can_name`) every record counts as one without. Label-negative records and records
-    longer than ``max_duration_sec`` are never selected. Of records with the same content one is
-    taken, since a copy is no second example.
+    seeded draw), marked ``unlabelled``. Label-negative records and records longer than
+    ``max_duration_sec`` are never drawn. A code that no label names is negative in the draw, as
+    published; a name that only the model gives
+    (:func:`~ecgxai_core.diagnoses.is_free_name`), and without a draw any class that the labels
+    cannot name (:func:`labels_can_name`), counts as not labelled. Of records with the same content
+    one is taken, since a copy is no second example.
 
     Parameters
     ----------
@@ -174,13 +179,16 @@ def resolve_targets(
     return tuple(
         code
         for code in known + strange
-        if not (labelled and _labels_count(predictions, code)) or labels & set(aliases(code))
+        if not (labelled and _labels_count(predictions, code, drawn=True))
+        or labels & set(aliases(code))
     )
 
 
-def _labels_count(predictions: Predictions, code: str) -> bool:
-    """Whether a record without this label is negative."""
-    return predictions.labels_complete or labels_can_name(code, [tuple(predictions.labelled)])
+def _labels_count(predictions: Predictions, code: str, drawn: bool) -> bool:
+    """Whether a record without this label is negative; in the draw, as published, codes always."""
+    if predictions.labels_complete or (drawn and not is_free_name(code)):
+        return True
+    return labels_can_name(code, [tuple(predictions.labelled)])
 
 
 def _canonical(target: str, classes: Sequence[str]) -> str:
@@ -255,7 +263,7 @@ def _statuses(
     called = _called(predictions, names, thresholds)
     likely = probabilities >= params.min_prob
     silent = np.array([info.labels is None for info in predictions.records], np.bool_)
-    if not _labels_count(predictions, code):
+    if not _labels_count(predictions, code, drawn=called is None):
         silent[:] = True
     columns = [predictions.labelled[name] for name in names if name in predictions.labelled]
     positive = np.any(columns, axis=0) & ~silent if columns else np.zeros_like(silent)

@@ -18,10 +18,13 @@ import numpy.typing as npt
 from ecgxai_core.signal.beats import r_peaks
 from ecgxai_core.types import Float32Array, FloatArray, IntArray, frozen_array
 
-__all__ = ["ABSENT_BELOW", "BORDERS", "Delineation", "bridged", "delineate"]
+__all__ = ["ABSENT_BELOW", "BORDERS", "P_REACH_SEC", "Delineation", "bridged", "delineate"]
 
 ABSENT_BELOW = 0.6
 """P waves of less confidence count as absent."""
+
+P_REACH_SEC = 0.26
+"""P waves are looked for so long before the QRS complex: no PR interval reads longer."""
 
 BORDERS: tuple[str, ...] = (
     "p_onset", "p_peak", "p_offset", "qrs_onset", "r_peak", "qrs_offset",
@@ -36,7 +39,7 @@ _QRS_LEVEL = 0.06  # of the steepest slope above the quiet level: where a QRS be
 _QRS_GAP_SEC = 0.02  # a notch in the QRS may be this flat
 _QRS_REACH_SEC = (0.12, 0.16)  # before and after R: the widest paced complexes
 _LEVEL_SEC = (0.03, 0.012)  # before the QRS onset: the PR segment
-_P_REACH_SEC, _P_GAP_SEC, _P_LEAST_SEC = 0.26, 0.02, 0.05
+_P_GAP_SEC, _P_LEAST_SEC = 0.02, 0.05
 _P_FOOT = (0.15, 0.25)  # of the height: onset, offset
 _T_BEGIN_SEC, _T_END_SEC, _T_SHARE, _T_LEAST_SEC = 0.08, 0.5, 0.6, 0.08
 _T_REACH_SEC, _T_QRS_SEC = 0.2, 0.06
@@ -246,7 +249,7 @@ def _p_waves(values: FloatArray, onset: FloatArray, t_end: FloatArray, fs: float
     waves = np.full((len(onset), 3), np.nan)
     for beat, begin in enumerate(onset):
         ended = t_end[beat - 1] if beat and np.isfinite(t_end[beat - 1]) else 0.0
-        start = int(max(ended, begin - _P_REACH_SEC * fs, 0))
+        start = int(max(ended, begin - P_REACH_SEC * fs, 0))
         stop = int(begin - _P_GAP_SEC * fs)
         if stop - start > _P_LEAST_SEC * fs:
             waves[beat] = _hump(size, (start, stop), (start, stop), stop - start, _P_FOOT)

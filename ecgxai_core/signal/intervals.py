@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgxai_core.signal.beats import Beats, find_beats
-from ecgxai_core.signal.delineation import ABSENT_BELOW, Delineation, bridged, delineate
+from ecgxai_core.signal.delineation import (
+    ABSENT_BELOW,
+    P_REACH_SEC,
+    Delineation,
+    bridged,
+    delineate,
+)
 from ecgxai_core.types import BoolArray, Float32Array, FloatArray
 
 if TYPE_CHECKING:
@@ -51,11 +57,15 @@ _NAN = float("nan")
 _STEADY = 0.25  # of the value: half the beats further from the median than this: no confidence
 _STEADY_DEG, _STEADY_MV = 20.0, 0.05  # the same for the axis, and the least for amplitudes
 _LEAST_WAVE_MV = 0.025  # a quarter of a small box: what is lower is no Q, R or S wave
+_FIRST_R_MV = 0.05  # half a small box: what rises so high before a trough makes it an S wave
 _LEVEL_SEC = (0.03, 0.01)  # before the QRS onset: the level that amplitudes are measured from
 _MEAN_SEC = 0.02  # P, ST and T are means over so long, which takes muscle noise out
 
 _NO_BEATS = "no beat was found"
-_NO_P = "no P wave was found"
+_P_SOUGHT = f"up to {1e3 * P_REACH_SEC:.0f} ms before the QRS complex"
+_NO_P = f"no P wave was found {_P_SOUGHT}; a longer PR interval is not measured"
+_CUT_PR = f"or more: P waves are looked for {_P_SOUGHT}"
+_CUT_SEC = 0.005  # P waves that begin so near to the border of the search may begin before it
 _FIBRILLATION = "irregular beats without P waves, as in atrial fibrillation"
 _AVERAGED = "mean over the beats, uncertain: irregular rhythm"
 _UNEVEN = "uncertain: irregular rhythm"
@@ -115,8 +125,9 @@ class Measured:
         Beats with a P wave, in % of those where it was looked for.
     leads
         By lead and :data:`LEAD_WAVES`: amplitudes in mV over the level before the QRS complex. P
-        and T have the sign of their larger deflection; Q and S are negative. A wave that is not
-        there is 0. A complex without R (QS) is an S wave. ST is the level at J + 60 ms.
+        and T have the sign of their larger deflection; Q and S are negative. Q lies before the
+        first positive wave of the complex, S after it, R is the highest (R' of an rSR'). A wave
+        that is not there is 0. A complex without R (QS) is an S wave. ST is the level at J + 60 ms.
     """
 
     heart_rate: Measurement
@@ -211,8 +222,11 @@ def measure(
     Notes
     -----
     A PR interval is measured only in beats with a P wave, and not at all in fibrillation, where
-    what looks like one is chance. The QTc takes the RR interval before the beat; in fibrillation it
-    is the mean over the beats. What a border of the record cuts is not measured.
+    what looks like one is chance. P waves are looked for up to
+    :data:`~ecgxai_core.signal.delineation.P_REACH_SEC` before the QRS complex: a longer interval
+    reads as that, with a note, or no P wave is found. The QTc takes the RR interval before the
+    beat; in fibrillation it is the mean over the beats. What a border of the record cuts is not
+    measured.
     """
     values = np.asarray(values, np.float64)
     trust = 1.0 if beats is None else beats.confidence
@@ -227,7 +241,7 @@ def measure(
     irregularity, p_present = _irregularity(rr, trust), _p_present(waves, trust)
     rhythm = Measured(
         heart_rate=_rate(rr, trust),
-        pr=_median(1e3 * (onset - waves.p_onset), "ms", with_p, note=_NO_P),
+        pr=_pr(_median(1e3 * (onset - waves.p_onset), "ms", with_p, note=_NO_P), fs),
         qrs=_median(1e3 * (offset - onset), "ms", sure),
         qt=_median(1e3 * qt, "ms", both),
         qtc=_median(1e3 * corrected, "ms", both, possible=len(rr) - 1),
@@ -252,6 +266,12 @@ def _by_rhythm(item: Measured, corrected: FloatArray) -> Measured:
     if not changes:
         return item
     return replace(item, **changes)
+
+
+def _pr(found: Measurement, fs: float) -> Measurement:
+    """The PR interval, with a note where it is as long as the search for P waves."""
+    cut = found.value >= 1e3 * (P_REACH_SEC - max(_CUT_SEC, 1 / fs))
+    return replace(found, note=_CUT_PR) if cut else found
 
 
 def _uncut(waves: Delineation, n_samples: int, fs: float) -> tuple[FloatArray, FloatArray]:
@@ -353,7 +373,7 @@ def _net_areas(
     foot = row["aVF"] if "aVF" in row else row["II"] - row["I"] / 2
     found = np.full((2, len(onset)), _NAN)
     for place, lead in enumerate((row["I"], foot)):
-        if not np.nan_to_num(lead - lead[:1]).any():
+        if _fault(lead):
             return None  # an electrode is off: any angle would be made up
         for beat in np.flatnonzero(np.isfinite(onset) & np.isfinite(offset)):
             part = lead[round(float(onset[beat]) * fs) : round(float(offset[beat]) * fs) + 1]
@@ -463,8 +483,10 @@ def _qrs_waves(part: FloatArray) -> FloatArray:
     early = np.where(time <= part.argmin(axis=1)[:, None], part, -np.inf).argmax(axis=1)
     top = np.where(rising, early, top)
     r = part[rows, top]
-    q = np.where(time <= top[:, None], part, 0.0).min(axis=1)
-    s = np.where(time >= top[:, None], part, 0.0).min(axis=1)
+    # in rSR' the trough before the highest wave is an S wave: a first r lies before it
+    first = (part >= np.minimum(r, _FIRST_R_MV)[:, None]).argmax(axis=1)
+    q = np.where(time <= first[:, None], part, 0.0).min(axis=1)
+    s = np.where(time >= first[:, None], part, 0.0).min(axis=1)
     without_r = r < _LEAST_WAVE_MV
     s = np.where(without_r, part.min(axis=1), s)
     q, r = np.where(without_r, 0.0, q), np.where(without_r, 0.0, r)

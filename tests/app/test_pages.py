@@ -70,6 +70,20 @@ def test_a_class_that_only_the_model_names_works_on_every_page(
     assert "not in the table of diagnoses" in texts(open_page("model", record="T000"))
 
 
+def test_a_superclass_that_no_label_names_is_neither_right_nor_wrong(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders()
+    write_model(tmp_path / "models", classes=("NORM", "MI"))
+    monkeypatch.setenv("ECGXAI_MODELS", str(tmp_path / "models"))
+    rows = tables(open_page("records", target="MI"))[0]
+    assert set(rows["outcome"]) == {"no label"}, "the data has codes, not superclasses"
+    assert set(rows["mismatch"]) == {""}
+    said = texts(open_page("explain", record="T000", target="MI"))
+    assert "the labels of this data cannot say" in said
+    assert "not labelled" not in said
+
+
 @pytest.mark.parametrize("name", ["records", "explain"])
 def test_empty_data_set_says_what_to_do(folders: Folders, name: str) -> None:
     folders(data="empty")

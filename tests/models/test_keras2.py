@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from ecgxai_core.errors import ModelError
 from ecgxai_core.models.loading import load_classifier
 from ecgxai_core.models.safe.keras2 import as_keras_3
+from ecgxai_core.models.safe.model_file import read_model_file
 from ecgxai_core.types import STANDARD_LEADS
-from tests.models.conftest import describe
+from tests.models.conftest import CLASSES, LEADS, SAMPLES, describe
+from tests.models.safe.making import members, zipped
 
 CASES = Path(__file__).parents[1] / "cases" / "models"
 WANTED: dict[str, list[list[float]]] = json.loads((CASES / "keras2_outputs.json").read_text())
@@ -110,3 +113,42 @@ def test_a_sum_of_different_ranks_is_refused(tmp_path: Path) -> None:
     describe(copy, classes=list(CODES[:4]), samples=1000, leads=list(STANDARD_LEADS))
     with pytest.raises(ModelError, match="different ranks"):
         load_classifier(copy)
+
+
+@pytest.mark.parametrize("h5", [True, False])
+@pytest.mark.parametrize("version", ["2.2.4", "2.15.0", ""])
+@pytest.mark.parametrize("gates", [True, False])
+def test_hard_sigmoid_is_another_function_before_keras_3(
+    keras: Any, saved: Callable[..., Path], h5: bool, version: str, gates: bool
+) -> None:
+    """0.2 x + 0.5 there, x / 6 + 0.5 here; the gates of LSTM had it by default up to 2.2."""
+    layers, given = keras.layers, keras.Input((SAMPLES, len(LEADS)))
+    own = {"recurrent_activation": "hard_sigmoid"} if gates else {}
+    hidden = layers.LSTM(3, name="hard_sigmoid", **own)(given)
+    path = saved(keras.Model(given, layers.Dense(len(CLASSES), "sigmoid")(hidden)), h5=h5)
+    assert read_model_file(path).kind == ("h5" if h5 else "keras")
+    _of_version(path, version)
+    if not gates:
+        read_model_file(path)
+        return
+    with pytest.raises(ModelError, match="recurrent_activation is hard_sigmoid") as refused:
+        read_model_file(path)
+    assert "layer 'hard_sigmoid'" in str(refused.value)
+    assert "ONNX" in str(refused.value)
+    assert version in str(refused.value)
+
+
+def _of_version(path: Path, version: str) -> None:
+    """The file as if another Keras had saved it; empty = it does not say which."""
+    import h5py
+
+    if path.read_bytes().startswith(b"PK"):
+        parts = members(path.read_bytes())
+        metadata = {"keras_version": version} if version else {}
+        path.write_bytes(zipped({**parts, "metadata.json": json.dumps(metadata).encode()}))
+        return
+    with h5py.File(path, "a") as file:
+        if version:
+            file.attrs["keras_version"] = version
+        else:
+            del file.attrs["keras_version"]

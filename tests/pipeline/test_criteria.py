@@ -18,7 +18,7 @@ from ecgxai_core.pipeline.criteria import (
     with_stimuli,
 )
 from ecgxai_core.pipeline.evaluation import beats_of
-from ecgxai_core.signal.delineation import delineate
+from ecgxai_core.signal.delineation import P_REACH_SEC, delineate
 from ecgxai_core.signal.intervals import Measured, Measurement, measure_signal
 from ecgxai_core.signal.segments import WAVE_LABELS, wave_edges
 from ecgxai_core.simulation import mechanism, simulate
@@ -84,6 +84,12 @@ def test_a_planted_mechanism_meets_its_criteria_and_a_normal_ecg_does_not(
         defining = [text for text in texts if text not in ("A P wave before", "upright",
                     "No Q wave", "Q wave in aVL", "below 120")]  # fmt: skip
         assert {of(healthy, text) for text in defining} <= {"not met"}
+
+
+def test_criteria_of_the_pr_interval_say_how_far_p_waves_are_looked_for() -> None:
+    rows = [row for item in diagnoses() for row in item.criteria if row.measure == "PR"]
+    assert rows
+    assert all(f"up to {1e3 * P_REACH_SEC:.0f} ms" in row.note for row in rows)
 
 
 def test_fibrillation_is_irregular_without_p_waves() -> None:

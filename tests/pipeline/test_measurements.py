@@ -79,6 +79,12 @@ def test_what_is_unsure_missing_or_of_a_child_is_not_compared():
         assert note in found.note
 
 
+def test_a_pr_interval_that_is_a_lower_limit_says_so_and_is_compared():
+    cut = Measurement(258.0, "ms", 0.9, 2.0, 12, "or more: why")
+    found = next(i for i in intervals_of(measured(pr=cut), 40.0) if i.name == "PR")
+    assert (found.reading, found.note) == ("above", "or more: why")
+
+
 def test_a_rate_of_uneven_beats_is_called_irregular_and_compared():
     uneven = Measurement(22.0, "%", 0.9, 5.0, 12)
     item = measured(heart_rate=value(131, "1/min"), irregularity=uneven)

@@ -19,6 +19,7 @@ from ecgxai_core.pipeline.predict import Failure, Predictions, RecordInfo
 from ecgxai_core.pipeline.sel_df import (
     SEL_COLUMNS,
     Choice,
+    labels_can_name,
     resolve_targets,
     select,
     select_again,
@@ -158,6 +159,35 @@ def test_labels_that_cannot_name_a_class_say_nothing_about_it() -> None:
     assert set(frame.status) == {"unlabelled"}
     assert set(frame.label) == {"unknown"}
     assert set(frame.target_name) == {"my rhythm"}
+
+
+MI, INFARCTION = "MI", "164865005"
+"""The superclass, and the code that other data sets have for it."""
+
+
+def test_labels_can_name_what_any_record_carries() -> None:
+    labels = [(INFARCTION,), None, (RBBB,)]
+    assert labels_can_name(INFARCTION, labels)
+    assert labels_can_name(CRBBB, labels), "scored as the same"
+    assert not labels_can_name(MI, labels)
+    assert not labels_can_name(AF, labels)
+    assert not labels_can_name("", labels)
+
+
+def test_without_a_draw_a_class_that_no_label_names_is_unknown_not_negative() -> None:
+    candidates = tuple(
+        candidate(name, f"digest-{name}", 10, labels)
+        for name, labels in (("a", (INFARCTION,)), ("b", (INFARCTION, AF)))
+    )
+    found = catalogue_of(candidates, (MI, AF), np.full((2, 2), 0.9, np.float32))
+    frame = select(found, DEFAULT, [MI, AF], thresholds={}).set_index(["target", "record"])
+    assert set(frame.loc[MI].status) == {"unlabelled"}
+    assert set(frame.loc[MI].label) == {"unknown"}
+    assert dict(frame.loc[AF].status) == {"a": "called", "b": "full"}
+    assert dict(frame.loc[AF].label) == {"a": "negative", "b": "positive"}
+    # the draw stays as published: what no label names is negative
+    assert set(select(found, DEFAULT).target) == {AF}
+    assert select(found, DEFAULT, [MI]).empty
 
 
 def test_labels_that_use_a_free_name_count() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ecgxai_core.records.read import read_record
 from ecgxai_core.signal.beats import Beats
-from ecgxai_core.signal.delineation import Delineation, delineate
+from ecgxai_core.signal.delineation import P_REACH_SEC, Delineation, delineate
 from ecgxai_core.signal.intervals import (
     IRREGULAR_PERCENT,
     LEAD_WAVES,
@@ -18,6 +18,7 @@ from ecgxai_core.signal.intervals import (
     measure_signal,
 )
 from ecgxai_core.simulation import Noise, simulate
+from ecgxai_core.simulation.edits import edited
 from ecgxai_core.types import STANDARD_LEADS
 
 FS = 500
@@ -139,6 +140,51 @@ def test_a_complex_without_r_is_an_s_wave():
     found = measure(waves, signal, fs, ("V1",)).leads["V1"]
     assert (found["Q"].value, found["R"].value) == (0, 0)
     assert found["S"].value == pytest.approx(-1.4, abs=0.02)
+
+
+def test_the_trough_after_a_first_r_is_an_s_wave():
+    """rSR' of right bundle branch block: neither a Q wave nor a complex without S."""
+    waves, signal, fs = by_hand(q=0.2, r=-0.4, s=0.9)
+    found = measure(waves, signal, fs, ("V1",)).leads["V1"]
+    assert found["Q"].value == 0
+    assert found["R"].value == pytest.approx(0.9, abs=0.03)
+    assert found["S"].value == pytest.approx(-0.4, abs=0.03)
+
+
+def test_a_ripple_before_a_q_wave_is_no_r_wave():
+    waves, signal, fs = by_hand()
+    for start in range(0, signal.shape[1], fs):
+        signal[0, start + 400 : start + 403] = signal[0, start + 399] + 0.04
+    found = measure(waves, signal, fs, ("III",)).leads["III"]
+    assert found["Q"].value == pytest.approx(-0.2, abs=0.03)
+    assert found["S"].value == pytest.approx(-0.45, abs=0.03)
+
+
+@pytest.mark.parametrize("by", [60, 90, 130])
+def test_a_pr_interval_beyond_the_search_says_so(by):
+    made = simulate("first_degree_block", seed=2)
+    truth = 1e3 * np.nanmedian(made.waves.qrs_onset - made.waves.p_onset) + by
+    longer = edited(made.record, "pr", by)
+    found = measure_signal(longer.signal, FS, longer.leads).pr
+    assert truth > 1e3 * P_REACH_SEC
+    assert f"up to {1e3 * P_REACH_SEC:.0f} ms" in found.note
+    if by < 130:
+        assert found.note.startswith("or more")
+        assert 200 < found.value < truth
+    else:
+        assert not found.measurable
+    assert not measure_signal(made.record.signal, FS, made.record.leads).pr.note
+
+
+@pytest.mark.parametrize("lead", ["I", "aVF"])
+def test_a_gap_at_the_start_of_a_lead_keeps_the_axis(lead):
+    made, whole = of("sinus_rhythm", 4)
+    signal = np.array(made.record.signal)
+    signal[STANDARD_LEADS.index(lead), 0] = np.nan
+    found = measure_signal(signal, FS, STANDARD_LEADS)
+    assert found.axis.value == pytest.approx(whole.axis.value, abs=1)
+    signal[STANDARD_LEADS.index(lead), 1:] = 0.0
+    assert "flat" in measure_signal(signal, FS, STANDARD_LEADS).axis.note
 
 
 def test_what_cannot_be_measured_says_why():

@@ -63,7 +63,11 @@ def load_onnx(
             return classifier
         built = f"the network rebuilt in Keras differs by {gap:.2g}"
     by_runtime.reason = built
-    by_runtime.predict(probe_rows(manifest))
+    rows = probe_rows(manifest)
+    if by_runtime.predict(rows).tobytes() != by_runtime.predict(rows).tobytes():
+        problem = "gives another result each time for one record"
+        fix = "export it without what is random (in PyTorch after module.eval())"
+        raise ModelError(name, "model", problem, fix)
     log.warning("%s runs through ONNX Runtime, without gradients: %s", name, built)
     return by_runtime
 

@@ -7,12 +7,13 @@ where they change nothing. They are left out here; at another value the layer is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ecgxai_core.errors import ModelError
 
-__all__ = ["OF_OPERATORS", "as_keras_3"]
+__all__ = ["OF_OPERATORS", "as_keras_3", "refuse_old_hard_sigmoid"]
 
 MAX_DEPTH = 200
 """Objects nested deeper than any model are left to the checks."""
@@ -91,6 +92,46 @@ def as_keras_3(config: dict[str, Any], name: str) -> dict[str, Any]:
         A dropped argument that is not at its default, or an operator that is not plain arithmetic.
     """
     return dict(_converted(config, name, 0))
+
+
+def refuse_old_hard_sigmoid(value: Any, version: str, name: str, where: str = "model") -> None:
+    """Refuse ``hard_sigmoid`` in a file from before Keras 3, which computes it otherwise.
+
+    It was 0.2 x + 0.5 cut to [0, 1], is x / 6 + 0.5 since, and was what the gates of LSTM and GRU
+    had by default up to Keras 2.2: such a network would give other probabilities.
+
+    Parameters
+    ----------
+    value
+        The configuration, checked (:func:`ecgxai_core.models.safe.config_check.check_config`).
+    version
+        The Keras that saved the file; empty where it does not say.
+    name, where
+        File name, and the layer around ``value``, for errors.
+
+    Raises
+    ------
+    ModelError
+        A layer with this activation; the error names it.
+    """
+    if re.match(r"[3-9]|[1-9][0-9]", version):
+        return
+    if isinstance(value, list):
+        for part in value:
+            refuse_old_hard_sigmoid(part, version, name, where)
+    if not isinstance(value, Mapping):
+        return
+    config = value.get("config")
+    if isinstance(config, Mapping) and isinstance(config.get("name"), str):
+        where = f"layer {_label(config)}"
+    for key, part in value.items():
+        function = part.get("config") if isinstance(part, Mapping) else part
+        if key.endswith("activation") and function == "hard_sigmoid":
+            saved = f"version {version[:20]!r}" if version else "an unknown version"
+            problem = f"{key} is hard_sigmoid of {saved}, another function than since Keras 3"
+            fix = "export it to ONNX where it was trained (tf2onnx)"
+            raise ModelError(name, where, problem, fix)
+        refuse_old_hard_sigmoid(part, version, name, where)
 
 
 def _converted(value: Any, name: str, depth: int) -> Any:

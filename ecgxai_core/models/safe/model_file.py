@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from ecgxai_core.errors import ModelError
 from ecgxai_core.models.safe.config_check import check_config
-from ecgxai_core.models.safe.keras2 import as_keras_3
+from ecgxai_core.models.safe.keras2 import as_keras_3, refuse_old_hard_sigmoid
 from ecgxai_core.models.safe.weights_file import Fingerprint, open_h5, read_weights, rewritten
 from ecgxai_core.records.files import open_regular, read_members
 from ecgxai_core.settings import settings
@@ -123,6 +123,7 @@ def _parse_zip(data: bytes, name: str, sha256: str) -> ModelFile:
     config = _without_training(_json_object(parts["config.json"], name, "config.json"))
     config = as_keras_3(config, name)
     check_config(config, name, needs_module=True)
+    refuse_old_hard_sigmoid(config, _version(parts["metadata.json"]), name)
     weights = parts["model.weights.h5"]
     if not weights.startswith(H5_SIGNATURE):
         raise ModelError(name, "model.weights.h5", "is not an HDF5 file", RESAVE)
@@ -161,6 +162,7 @@ def _parse_h5(data: bytes, name: str, sha256: str) -> ModelFile:
     clean = rewritten(data, name, OPTIMIZER)
     with open_h5(clean, name) as file:
         text = file.attrs.get("model_config")
+        version = file.attrs.get("keras_version", b"")
     if isinstance(text, str):
         text = text.encode("utf-8", "surrogateescape")
     if not isinstance(text, bytes):
@@ -168,6 +170,8 @@ def _parse_h5(data: bytes, name: str, sha256: str) -> ModelFile:
         raise ModelError(name, "model_config", "the file holds weights but no model", fix)
     config = as_keras_3(_json_object(text, name, "model_config"), name)
     check_config(config, name, needs_module=False)
+    version = version.decode("utf-8", "replace") if isinstance(version, bytes) else str(version)
+    refuse_old_hard_sigmoid(config, version, name)
     return ModelFile(name, "h5", config, clean, read_weights(clean, name, ()), sha256)
 
 
@@ -181,6 +185,14 @@ def _json_object(text: bytes, name: str, field: str) -> dict[str, Any]:
         return strict_json(text, allow_nan=True)  # check_config names the layer that holds one
     except ValueError as error:
         raise ModelError(name, field, f"is not valid JSON ({error})", RESAVE) from None
+
+
+def _version(metadata: bytes) -> str:
+    """The Keras that saved a zip; empty where its ``metadata.json`` does not say."""
+    try:
+        return str(strict_json(metadata).get("keras_version", ""))
+    except ValueError:
+        return ""
 
 
 def _without_training(config: dict[str, Any]) -> dict[str, Any]:

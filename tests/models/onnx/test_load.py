@@ -89,6 +89,18 @@ def test_what_cannot_be_rebuilt_runs_without_gradients(tmp_path):
         ecgxai.explain(record, model, CODES[0], "input_x_gradient")
 
 
+def test_a_network_that_is_random_at_prediction_is_refused(tmp_path):
+    """ONNX Runtime leaves out dropout in training mode, but not what draws numbers itself."""
+    net = Net(samples=256)
+    x = net.relu(net.conv("ecg", 8, 5))
+    x = net.node("Mul", x, net.node("RandomUniformLike", x))
+    net.channels[x] = 8
+    data = net.ended(net.dense(net.flat(net.node("GlobalAveragePool", x)), 5), 5, "Sigmoid")
+    path = written(tmp_path, "random", data, 256, 5, "probability")
+    with pytest.raises(ModelError, match="another result each time"):
+        load_classifier(path)
+
+
 def test_a_wrong_manifest_is_refused(tmp_path):
     make, samples = NETWORKS["ribeiro"]
     path = written(tmp_path, "ribeiro", make(), samples, 5, "probability")
