@@ -71,6 +71,39 @@ def test_a_fast_rate_is_brought_to_a_normal_one():
     )
 
 
+def test_a_value_beyond_the_reach_of_its_edit_is_said_as_far_as_it_comes(monkeypatch):
+    """The words tell what the changed record shows, not what would be normal."""
+    case = case_of("sinus_tachycardia", rate_less_100, TACHY)
+    monkeypatch.setitem(EDITS, "rate", replace(EDITS["rate"], low=-20.0))
+    rate = measure_signal(case.record.signal, 100.0, case.record.leads).heart_rate.value
+    assert rate > 100
+    found = quote(case)
+    assert found.size == -20
+    assert found.words == f"A heart rate of {rate - 20:.0f}/min instead of {rate:.0f}"
+    assert found.after == pytest.approx(1 / (1 + np.exp(-(rate - 120) / 10)), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "said"),
+    [
+        (FIRST_DEGREE, {"pr": 240.0}, "A PR interval of 160 ms instead of 240"),
+        (FIRST_DEGREE, {"pr": 300.0}, "A PR interval of 200 ms instead of 300"),
+        ("713427006", {"qrs": 200.0}, "A QRS duration of 100 ms instead of 200"),
+        (TACHY, {"heart_rate": 190.0}, "A heart rate of 90/min instead of 190"),
+        ("111975006", {"qt": 400.0, "qtc": 480.0}, "A QTc of 420 ms instead of 480"),
+        # 560 - 150 of 560, of 600
+        ("111975006", {"qt": 560.0, "qtc": 600.0}, "A QTc of 439 ms instead of 600"),
+    ],
+)
+def test_words_follow_the_size_within_the_bounds_of_the_edit(target, values, said):
+    record = simulate("sinus_rhythm", seed=3, fs=100).record
+    plain = measure_signal(record.signal, record.fs, record.leads)
+    changes = {name: replace(getattr(plain, name), value=v) for name, v in values.items()}
+    found, fitting = replace(plain, **changes), FITTING[target]
+    edit = EDITS[fitting.edit]
+    assert fitting.words(found, max(fitting.size(found), edit.low)) == said
+
+
 def test_uneven_intervals_are_made_equal():
     found = quote(case_of("atrial_fibrillation", unevenness, AF))
     assert (found.edit, found.size) == ("regular", 1.0)
