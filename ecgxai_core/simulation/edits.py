@@ -200,22 +200,34 @@ def _gain(record: Record, waves: Delineation, size: float, place: Place) -> Floa
 
 
 def _noise(record: Record, waves: Delineation, size: float, place: Place) -> Float32Array:
-    """White noise of a root mean square in mV, independent in I, II and the chest leads."""
+    """White noise of a root mean square in mV, independent in I, II and the chest leads; where limb
+    leads are named, in the first two of them."""
     drawn = []
     for lead in record.leads:
         rng = np.random.default_rng(content_seed("noise", record.digest, lead))
         drawn.append(rng.standard_normal(record.n_samples))
-    return _added(record, size * np.stack(drawn), place)
+    return _added(record, size * np.stack(drawn), _drawn(record, place))
 
 
 def _wander(record: Record, waves: Delineation, size: float, place: Place) -> Float32Array:
-    """Baseline wander at a breathing rate (0.25 Hz) with a phase of its own in every lead."""
+    """Baseline wander of an amplitude in mV at a breathing rate (0.25 Hz), with a phase of its own
+    in the leads where noise is independent."""
     time = np.arange(record.n_samples) / record.fs
     rows = []
     for lead in record.leads:
         phase = content_seed("wander", record.digest, lead) % 1000 / 1000
         rows.append(np.sin(2 * np.pi * (0.25 * time + phase)))
-    return _added(record, size * np.stack(rows), place)
+    return _added(record, size * np.stack(rows), _drawn(record, place))
+
+
+def _drawn(record: Record, place: Place) -> Place:
+    """The place with its first two limb leads, which give all others: least squares of more than
+    two that were drawn apart would be smaller than what was asked, and alike."""
+    wanted = place.leads or record.leads
+    if not {"I", "II"} <= set(record.leads):
+        return place
+    limbs = [lead for lead in ("I", "II", *DERIVED_LEADS) if lead in wanted]
+    return replace(place, leads=tuple(lead for lead in wanted if lead not in limbs[2:]))
 
 
 def _beats(record: Record, waves: Delineation, place: Place, change: str) -> list[int]:
