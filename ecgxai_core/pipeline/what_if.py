@@ -255,7 +255,8 @@ def flips(
 
     Returns
     -------
-    Sizes to 1/512 of the step between two sizes of the response, on the far side of the flip.
+    Sizes to 1/512 of the step between two sizes of the response, on the far side of the flip; of
+    edits that are not graded (numbers of beats, electrodes) the size of the response itself.
     """
     curve, waves = found.column(case.target), _waves(case.record)
     start = found.neutral_at
@@ -271,7 +272,7 @@ def flips(
             continue
         inner = place_of_flip + (1 if place_of_flip < start else -1)
         last, far = float(found.sizes[inner]), float(found.sizes[place_of_flip])
-        for _ in range(FLIP_STEPS):
+        for _ in range(FLIP_STEPS if EDITS[found.edit].graded else 0):
             middle = (last + far) / 2
             record = edited(case.record, found.edit, middle, place, waves)
             (row,) = outputs_of(case, [record])

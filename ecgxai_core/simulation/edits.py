@@ -65,6 +65,8 @@ class Edit:
     measures
         Name of the measurement that it moves, as in :mod:`ecgxai_core.signal.intervals`; a wave
         name is that of the edited leads. Empty = none.
+    graded
+        Whether a smaller size is a smaller change; else it is all or nothing, or so many beats.
     """
 
     title: str
@@ -74,6 +76,7 @@ class Edit:
     neutral: float
     apply: Change
     measures: str = ""
+    graded: bool = True
 
 
 def edited(
@@ -369,9 +372,13 @@ EDITS: Mapping[str, Edit] = {
     "regular": Edit("RR intervals evened out", "", 0.0, 1.0, 0.0, _in_time(timing.more_regular)),
     "irregular": Edit("RR irregularity", "%", 0.0, 40.0, 0.0, _in_time(timing.more_irregular)),
     "premature": Edit("beat early", "ms", 0.0, 600.0, 0.0, _in_time(timing.premature_beat)),
-    "removed": Edit("beats removed", "", 0.0, 5.0, 0.0, _in_time(timing.removed_beat)),
-    "inserted": Edit("beats inserted", "", 0.0, 5.0, 0.0, _in_time(timing.inserted_beat)),
-    "swap": Edit("electrodes exchanged", "", 0.0, 1.0, 0.0, _swap),
+    "removed": Edit(
+        "beats removed", "", 0.0, 5.0, 0.0, _in_time(timing.removed_beat), graded=False
+    ),
+    "inserted": Edit(
+        "beats inserted", "", 0.0, 5.0, 0.0, _in_time(timing.inserted_beat), graded=False
+    ),
+    "swap": Edit("electrodes exchanged", "", 0.0, 1.0, 0.0, _swap, graded=False),
     "noise": Edit("white noise", "mV", 0.0, 1.0, 0.0, _noise),
     "wander": Edit("baseline wander", "mV", 0.0, 2.0, 0.0, _wander),
     "gain": Edit("gain times", "", 0.1, 5.0, 1.0, _gain),
