@@ -52,11 +52,6 @@ class ContrastModel(MaskedModel):
         own = self._cut_differences / self._differences if self._differences else 0.0
         return max(own, super().clipped_fraction, self.contrast.clipped_fraction)
 
-    def baseline_probability(self, segmentation: Segmentation) -> float:
-        """Probability of A itself with every cell masked."""
-        nothing = np.zeros((1, len(self.leads), len(segmentation)), dtype=np.bool_)
-        return float(super().probabilities(nothing, segmentation)[0])
-
     def event_game(self, segmentation: Segmentation, link: str) -> None:
         """No closed form: the difference of two classes is played coalition by coalition."""
 
