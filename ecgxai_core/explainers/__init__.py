@@ -251,8 +251,8 @@ def _attribution(
     """What was found, with what every result says of itself; ``played`` counts what it took."""
     probability = task.model.probability
     # gradients are taken where nothing is clipped
-    on_logit = method.family in {"perturbation", "occlusion"} and task.params.link == "logit"
-    clipped_fraction = played.clipped_fraction if on_logit else 0.0
+    plays = method.family in {"perturbation", "occlusion"}
+    clipped_fraction = played.clipped_on(task.params.link) if plays else 0.0
     params, errors = task.params.as_key(), found.standard_errors
     used = method.uses if task.params.contrast is None else (*method.uses, "contrast")
     return Attribution(
@@ -280,7 +280,7 @@ def _attribution(
             *task.model_input.warnings,
             *task.warnings,
             *_unlike_warnings(task),
-            *([_clipped_value(clipped_fraction)] if clipped_fraction else []),
+            *([_clipped_value(clipped_fraction, task.params)] if clipped_fraction else []),
         ),
     )
 
@@ -290,12 +290,15 @@ def _unlike_warnings(task: Task) -> tuple[QualityWarning, ...]:
     return (UNLIKE,) if unlike[0] else ()
 
 
-def _clipped_value(share: float) -> QualityWarning:
+def _clipped_value(share: float, params: ExplainParams) -> QualityWarning:
+    which, instead = "the probability", "link=probability or a gradient method"
+    if params.contrast is not None:
+        which = "the probability of a class, or of one against the other,"
+        instead = "a gradient method"
     return QualityWarning(
         "clipped_value",
-        f"the probability is within {LOGIT_EPS:g} of 0 or 1 on {share:.2g} of the masked records,"
-        " where the logit is clipped and differences are lost; use link=probability or a gradient"
-        " method",
+        f"{which} is within {LOGIT_EPS:g} of 0 or 1 on {share:.2g} of the masked records, where"
+        f" its logit is clipped and differences are lost; use {instead}",
     )
 
 
