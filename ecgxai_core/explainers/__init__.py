@@ -21,6 +21,7 @@ from ecgxai_core.explainers.completeness import map_gap
 from ecgxai_core.explainers.differentiable import has_gradients
 from ecgxai_core.explainers.grad_cam import GRAD_CAM, GRAD_CAM_PP
 from ecgxai_core.explainers.gradients import (
+    COMPLETE,
     INPUT_X_GRADIENT,
     INTEGRATED_GRADIENTS,
     SALIENCY,
@@ -232,17 +233,22 @@ def _preview(task: Task, method: Method, found: Explanation) -> Attribution:
     the final one does not depend on it."""
     apart = replace(task, model=task.model.shared(), progress=None, preview=None)
     made = _attribution(apart, method, found, task.model)
-    error = found.diagnostics.get("relative_error")
-    said = "is not known" if error is None else f"is at most {error:.0%} of it"
-    message = (
-        f"{method.title} was not refined to the end: the error of its map {said}"
-        f" ({100 * task.params.target_error:g}% is wanted)"
-    )
+    message = f"{method.title} was not refined to the end: {_how_far(task, method, found)}"
     return replace(
         made,
         diagnostics={**made.diagnostics, "converged": False, "preview": True},
         warnings=(*made.warnings, QualityWarning(PREVIEW_WARNING, message)),
     )
+
+
+def _how_far(task: Task, method: Method, found: Explanation) -> str:
+    """What a map that is not refined to the end lacks, by the measure that its method stops by."""
+    if "target_error" not in method.uses:
+        gap = found.diagnostics[method.gap]
+        return f"its weights fail to add up by {gap:.1%} ({COMPLETE:.0%} is wanted)"
+    error = found.diagnostics.get("relative_error")
+    said = "is not known" if error is None else f"is at most {error:.0%} of it"
+    return f"the error of its map {said} ({100 * task.params.target_error:g}% is wanted)"
 
 
 def _attribution(
