@@ -16,7 +16,7 @@ from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import aliases, find_diagnosis
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.pipeline.keys import cache_key
-from ecgxai_core.pipeline.what_if import natural_range
+from ecgxai_core.pipeline.what_if import natural_range, ranges_digest
 from ecgxai_core.signal.beats import find_beats
 from ecgxai_core.signal.delineation import delineate
 from ecgxai_core.signal.intervals import FEW_P_PERCENT, Measured, measure, measure_signal
@@ -248,7 +248,7 @@ def cached_quote(case: Case, store: Store) -> Quote | None:
 
 
 def _key(case: Case) -> dict[str, object]:
-    return cache_key("what-if quote", **case.key())
+    return cache_key("what-if quote", **case.key(), natural_ranges=ranges_digest())
 
 
 def _of(meta: Mapping[str, object]) -> Quote | None:

@@ -10,7 +10,7 @@ import pytest
 
 from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import diagnosis
-from ecgxai_core.pipeline import fitting_edit
+from ecgxai_core.pipeline import fitting_edit, what_if
 from ecgxai_core.pipeline.fitting_edit import (
     FITTING,
     Quote,
@@ -162,6 +162,16 @@ def test_it_is_asked_once_and_kept(tmp_path, monkeypatch):
         other = case.changed(start_sec=0.0)
         assert quoted(other, store) is None
         assert cached_quote(other, store) is None
+
+
+def test_other_natural_ranges_ask_anew(tmp_path, monkeypatch):
+    """What is unusual is said by them, and they are no source code."""
+    case = case_of("sinus_rhythm", lambda v: 30 * v[:, :, 1].mean(axis=1), SINUS)
+    with closing(Store(tmp_path, 10**8)) as store:
+        quoted(case, store)
+        assert cached_quote(case, store) is not None
+        monkeypatch.setattr(what_if, "_ranges_file", lambda: b'{"ranges": {}}')
+        assert cached_quote(case, store) is None
 
 
 @pytest.mark.parametrize(
