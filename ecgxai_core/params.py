@@ -174,7 +174,8 @@ class ExplainParams(Params):
         None,
         ge=1,
         le=10_000,
-        description="segments whose leads are explored; empty = all with the exact engine, else 5",
+        description="segments whose leads are explored; empty = all with the exact engine, or "
+        "where level is owen or winter and there are at most 30, else 5",
     )
     level: Literal["owen", "winter", "lead_in_event", "cell"] = Field(
         "lead_in_event",

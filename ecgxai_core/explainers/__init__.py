@@ -21,6 +21,7 @@ from ecgxai_core.explainers.completeness import map_gap
 from ecgxai_core.explainers.differentiable import has_gradients
 from ecgxai_core.explainers.grad_cam import GRAD_CAM, GRAD_CAM_PP
 from ecgxai_core.explainers.gradients import (
+    COMPLETE,
     INPUT_X_GRADIENT,
     INTEGRATED_GRADIENTS,
     SALIENCY,
@@ -232,17 +233,22 @@ def _preview(task: Task, method: Method, found: Explanation) -> Attribution:
     the final one does not depend on it."""
     apart = replace(task, model=task.model.shared(), progress=None, preview=None)
     made = _attribution(apart, method, found, task.model)
-    error = found.diagnostics.get("relative_error")
-    said = "is not known" if error is None else f"is at most {error:.0%} of it"
-    message = (
-        f"{method.title} was not refined to the end: the error of its map {said}"
-        f" ({100 * task.params.target_error:g}% is wanted)"
-    )
+    message = f"{method.title} was not refined to the end: {_how_far(task, method, found)}"
     return replace(
         made,
         diagnostics={**made.diagnostics, "converged": False, "preview": True},
         warnings=(*made.warnings, QualityWarning(PREVIEW_WARNING, message)),
     )
+
+
+def _how_far(task: Task, method: Method, found: Explanation) -> str:
+    """What a map that is not refined to the end lacks, by the measure that its method stops by."""
+    if "target_error" not in method.uses:
+        gap = found.diagnostics[method.gap]
+        return f"its weights fail to add up by {gap:.1%} ({COMPLETE:.0%} is wanted)"
+    error = found.diagnostics.get("relative_error")
+    said = "is not known" if error is None else f"is at most {error:.0%} of it"
+    return f"the error of its map {said} ({100 * task.params.target_error:g}% is wanted)"
 
 
 def _attribution(
@@ -251,8 +257,8 @@ def _attribution(
     """What was found, with what every result says of itself; ``played`` counts what it took."""
     probability = task.model.probability
     # gradients are taken where nothing is clipped
-    on_logit = method.family in {"perturbation", "occlusion"} and task.params.link == "logit"
-    clipped_fraction = played.clipped_fraction if on_logit else 0.0
+    plays = method.family in {"perturbation", "occlusion"}
+    clipped_fraction = played.clipped_on(task.params.link) if plays else 0.0
     params, errors = task.params.as_key(), found.standard_errors
     used = method.uses if task.params.contrast is None else (*method.uses, "contrast")
     return Attribution(
@@ -280,7 +286,7 @@ def _attribution(
             *task.model_input.warnings,
             *task.warnings,
             *_unlike_warnings(task),
-            *([_clipped_value(clipped_fraction)] if clipped_fraction else []),
+            *([_clipped_value(clipped_fraction, task.params)] if clipped_fraction else []),
         ),
     )
 
@@ -290,12 +296,15 @@ def _unlike_warnings(task: Task) -> tuple[QualityWarning, ...]:
     return (UNLIKE,) if unlike[0] else ()
 
 
-def _clipped_value(share: float) -> QualityWarning:
+def _clipped_value(share: float, params: ExplainParams) -> QualityWarning:
+    which, instead = "the probability", "link=probability or a gradient method"
+    if params.contrast is not None:
+        which = "the probability of a class, or of one against the other,"
+        instead = "a gradient method"
     return QualityWarning(
         "clipped_value",
-        f"the probability is within {LOGIT_EPS:g} of 0 or 1 on {share:.2g} of the masked records,"
-        " where the logit is clipped and differences are lost; use link=probability or a gradient"
-        " method",
+        f"{which} is within {LOGIT_EPS:g} of 0 or 1 on {share:.2g} of the masked records, where"
+        f" its logit is clipped and differences are lost; use {instead}",
     )
 
 

@@ -127,7 +127,7 @@ LIME = Method(
     uses=(
         "segments", "window_sec", "baseline", "link", "engine", "lead_group", "n_coalitions",
         "max_coalitions",
-        "n_lead_coalitions", "max_lead_coalitions", "top_events", "p_on", "kernel_width",
+        "n_lead_coalitions", "max_lead_coalitions", "top_events", "level", "p_on", "kernel_width",
         "ridge_lime", "sampling", "lead_priors", "keep_leads", "converged_top_k",
         "converged_level", "seed",
     ),

@@ -45,7 +45,7 @@ def fuse(
     params: FusionParams,
     method_weights: Mapping[str, float] | None = None,
 ) -> FusedMap:
-    """Combine attributions of one record, target and model into one dense map.
+    """Combine attributions of one record, target, model and window into one dense map.
 
     Each map becomes densities on the union of all edges, divided by the largest density of its
     method (``scale``: over all leads, or lead by lead), so that cells lie in [-1, 1] and units
@@ -74,8 +74,8 @@ def fuse(
     Raises
     ------
     ParameterError
-        No attribution, attributions of different records, targets or models, or weights that are
-        negative, all zero or of the wrong number.
+        No attribution, attributions of different records, targets, models, contrasts or windows of
+        a record, or weights that are negative, all zero or of the wrong number.
     """
     chosen, weights = resolved_weights(attributions, params, method_weights)
     chosen, weights, left_out, warnings = _with_evidence(chosen, weights)
@@ -209,6 +209,10 @@ def resolved_weights(
             _same(field, getattr(first.provenance, field), getattr(item.provenance, field))
         contrast = [str(part.provenance.params.get("contrast")) for part in (first, item)]
         _same("contrast", *contrast)
+    seen = [item.diagnostics.get("seen_sec") for item in attributions]
+    known = [f"{one[0]:.3f} to {one[1]:.3f} s" for one in seen if one]  # foreign maps do not say
+    for window in known[1:]:
+        _same("window", known[0], window)
     weights = _weights(attributions, params, method_weights)
     rank = sorted(
         (item.method, array_digest(item.weights, item.edges_sec), index)
@@ -221,7 +225,7 @@ def resolved_weights(
 
 def _same(field: str, one: str, other: str) -> None:
     if one != other:
-        fix = "fuse explanations of one record, target and model"
+        fix = "fuse explanations of one record, target, model and window"
         raise ParameterError("fusion", field, f"attributions disagree ({one} and {other})", fix)
 
 

@@ -50,12 +50,13 @@ class ContrastModel(MaskedModel):
     def clipped_fraction(self) -> float:
         """Share of the values asked for where a logit of A or B, or their difference, is cut."""
         own = self._cut_differences / self._differences if self._differences else 0.0
-        return max(own, super().clipped_fraction, self.contrast.clipped_fraction)
+        return max(own, self.clipped_on("probability"))
 
-    def baseline_probability(self, segmentation: Segmentation) -> float:
-        """Probability of A itself with every cell masked."""
-        nothing = np.zeros((1, len(self.leads), len(segmentation)), dtype=np.bool_)
-        return float(super().probabilities(nothing, segmentation)[0])
+    def clipped_on(self, link: str) -> float:
+        """On any link the logits of A and B are cut; their difference is on the logit."""
+        if link == "logit":
+            return self.clipped_fraction
+        return max(super().clipped_fraction, self.contrast.clipped_fraction)
 
     def event_game(self, segmentation: Segmentation, link: str) -> None:
         """No closed form: the difference of two classes is played coalition by coalition."""

@@ -219,6 +219,11 @@ class MaskedModel:
         played = self._cut / self._valued if self._valued else 0.0
         return max(played, self._clipped_in_closed_form)
 
+    def clipped_on(self, link: str) -> float:
+        """:attr:`clipped_fraction` where values are explained on ``link``; a probability itself is
+        never cut."""
+        return self.clipped_fraction if link == "logit" else 0.0
+
     @property
     def engine(self) -> Engine:
         if self._wanted == "whole":

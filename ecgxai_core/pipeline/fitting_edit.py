@@ -16,7 +16,7 @@ from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import aliases, find_diagnosis
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.pipeline.keys import cache_key
-from ecgxai_core.pipeline.what_if import natural_range
+from ecgxai_core.pipeline.what_if import natural_range, ranges_digest
 from ecgxai_core.signal.beats import find_beats
 from ecgxai_core.signal.delineation import delineate
 from ecgxai_core.signal.intervals import FEW_P_PERCENT, Measured, measure, measure_signal
@@ -41,12 +41,13 @@ class Fitting:
     size
         Of the record's measurements: how much; ``None`` where the record does not show the finding.
     words
-        Of the record's measurements: the change as the subject of a sentence.
+        Of the record's measurements and the size that is applied, which the bounds of the edit may
+        have cut: the change as the subject of a sentence.
     """
 
     edit: str
     size: Callable[[Measured], float | None]
-    words: Callable[[Measured], str]
+    words: Callable[[Measured, float], str]
 
 
 def _to_normal(
@@ -58,8 +59,9 @@ def _to_normal(
         value = found.named()[name].value
         return normal - value if np.isfinite(value) and abnormal(value) else None
 
-    def said(found: Measured) -> str:
-        return f"{words} of {normal:.0f}{unit} instead of {found.named()[name].value:.0f}"
+    def said(found: Measured, by: float) -> str:
+        value = found.named()[name].value
+        return f"{words} of {value + by:.0f}{unit} instead of {value:.0f}"
 
     return Fitting(edit, size, said)
 
@@ -70,8 +72,13 @@ def _shorter_qt(found: Measured) -> float | None:
     return qt * (420 / qtc - 1) if np.isfinite([qt, qtc]).all() and qtc >= 450 else None
 
 
+def _other_qtc(found: Measured, by: float) -> str:
+    qt, qtc = found.qt.value, found.qtc.value
+    return f"A QTc of {qtc * (qt + by) / qt:.0f} ms instead of {qtc:.0f}"
+
+
 def _constant(edit: str, size: float, words: str, shown: Callable[[Measured], bool]) -> Fitting:
-    return Fitting(edit, lambda found: size if shown(found) else None, lambda found: words)
+    return Fitting(edit, lambda found: size if shown(found) else None, lambda *_: words)
 
 
 def _p_waves(found: Measured) -> bool:
@@ -86,7 +93,7 @@ _REGULAR = _constant("regular", 1.0, "Making the RR intervals equal", lambda fou
 _NO_P = _constant("p_amplitude", 0.0, "Removing the P waves", _p_waves)
 _NO_T = _constant("t_amplitude", 0.0, "Removing the T waves", lambda found: True)
 _TALLER = _constant("gain", 2.0, "Doubling the voltages", lambda found: True)
-_QT = Fitting("qt", _shorter_qt, lambda f: f"A QTc of 420 ms instead of {f.qtc.value:.0f}")
+_QT = Fitting("qt", _shorter_qt, _other_qtc)
 
 FITTING: Mapping[str, Fitting] = {
     "426783006": _NO_P,
@@ -109,8 +116,9 @@ FITTING: Mapping[str, Fitting] = {
 }
 """By code; aliases count. Limits: PR over 200 ms (Kusumoto 2019), QRS of 110 ms and more (Surawicz
 2009), QTc of 450 ms and more (Rautaharju 2009), rates under 60 and over 100 (Goldberger 2018); the
-values that take their place lie in the middle of what is normal. Diagnoses whose finding no single
-edit takes away (premature beats, Q waves, axis, pacing) have none."""
+values that take their place lie in the middle of what is normal, or as near to it as the edit goes.
+Diagnoses whose finding no single edit takes away (premature beats, Q waves, axis, pacing) have
+none."""
 
 
 _MOVES: Mapping[str, str] = {
@@ -210,7 +218,7 @@ def quote(case: Case) -> Quote | None:
     inputs = [case.changed(record=one).model_input().values for one in (record, changed)]
     column = case.classifier.classes.index(case.target)
     before, after = (float(row[column]) for row in case.classifier.predict(np.stack(inputs)))
-    words, unusual = fitting.words(measured), _unusual(changed, edit.measures)
+    words, unusual = fitting.words(measured, size), _unusual(changed, edit.measures)
     return Quote(fitting.edit, size, words, before, after, unusual)
 
 
@@ -240,7 +248,7 @@ def cached_quote(case: Case, store: Store) -> Quote | None:
 
 
 def _key(case: Case) -> dict[str, object]:
-    return cache_key("what-if quote", **case.key())
+    return cache_key("what-if quote", **case.key(), natural_ranges=ranges_digest())
 
 
 def _of(meta: Mapping[str, object]) -> Quote | None:

@@ -3,6 +3,7 @@ flips a call."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DoseResponse", "Switch", "dose_response", "flips", "natural_range", "outputs_of",
-    "switched_at", "switches",
+    "ranges_digest", "switched_at", "switches",
 ]  # fmt: skip
 
 FLIP_STEPS = 9
@@ -35,8 +36,18 @@ _ADDS = ("ms", "1/min")
 
 
 @lru_cache(maxsize=1)
+def _ranges_file() -> bytes:
+    return (assets_dir() / "natural_ranges.json").read_bytes()
+
+
+def ranges_digest() -> str:
+    """SHA-256 (hex) of the natural ranges, for keys of what says that a record is unusual."""
+    return hashlib.sha256(_ranges_file()).hexdigest()
+
+
+@lru_cache(maxsize=1)
 def _ranges() -> dict[str, dict[str, tuple[float, float]]]:
-    text = json.loads((assets_dir() / "natural_ranges.json").read_text("utf-8"))
+    text = json.loads(_ranges_file())
     return {
         lead: {name: (float(low), float(high)) for name, (low, high) in rows.items()}
         for lead, rows in text["ranges"].items()
@@ -255,7 +266,8 @@ def flips(
 
     Returns
     -------
-    Sizes to 1/512 of the step between two sizes of the response, on the far side of the flip.
+    Sizes to 1/512 of the step between two sizes of the response, on the far side of the flip; of
+    edits that are not graded (numbers of beats, electrodes) the size of the response itself.
     """
     curve, waves = found.column(case.target), _waves(case.record)
     start = found.neutral_at
@@ -271,7 +283,7 @@ def flips(
             continue
         inner = place_of_flip + (1 if place_of_flip < start else -1)
         last, far = float(found.sizes[inner]), float(found.sizes[place_of_flip])
-        for _ in range(FLIP_STEPS):
+        for _ in range(FLIP_STEPS if EDITS[found.edit].graded else 0):
             middle = (last + far) / 2
             record = edited(case.record, found.edit, middle, place, waves)
             (row,) = outputs_of(case, [record])

@@ -65,6 +65,8 @@ class Edit:
     measures
         Name of the measurement that it moves, as in :mod:`ecgxai_core.signal.intervals`; a wave
         name is that of the edited leads. Empty = none.
+    graded
+        Whether a smaller size is a smaller change; else it is all or nothing, or so many beats.
     """
 
     title: str
@@ -74,6 +76,7 @@ class Edit:
     neutral: float
     apply: Change
     measures: str = ""
+    graded: bool = True
 
 
 def edited(
@@ -200,22 +203,34 @@ def _gain(record: Record, waves: Delineation, size: float, place: Place) -> Floa
 
 
 def _noise(record: Record, waves: Delineation, size: float, place: Place) -> Float32Array:
-    """White noise of a root mean square in mV, independent in I, II and the chest leads."""
+    """White noise of a root mean square in mV, independent in I, II and the chest leads; where limb
+    leads are named, in the first two of them."""
     drawn = []
     for lead in record.leads:
         rng = np.random.default_rng(content_seed("noise", record.digest, lead))
         drawn.append(rng.standard_normal(record.n_samples))
-    return _added(record, size * np.stack(drawn), place)
+    return _added(record, size * np.stack(drawn), _drawn(record, place))
 
 
 def _wander(record: Record, waves: Delineation, size: float, place: Place) -> Float32Array:
-    """Baseline wander at a breathing rate (0.25 Hz) with a phase of its own in every lead."""
+    """Baseline wander of an amplitude in mV at a breathing rate (0.25 Hz), with a phase of its own
+    in the leads where noise is independent."""
     time = np.arange(record.n_samples) / record.fs
     rows = []
     for lead in record.leads:
         phase = content_seed("wander", record.digest, lead) % 1000 / 1000
         rows.append(np.sin(2 * np.pi * (0.25 * time + phase)))
-    return _added(record, size * np.stack(rows), place)
+    return _added(record, size * np.stack(rows), _drawn(record, place))
+
+
+def _drawn(record: Record, place: Place) -> Place:
+    """The place with its first two limb leads, which give all others: least squares of more than
+    two that were drawn apart would be smaller than what was asked, and alike."""
+    wanted = place.leads or record.leads
+    if not {"I", "II"} <= set(record.leads):
+        return place
+    limbs = [lead for lead in ("I", "II", *DERIVED_LEADS) if lead in wanted]
+    return replace(place, leads=tuple(lead for lead in wanted if lead not in limbs[2:]))
 
 
 def _beats(record: Record, waves: Delineation, place: Place, change: str) -> list[int]:
@@ -357,9 +372,13 @@ EDITS: Mapping[str, Edit] = {
     "regular": Edit("RR intervals evened out", "", 0.0, 1.0, 0.0, _in_time(timing.more_regular)),
     "irregular": Edit("RR irregularity", "%", 0.0, 40.0, 0.0, _in_time(timing.more_irregular)),
     "premature": Edit("beat early", "ms", 0.0, 600.0, 0.0, _in_time(timing.premature_beat)),
-    "removed": Edit("beats removed", "", 0.0, 5.0, 0.0, _in_time(timing.removed_beat)),
-    "inserted": Edit("beats inserted", "", 0.0, 5.0, 0.0, _in_time(timing.inserted_beat)),
-    "swap": Edit("electrodes exchanged", "", 0.0, 1.0, 0.0, _swap),
+    "removed": Edit(
+        "beats removed", "", 0.0, 5.0, 0.0, _in_time(timing.removed_beat), graded=False
+    ),
+    "inserted": Edit(
+        "beats inserted", "", 0.0, 5.0, 0.0, _in_time(timing.inserted_beat), graded=False
+    ),
+    "swap": Edit("electrodes exchanged", "", 0.0, 1.0, 0.0, _swap, graded=False),
     "noise": Edit("white noise", "mV", 0.0, 1.0, 0.0, _noise),
     "wander": Edit("baseline wander", "mV", 0.0, 2.0, 0.0, _wander),
     "gain": Edit("gain times", "", 0.1, 5.0, 1.0, _gain),

@@ -108,7 +108,7 @@ def attentive() -> Any:
 
 def another(params: ExplainParams) -> dict[str, Any]:
     """Another value of every parameter, from the schema; of those that the networks above have."""
-    named = {"contrast": OTHER, "cam_layer": "stem", "segments": "wave"}
+    named = {"contrast": OTHER, "cam_layer": "stem", "segments": "wave", "level": "owen"}
     others = {}
     for name, field in ExplainParams.model_fields.items():
         value = getattr(params, name)

@@ -113,6 +113,15 @@ def test_evidence_against_another_class_turns_round_with_the_classes(networks, m
         assert np.all(np.abs(one.weights + two.weights) <= errors + 5e-3 * size)
 
 
+def test_a_contrast_costs_a_method_without_games_no_table(networks):
+    """The record and the baseline are asked for, each once, as without a contrast."""
+    for contrast in (None, OTHER):
+        params = PARAMS.updated(contrast=contrast, engine="auto")
+        found = explain(Case(SHORT, networks["saliency"], TARGET), "saliency", params)
+        assert found.diagnostics["engine"] == "local"
+        assert found.diagnostics["forward_passes"] == 2
+
+
 @pytest.mark.parametrize("method", INSIDE)
 def test_what_looks_inside_refuses_a_model_that_only_predicts(method):
     with pytest.raises(ExplanationError, match="only predicts"):

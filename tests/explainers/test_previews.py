@@ -140,4 +140,5 @@ def test_a_path_with_too_few_points_is_shown_while_points_are_added(local, monke
     for item in shown:
         assert is_preview(item)
         (said,) = [w.message for w in item.warnings if w.code == "preliminary_map"]
-        assert "the error of its map is not known" in said
+        gap = item.diagnostics["completeness_gap"]
+        assert f"its weights fail to add up by {gap:.1%} (1% is wanted)" in said

@@ -10,7 +10,7 @@ import pytest
 from ecgxai_core.case import Case
 from ecgxai_core.explainers import explain
 from ecgxai_core.params import ExplainParams
-from tests.analytic import TARGET, Analytic, record
+from tests.analytic import OTHER, TARGET, Analytic, record
 from tests.explainers.networks import loaded, smooth
 
 GIVEN = record()
@@ -58,6 +58,30 @@ def test_the_probability_is_never_cut():
     found = explain(Case(GIVEN, linear(30.0, -8.0), TARGET), "timeshap", params)
     assert found.diagnostics["clipped_fraction"] == 0
     assert found.warnings == ()
+
+
+@pytest.mark.parametrize("method", ["lime", "timeshap", "occlusion"])
+@pytest.mark.parametrize("link", ["logit", "probability"])
+def test_a_contrast_is_cut_on_either_link(method, link):
+    """The logits of both classes are taken, and link=probability is no way out."""
+    params = PARAMS.updated(link=link, contrast=OTHER)
+    found = explain(Case(GIVEN, linear(30.0, -8.0), TARGET), method, params)
+    assert found.diagnostics["clipped_fraction"] > 0.01
+    assert found.diagnostics.get("exact") in (False, None)
+    (warning,) = [w for w in found.warnings if w.code == "clipped_value"]
+    assert "use a gradient method" in warning.message
+    assert "link=probability" not in warning.message
+
+
+def test_a_difference_beyond_the_logit_is_cut_on_the_logit_only():
+    """Logits of 8 and -8 are within it, their difference of 16 is not; its probability is kept."""
+    params = PARAMS.updated(contrast=OTHER)
+    case = Case(GIVEN, linear(16.0, -8.0), TARGET)
+    (warning,) = explain(case, "timeshap", params).warnings
+    assert warning.code == "clipped_value"
+    kept = explain(case, "timeshap", params.updated(link="probability"))
+    assert kept.diagnostics["clipped_fraction"] == 0
+    assert kept.warnings == ()
 
 
 def test_closed_forms_and_the_local_engine_tell_too(tmp_path):

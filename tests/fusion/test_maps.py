@@ -286,6 +286,23 @@ def test_attributions_of_different_things_are_refused() -> None:
         fuse([], FusionParams())
 
 
+@pytest.mark.parametrize("how", [fuse, fuse_published])
+def test_windows_of_one_record_are_not_fused(how: Any) -> None:
+    def seen(method: str, start: float | None) -> Attribution:
+        facts = {} if start is None else {"seen_sec": [start, start + 1.0]}
+        return attribution(method, np.ones((3, 2)), diagnostics=facts)
+
+    for chosen in (
+        [seen("a", 0.0), seen("b", 0.5)],
+        [seen("a", None), seen("b", 0.0), seen("c", 30.0)],  # the first does not say
+        [seen("a", 3600.0), seen("b", 3600.002)],
+    ):
+        with pytest.raises(ParameterError, match=r"window: .* s and .* s\).* and window"):
+            how(chosen, FusionParams())
+    together = how([seen("a", 2.0), seen("b", 2.0), seen("c", None)], FusionParams())
+    assert together.methods == ("a", "b", "c")
+
+
 def test_tau_and_topk_are_views() -> None:
     a = attribution("a", [[10, 1], [5, 0], [0.5, 0.1]])
     params = FusionParams(tau=0.2, topk=2)

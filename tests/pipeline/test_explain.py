@@ -21,8 +21,8 @@ from tests.analytic import record
 from tests.explainers.networks import OTHER, TARGET, another, of_every_method
 
 PARAMS = ExplainParams(
-    window_sec=0.25, n_coalitions=64, n_lead_coalitions=16, top_events=8, n_permutations=2,
-    n_gradients=64, n_noise=8,
+    window_sec=0.25, n_coalitions=64, n_lead_coalitions=16, n_permutations=2, n_gradients=64,
+    n_noise=8,
 )  # fmt: skip
 ANOTHER = another(PARAMS)
 SHORT = record(1.8)
@@ -56,14 +56,17 @@ def test_the_key_changes_with_what_matters_only(networks, method, name) -> None:
     assert same == (name not in matters(method))
 
 
+@pytest.mark.parametrize("engine", ["auto", "whole"])
 @pytest.mark.parametrize("method", list(METHODS))
-def test_what_shares_a_key_has_the_same_bytes(networks, method) -> None:
+def test_what_shares_a_key_has_the_same_bytes(networks, method, engine) -> None:
+    """By whole passes too, where not all of the seven segments are explored."""
     others = {name: value for name, value in ANOTHER.items() if name not in matters(method)}
-    changed = PARAMS.updated(**others)
-    assert key(networks, method, changed) == key(networks, method, PARAMS)
+    given = PARAMS.updated(engine=engine)
+    changed = given.updated(**others)
+    assert key(networks, method, changed) == key(networks, method, given)
     one, two = (
         encode({}, *entry_of(explain(Case(SHORT, networks[method], TARGET), method, params)))
-        for params in (PARAMS, changed)
+        for params in (given, changed)
     )
     assert one == two
 

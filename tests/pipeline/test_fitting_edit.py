@@ -10,7 +10,7 @@ import pytest
 
 from ecgxai_core.case import Case
 from ecgxai_core.diagnoses import diagnosis
-from ecgxai_core.pipeline import fitting_edit
+from ecgxai_core.pipeline import fitting_edit, what_if
 from ecgxai_core.pipeline.fitting_edit import (
     FITTING,
     Quote,
@@ -71,6 +71,39 @@ def test_a_fast_rate_is_brought_to_a_normal_one():
     )
 
 
+def test_a_value_beyond_the_reach_of_its_edit_is_said_as_far_as_it_comes(monkeypatch):
+    """The words tell what the changed record shows, not what would be normal."""
+    case = case_of("sinus_tachycardia", rate_less_100, TACHY)
+    monkeypatch.setitem(EDITS, "rate", replace(EDITS["rate"], low=-20.0))
+    rate = measure_signal(case.record.signal, 100.0, case.record.leads).heart_rate.value
+    assert rate > 100
+    found = quote(case)
+    assert found.size == -20
+    assert found.words == f"A heart rate of {rate - 20:.0f}/min instead of {rate:.0f}"
+    assert found.after == pytest.approx(1 / (1 + np.exp(-(rate - 120) / 10)), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "said"),
+    [
+        (FIRST_DEGREE, {"pr": 240.0}, "A PR interval of 160 ms instead of 240"),
+        (FIRST_DEGREE, {"pr": 300.0}, "A PR interval of 200 ms instead of 300"),
+        ("713427006", {"qrs": 200.0}, "A QRS duration of 100 ms instead of 200"),
+        (TACHY, {"heart_rate": 190.0}, "A heart rate of 90/min instead of 190"),
+        ("111975006", {"qt": 400.0, "qtc": 480.0}, "A QTc of 420 ms instead of 480"),
+        # 560 - 150 of 560, of 600
+        ("111975006", {"qt": 560.0, "qtc": 600.0}, "A QTc of 439 ms instead of 600"),
+    ],
+)
+def test_words_follow_the_size_within_the_bounds_of_the_edit(target, values, said):
+    record = simulate("sinus_rhythm", seed=3, fs=100).record
+    plain = measure_signal(record.signal, record.fs, record.leads)
+    changes = {name: replace(getattr(plain, name), value=v) for name, v in values.items()}
+    found, fitting = replace(plain, **changes), FITTING[target]
+    edit = EDITS[fitting.edit]
+    assert fitting.words(found, max(fitting.size(found), edit.low)) == said
+
+
 def test_uneven_intervals_are_made_equal():
     found = quote(case_of("atrial_fibrillation", unevenness, AF))
     assert (found.edit, found.size) == ("regular", 1.0)
@@ -129,6 +162,16 @@ def test_it_is_asked_once_and_kept(tmp_path, monkeypatch):
         other = case.changed(start_sec=0.0)
         assert quoted(other, store) is None
         assert cached_quote(other, store) is None
+
+
+def test_other_natural_ranges_ask_anew(tmp_path, monkeypatch):
+    """What is unusual is said by them, and they are no source code."""
+    case = case_of("sinus_rhythm", lambda v: 30 * v[:, :, 1].mean(axis=1), SINUS)
+    with closing(Store(tmp_path, 10**8)) as store:
+        quoted(case, store)
+        assert cached_quote(case, store) is not None
+        monkeypatch.setattr(what_if, "_ranges_file", lambda: b'{"ranges": {}}')
+        assert cached_quote(case, store) is None
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ecgxai_core.pipeline.what_if import (
 )
 from ecgxai_core.signal.beats import r_peaks
 from ecgxai_core.simulation import simulate
-from ecgxai_core.simulation.edits import Place
+from ecgxai_core.simulation.edits import Place, edited
 from ecgxai_core.types import STANDARD_LEADS
 from tests.analytic import TARGET, Analytic, manifest
 
@@ -113,6 +113,23 @@ def test_a_count_of_beats_flips_with_the_rate(record):
     case = case_of(record, beat_count)
     (size,) = flips(case, dose_response(case, "rate", [-10, 10, 20]), 0.5)
     assert 0 < size < 10
+
+
+@pytest.mark.parametrize("edit", ["swap", "removed", "inserted"])
+def test_an_edit_that_is_not_graded_flips_at_a_size_that_was_tried(record, edit):
+    """Half an exchange of electrodes, or half a beat, is no change that anybody could make."""
+    place = Place(swap="RA-LA") if edit == "swap" else None
+    changed = edited(record, edit, 1.0, place)
+
+    def unlike(values):
+        """Positive where the signal is nearer to the changed one than to the recorded one."""
+        far = [np.abs(values - one.signal.T).mean(axis=(1, 2)) for one in (record, changed)]
+        return far[0] - far[1]
+
+    case = case_of(record, unlike)
+    found = dose_response(case, edit, [1.0], place)
+    assert found.column(TARGET)[0] < 0.5 < found.column(TARGET)[1]
+    assert flips(case, found, 0.5, place) == (1.0,)
 
 
 def test_a_call_that_stays_has_no_flip(record):

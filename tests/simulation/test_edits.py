@@ -151,6 +151,44 @@ def test_limb_leads_move_together(record, waves):
     assert abs(change["V3"]) < 0.02
 
 
+def rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def test_noise_has_its_size_and_is_independent_in_the_leads_that_are_free(record):
+    """Of the others: III = II - I, so its RMS is sqrt(2) times that of one; aVR = -(I + II) / 2."""
+    change = (edited(record, "noise", 0.1).signal - record.signal).astype(np.float64)
+    row = dict(zip(record.leads, change, strict=True))
+    free = [lead for lead in record.leads if lead not in DERIVED_LEADS]
+    for lead in free:
+        assert rms(row[lead]) == pytest.approx(0.1, rel=0.05), lead
+    assert rms(row["III"]) == pytest.approx(0.1 * np.sqrt(2), rel=0.05)
+    assert rms(row["aVR"]) == pytest.approx(0.1 / np.sqrt(2), rel=0.05)
+    alike = np.corrcoef([row[lead] for lead in free]) - np.eye(len(free))
+    assert np.abs(alike).max() < 0.06  # four standard errors of 5000 samples
+
+
+@pytest.mark.parametrize(
+    "leads", [("III",), ("II", "III", "aVF"), ("aVF", "aVR", "aVL"), ("V2", "aVL", "I")]
+)
+def test_noise_in_some_limb_leads_has_its_size_in_the_first_two(leads, record):
+    after = edited(record, "noise", 0.1, Place(leads))
+    row = dict(zip(record.leads, after.signal.astype(np.float64) - record.signal, strict=True))
+    limbs = [lead for lead in ("I", "II", *DERIVED_LEADS) if lead in leads]
+    for lead in limbs[:2]:
+        assert rms(row[lead]) == pytest.approx(0.1, rel=0.05), lead
+    assert rms(row["V2"]) == pytest.approx(0.1 if "V2" in leads else 0, rel=0.05)
+    assert rms(row["V3"]) == 0
+    assert limb_error(after) < 1e-5
+
+
+def test_wander_has_its_amplitude_in_the_leads_that_are_free(record):
+    change = edited(record, "wander", 0.2).signal - record.signal
+    for lead, moved in zip(record.leads, change, strict=True):
+        if lead not in DERIVED_LEADS:
+            assert np.abs(moved).max() == pytest.approx(0.2, rel=0.01), lead
+
+
 def test_only_beats_in_the_span_change(record, waves):
     after = edited(record, "st_level", 0.2, Place(span_sec=(2.0, 4.0)), waves)
     moved = np.flatnonzero((after.signal != record.signal).any(axis=0)) / record.fs
