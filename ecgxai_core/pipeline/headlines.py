@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDS_UP", "BETTER_BY", "FEW_SAME", "HARDLY", "MOST_SAME", "STABLE_ORDER",
-    "evaluation_details", "evaluation_headline", "run_headline",
+    "beats_compared", "evaluation_details", "evaluation_headline", "run_headline",
     "stability_details", "stability_headline",
 ]  # fmt: skip
 
@@ -51,6 +51,12 @@ FEW_SAME = 1 / 3
 _SIGNAL = {"amplitude": "amplitude", "energy": "slope"}
 _RANDOM, _ALONE = "a random map", "the signal alone"
 _BOTH = f"{_RANDOM} and {_ALONE} (amplitude, slope)"
+_STILL = "A stable map can still be wrong."
+_LEFT_OUT = {
+    "not seen": "not wholly in the model's input",
+    "pushed out": "pushed out of it by the added beat",
+    "altered": "changed in length",
+}
 _EXPECTED = "attauc_strict"
 _SHUFFLED = "less close than with its leads shuffled"
 
@@ -91,11 +97,27 @@ def evaluation_details(
 
 
 def stability_headline(title: str, row: Row) -> str:
-    """Whether the order, and whether the strongest regions survive one more beat; plain text.
+    """Whether the order, and whether the strongest regions survive one more beat, and that this is
+    not all that is asked of a map; plain text.
 
     ``row``: ``spearman``, ``jaccard_at_k``, each with ``_random``, and ``prediction_stayed``.
     """
-    return f"{title} map: {_stable(row)}."
+    return f"{title} map: {_stable(row)}.{f' {_STILL}' if _is_stable(row) else ''}"
+
+
+def beats_compared(fates: Sequence[str]) -> str:
+    """How many beats the test of stability compared, and why not the others; plain text.
+
+    ``fates``: those of :meth:`~ecgxai_core.pipeline.extra_beat.ExtraBeatTest.fates`.
+    """
+    n = len(fates)
+    parts = [f"{n} beats: {fates.count('compared')} compared"]
+    for fate, why in _LEFT_OUT.items():
+        places = {place for place, own in enumerate(fates) if own == fate}
+        ends = [name for place, name in ((0, "the first"), (n - 1, "the last")) if place in places]
+        if places:
+            parts.append(f"{_and(ends) if len(ends) == len(places) else len(places)} {why}")
+    return ", ".join(parts)
 
 
 def stability_details(row: Row, top_leads: tuple[Sequence[str], Sequence[str]]) -> str:

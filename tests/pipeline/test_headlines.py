@@ -11,6 +11,7 @@ from ecgxai_core.pipeline.headlines import (
     FEW_SAME,
     MOST_SAME,
     STABLE_ORDER,
+    beats_compared,
     evaluation_details,
     evaluation_headline,
     run_headline,
@@ -167,7 +168,8 @@ def test_order_and_strongest_regions_each_have_a_verdict(
 ) -> None:
     numbers = (f"rank agreement {order:.2f}, random 0.00", f"overlap {regions:.2f}, random 0.07")
     said = f"hen one beat is doubled, {says.format(*numbers)}."
-    assert stability_headline("LIME", shaken(order, regions)) == f"LIME map: w{said}"
+    still = " A stable map can still be wrong." if "order is stable" in says else ""
+    assert stability_headline("LIME", shaken(order, regions)) == f"LIME map: w{said}{still}"
     assert evaluation_details(scores(0.3, 0.3), shaken(order, regions)).endswith(f" W{said}")
 
 
@@ -190,7 +192,25 @@ def test_stability_is_said_only_where_the_prediction_stayed() -> None:
     assert "changed the prediction, so stability is not tested" in stability_headline("A", changed)
     assert "order" not in stability_headline("A", changed)
     assert stability_headline("A", shaken(None, None)) == "A map: stability not tested."
-    assert stability_headline("A", shaken(0.9, None)).endswith("random 0.00).")
+    assert "random 0.00)." in stability_headline("A", shaken(0.9, None))
+
+
+@pytest.mark.parametrize(
+    ("fates", "says"),
+    [
+        (["not seen", *["compared"] * 14, "pushed out"],
+         "16 beats: 14 compared, the first not wholly in the model's input, the last pushed out of "
+         "it by the added beat"),
+        (["not seen", "compared", "pushed out", "not seen"],
+         "4 beats: 1 compared, the first and the last not wholly in the model's input, 1 pushed "
+         "out of it by the added beat"),
+        (["compared"] * 3, "3 beats: 3 compared"),
+        ([*["compared"] * 3, "altered", *["not seen"] * 5],
+         "9 beats: 3 compared, 5 not wholly in the model's input, 1 changed in length"),
+    ],
+)  # fmt: skip
+def test_every_beat_that_was_not_compared_has_its_reason(fates: list[str], says: str) -> None:
+    assert beats_compared(fates) == says
 
 
 def test_what_became_of_the_top_leads_and_the_probability() -> None:
