@@ -74,6 +74,7 @@ def cohort_page(view: View) -> None:
     job = jobs.get(key)
     if data.synthetic and requests == (usual,) and (job is None or jobs.cancelled_elsewhere(job)):
         _start(view, requests, key)  # a few records, and `make demo` has explained them
+        job = jobs.get(key)
     ahead = _ahead(view, requests) if job is None else ""
     made: tuple[Cohort, ...] | None = frame.offer(
         key, "Explain these records", lambda: _start(view, requests, key),
@@ -158,7 +159,7 @@ def _ahead(view: View, requests: Sequence[CohortRequest]) -> str:
         passes += _passes(view, request) * min(number, request.n or number)
     if passes:
         rough = float(f"{passes:.2g}")
-        said += f"To explain them takes at most about {rough:,.0f} forward passes of the model. "
+        said += f"Explaining them takes at most about {rough:,.0f} forward passes of the model. "
     return said
 
 

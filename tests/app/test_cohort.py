@@ -37,7 +37,7 @@ def test_before_it_is_asked_for_the_page_says_how_many_and_what_it_costs(page):
     at = opened("cohort", target=AF)
     said = texts(at).replace("\\", "")
     assert "atrial fibrillation (AF): 2 of 4 records are labelled with the target. " in said
-    assert re.search(r"takes at most about [\d,]+ forward passes", said)
+    assert re.search(r"Explaining them takes at most about [\d,]+ forward passes", said)
     at.number_input(key="cohort-n").set_value(1).run()
     assert "2 of 4 records are labelled with the target, of which 1 are drawn. " in texts(
         at
