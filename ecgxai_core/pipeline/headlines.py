@@ -54,7 +54,7 @@ _BOTH = f"{_RANDOM} and {_ALONE} (amplitude, slope)"
 _STILL = "A stable map can still be wrong."
 _LEFT_OUT = {
     "not seen": "not wholly in the model's input",
-    "pushed out": "pushed out of it by the added beat",
+    "pushed out": "pushed out by the added beat",
     "altered": "changed in length",
 }
 _EXPECTED = "attauc_strict"

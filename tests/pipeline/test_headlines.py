@@ -199,11 +199,11 @@ def test_stability_is_said_only_where_the_prediction_stayed() -> None:
     ("fates", "says"),
     [
         (["not seen", *["compared"] * 14, "pushed out"],
-         "16 beats: 14 compared, the first not wholly in the model's input, the last pushed out of "
-         "it by the added beat"),
+         "16 beats: 14 compared, the first not wholly in the model's input, the last pushed out by "
+         "the added beat"),
         (["not seen", "compared", "pushed out", "not seen"],
          "4 beats: 1 compared, the first and the last not wholly in the model's input, 1 pushed "
-         "out of it by the added beat"),
+         "out by the added beat"),
         (["compared"] * 3, "3 beats: 3 compared"),
         ([*["compared"] * 3, "altered", *["not seen"] * 5],
          "9 beats: 3 compared, 5 not wholly in the model's input, 1 changed in length"),
