@@ -25,6 +25,8 @@ def live(record: Record, found: dict[str, Attribution], methods: tuple[str, ...]
     view = state.current()
     if view.parameters.methods != methods:
         st.rerun()  # others were chosen: their maps are the page's to find
+    if fusion_lab.page_is_due():
+        st.rerun()
     fused = fusion_lab.fused_with(found, view, view.fusion)
     result, settings = fusion_lab.columns()
     with settings:
@@ -91,6 +93,7 @@ def compared_part(view: View, record: Record, before: FusedMap, fused: FusedMap)
     )  # fmt: skip
 
 
+fusion_lab.page_is_due()  # it is being drawn
 view = frame.page("Fusion lab", PARTS, compact=True, of_record=True)
 record = fusion_lab.needed_record(view, explain.view_bar)
 found = fusion_lab.needed_attributions(view, record)

@@ -53,8 +53,9 @@ if frame.part_of(view, PARTS, "records-part") == PARTS[0]:
         if drawing.state == "done":
             listed = listed.assign(trace=[drawing.result.get(name) for name in listed["record"]])
         texted = frame.in_words(listed)
+        worded = records.quality_in_words(texted)
         picked = frame.picked_row(
-            texted, "records", "records.csv",
+            worded, "records", "records.csv",
             whole=listed if len(listed) == len(shown) else shown,
             column_config=records.columns(services.target(view)),
             column_order=records.order(texted),

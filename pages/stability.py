@@ -46,5 +46,5 @@ stability.score_table(found, view, method)
 measurements.intervals_line(view, record)
 st.caption(
     "One beat is doubled and the record explained again. If the map changes although the diagnosis "
-    "does not, its details cannot be trusted. A stable map can still be wrong."
+    "does not, its details cannot be trusted."
 )

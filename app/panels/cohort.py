@@ -23,6 +23,7 @@ from ecgxai_core.audit.cohort import (
     cell_table,
     compare_cohorts,
     distances,
+    members_of,
     outliers,
 )
 from ecgxai_core.bootstrap import LEAST_RECORDS
@@ -30,6 +31,7 @@ from ecgxai_core.explainers import METHODS
 from ecgxai_core.explainers.cost import Cost
 from ecgxai_core.params import profile_with
 from ecgxai_core.pipeline.cost import explain_cost, total
+from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.plots.cohort import cohort_chart
 from ecgxai_core.report.cohort import (
     cohort_panels,
@@ -72,12 +74,18 @@ def cohort_page(view: View) -> None:
     job = jobs.get(key)
     if data.synthetic and requests == (usual,) and (job is None or jobs.cancelled_elsewhere(job)):
         _start(view, requests, key)  # a few records, and `make demo` has explained them
+        job = jobs.get(key)
+    ahead = _ahead(view, requests) if job is None else ""
     made: tuple[Cohort, ...] | None = frame.offer(
         key, "Explain these records", lambda: _start(view, requests, key),
-        text="Explanations stay in the cache; you can look at other pages meanwhile.",
+        text=f"{ahead}Explanations stay in the cache; you can look at other pages meanwhile.",
     )  # fmt: skip
     if made is not None:
         _shown(view, requests, made)
+        return
+    reading = jobs.get(services.predictions_key(view))  # where the view has a record, it is read
+    if job is None and reading is not None and reading.active:
+        jobs.show_aside(reading, "Reading the data set, to say how many records belong to it.")
 
 
 def _asked(view: View, usual: CohortRequest) -> tuple[CohortRequest, ...]:
@@ -130,12 +138,40 @@ def _pick(label: str, options: Any, key: str) -> Any:
     return st.selectbox(label, list(options), key=key, **KEPT)
 
 
-def _start(view: View, requests: Sequence[CohortRequest], key: str) -> None:
+def _ahead(view: View, requests: Sequence[CohortRequest]) -> str:
+    """How many records belong to the cohorts, and what it costs to explain them; empty where that
+    is not known, as the data set has not been read yet, or another model or data set is asked."""
+    found: Predictions | None = jobs.result(services.predictions_key(view))  # never started here
+    data, choice = services.data_set(view), services.model(view)
+    own = data is not None and choice is not None and all(
+        (r.data, r.model) == (data.path, choice.path) for r in requests
+    )  # fmt: skip
+    if found is None or not own:
+        return ""
+    said, passes, classifier = "", 0.0, services.classifier(view)
+    for request in requests:
+        number = len(members_of(found, classifier, request.target, request.who))
+        said += (
+            f"{target_name(request.target)}: {number} of {len(found.records)} records are "
+            f"{_WHO[request.who]}"
+        )
+        said += f", of which {request.n} are drawn. " if number > (request.n or number) else ". "
+        passes += _passes(view, request) * min(number, request.n or number)
+    if passes:
+        rough = float(f"{passes:.2g}")
+        said += f"Explaining them takes at most about {rough:,.0f} forward passes of the model. "
+    return said
+
+
+def _passes(view: View, request: CohortRequest) -> float:
+    """Forward passes that explaining one record costs."""
+    params = {request.method: request.profile.for_method(request.method)}
     manifest, field = services.classifier(view).manifest, services.field_sec(view)
-    each = [
-        total(explain_cost({r.method: r.profile.for_method(r.method)}, manifest, r.target, field))
-        for r in requests
-    ]
+    return total(explain_cost(params, manifest, request.target, field))
+
+
+def _start(view: View, requests: Sequence[CohortRequest], key: str) -> None:
+    each = [_passes(view, request) for request in requests]
     cost: Cost = {"records at most": sum(each) * (requests[0].n or 1)}
     jobs.start(
         key, f"Cohort of {target_name(requests[0].target)}", work.cohorts,

@@ -25,6 +25,7 @@ from ecgxai_core.pipeline.compare import SideBySide, side_by_side
 from ecgxai_core.pipeline.evaluation import Beats
 from ecgxai_core.pipeline.explain import fused_map
 from ecgxai_core.pipeline.given_maps import content_key
+from ecgxai_core.pipeline.headlines import HARDLY
 from ecgxai_core.pipeline.predict import Predictions
 from ecgxai_core.plots.layout import Panel
 from ecgxai_core.plots.maps import MapPanel, Trace
@@ -41,6 +42,9 @@ PINNED = "lab-pinned"
 PINNED_MAP = "A, pinned"
 """Name of the map fused with them."""
 
+_WHOLE_PAGE = "lab-whole-page"
+_SLID = ("beta", "found", "tau", "topk", "method_weights")
+"""Settings that have sliders."""
 _CARDS = ("attauc_strict", "attauc_lenient", "precision_strict")
 _LABELS = {
     "agg": "Combine magnitudes by (agg)",
@@ -63,8 +67,27 @@ _WEIGHT = "lab-weight"
 
 
 def apply(params: FusionParams) -> None:
-    """Make these the view's fusion settings."""
+    """Make these the view's fusion settings.
+
+    The lab alone runs again, as it has to at every step of a slider; after a choice the page does,
+    as its header names what differs from the profile.
+    """
+    old = state.current().fusion
+    changed = {name for name in _SLID if getattr(old, name) != getattr(params, name)}
+    if len(changed) != 1 or old.updated(**{n: getattr(params, n) for n in changed}) != params:
+        st.session_state[_WHOLE_PAGE] = True
     state.update(fusion=params)
+
+
+def apply_choice(params: FusionParams) -> None:
+    """The same by a button, after which the page runs again whatever has changed."""
+    apply(params)
+    st.session_state[_WHOLE_PAGE] = True
+
+
+def page_is_due() -> bool:
+    """Whether settings were chosen that the header of the page does not yet show."""
+    return bool(st.session_state.pop(_WHOLE_PAGE, False))
 
 
 def needed_record(
@@ -191,12 +214,12 @@ def ask_settings(view: View, fused: FusedMap) -> None:
     there = next((name for name, value in choices.items() if value == view.fusion), _OWN)
     controls.choose(
         "Preset", [*choices, *([_OWN] if there == _OWN else [])], there,
-        lambda name: apply(choices.get(name, view.fusion)), key="lab-preset",
+        lambda name: apply_choice(choices.get(name, view.fusion)), key="lab-preset",
     )  # fmt: skip
     controls.form_for(view.fusion, tuple(_LABELS), "lab", apply, _LABELS, idle, _OPTIONS)
     _ask_weights(view)
-    st.button("Reset to the profile", icon=":material/restart_alt:", on_click=apply, args=(usual,),
-              disabled=view.fusion == usual)  # fmt: skip
+    st.button("Reset to the profile", icon=":material/restart_alt:",
+              on_click=apply_choice, args=(usual,), disabled=view.fusion == usual)  # fmt: skip
 
 
 def preview(view: View, found: Mapping[str, Attribution]) -> Lab | None:
@@ -291,7 +314,7 @@ def pin_bar(view: View) -> None:
             return
         st.button("Pin these as A", icon=":material/keep:", key="lab-pin-again",
                   on_click=st.session_state.__setitem__, args=(PINNED, view.fusion))  # fmt: skip
-        st.button("Back to A", icon=":material/undo:", on_click=apply, args=(kept,))
+        st.button("Back to A", icon=":material/undo:", on_click=apply_choice, args=(kept,))
         st.button("Unpin A", icon=":material/keep_off:", on_click=st.session_state.pop,
                   args=(PINNED, None))  # fmt: skip
     st.caption(f"A: {escaped(_said(kept, view.fusion))}")
@@ -319,18 +342,22 @@ def scores_in_words(now: Mapping[str, Score], before: Mapping[str, Score] | None
 
 
 def score_cards(now: Mapping[str, Score], before: Mapping[str, Score] | None) -> None:
-    """The main scores; under each how far from chance, or from A."""
+    """The main scores; under each how far from chance, or from A.
+
+    Only a clear difference from A has a colour: how far from chance random maps of this record come
+    is not known here.
+    """
     with st.container(horizontal=True):
         for name in _CARDS:
             score = now[name]
             base = before[name].value if before else score.random
             known = score.value == score.value
-            same = abs(score.value - base) < 5e-4
+            clear = before is not None and abs(score.value - base) >= HARDLY
             st.metric(
                 METRICS[name].title, f"{score.value:.3f}" if known else "–",
                 _against(score.value, base, "A" if before else "chance") if known else None,
                 help=f"chance {METRICS[name].chance}; undefined where {METRICS[name].undefined}",
-                delta_color="off" if same else "normal", delta_arrow="off" if same else "auto",
+                delta_color="normal" if clear else "off", delta_arrow="auto" if clear else "off",
                 border=True,
             )  # fmt: skip
     st.caption(

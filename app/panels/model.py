@@ -107,21 +107,24 @@ def how_good(view: View, evaluated: ModelQuality) -> None:
     badge = f" {_SIMULATED}" if evaluated.synthetic else ""
     st.markdown(f"{'. '.join(said)}.{badge}")
     column = st.column_config
-    scores = [name for name in rows if name not in ("code", "class", "positive records", "note")]
+    counts = ("positive records", "found")
+    scores = [name for name in rows if name not in ("code", "class", "note", *counts)]
+    found = [f"{own} of {all_}" for own, all_ in zip(rows["found"], rows[counts[0]], strict=True)]
     frame.table(
-        rows.assign(**{"95 % interval": _intervals(rows)}),
+        rows.assign(found=found, **{"95 % interval": _intervals(rows)}),
         "model-classes", "model_per_class.csv", whole=rows,
-        column_order=("class", "positive records", "sensitivity", "specificity", "threshold",
+        column_order=("class", "found", "sensitivity", "specificity", "threshold",
                       "AUROC", "95 % interval", "note", "AUPRC", "F1", "calibration error", "code"),
         column_config={name: column.NumberColumn(name, format="%.2f") for name in scores}
         | {"class": column.TextColumn("class", width=190),
-           "positive records": column.NumberColumn("positive records", width=105),
+           "found": column.TextColumn(
+               "found", width=85, help="labelled records that the model calls, at its threshold"),
            "note": column.TextColumn("note", width=260)},
     )  # fmt: skip
     st.caption(
-        "Sensitivity and specificity at the model's threshold. The interval is of AUROC (Newcombe "
-        "2006), each record counted as a patient. Scores on records that the model was trained on "
-        "say nothing about new ones."
+        "Classes that are missed most stand first. Sensitivity and specificity at the model's "
+        "threshold. The interval is of AUROC (Newcombe 2006), each record counted as a patient. "
+        "Scores on records that the model was trained on say nothing about new ones."
     )
     code = _class_choice(view, evaluated)
     row, tables = evaluated.results["per_class"][code], curve_tables(evaluated, code)

@@ -21,7 +21,7 @@ from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.params import SelectionParams
 from ecgxai_core.pipeline.cost import explain_cost
 from ecgxai_core.pipeline.predict import Predictions
-from ecgxai_core.pipeline.sel_df import labels_can_name
+from ecgxai_core.pipeline.sel_df import SEL_COLUMNS, labels_can_name
 from ecgxai_core.records.catalogues.ptbxl import SUPERCLASSES
 from ecgxai_core.study.review_queue import CRITERIA, MAP_CRITERIA, Doubts, review_queue
 from ecgxai_core.types import ROUTINE_WARNINGS, FloatArray, joined_codes
@@ -57,6 +57,7 @@ MOST_ROWS = 1000
 _MOST_THUMBNAILS = 300
 _PROBABLE = "probability"
 _MOST_CALLED = 3
+_QUALITY = "what looks odd in the signal or its header; ok: nothing does"
 _ORDERS = {"": "As listed", _PROBABLE: "Most probable first"}
 
 
@@ -146,7 +147,8 @@ def with_calls(view: View, found: Predictions, listed: pd.DataFrame) -> pd.DataF
 
     ``says``: the most probable diagnoses at or above their thresholds, superclasses only where a
     model has nothing else. ``mismatch``: what is called but not labelled, and what is labelled but
-    not called; what the data set cannot label is left out of it.
+    not called; what the data set cannot label is left out of it. It ends with labels for which the
+    model has no output: about these it can be neither right nor wrong.
     """
     if not found.classes:
         return listed
@@ -157,6 +159,7 @@ def with_calls(view: View, found: Predictions, listed: pd.DataFrame) -> pd.DataF
     names = {code: {code, *aliases(code)} for code in described}
     nameable = [labels_can_name(code, [tuple(found.labelled)]) for code in described]
     short = [short_name(code) for code in described]
+    has_output = {name for code in found.classes for name in (code, *aliases(code))}
     says, mismatches = [], []
     for place in listed.index:
         p = found.probabilities[place, columns]
@@ -174,9 +177,11 @@ def with_calls(view: View, found: Predictions, listed: pd.DataFrame) -> pd.DataF
             if i not in called and not names[described[i]].isdisjoint(labels)
         ]  # fmt: skip
         parts = (("not labelled", extra), ("not called", missed))
-        mismatches.append(
-            "; ".join(f"{', '.join(short[i] for i in own)} {what}" for what, own in parts if own)
-        )
+        said = [f"{', '.join(short[i] for i in own)} {what}" for what, own in parts if own]
+        if strange := [short_name(label) for label in labels if label not in has_output]:
+            more = f" + {len(strange) - _MOST_CALLED}" if len(strange) > _MOST_CALLED else ""
+            said.append(f"{', '.join(strange[:_MOST_CALLED])}{more} not a model class")
+        mismatches.append("; ".join(said))
     return listed.assign(says=says, mismatch=mismatches)
 
 
@@ -374,7 +379,8 @@ def columns(code: str) -> dict[str, Any]:
         ),
         "labels": column.TextColumn("Labels", width=150, help="of the data set"),
         "mismatch": column.TextColumn(
-            "Mismatch", width=190, help="called but not labelled; labelled but not called"
+            "Mismatch", width=190, help="called but not labelled; labelled but not called; "
+            "labelled, but the model has no output for it",
         ),
         "trace": column.LineChartColumn("Lead II, first 4 s", width=150),
         **frame.probability_columns(f"Probability of {name}", width=110),
@@ -383,11 +389,23 @@ def columns(code: str) -> dict[str, Any]:
             f"{name}?", width=70, help=f"whether the model is right about {name}: "
             + "; ".join(f"{short}, {text}" for short, text in OUTCOMES.items()),
         ),
-        "warnings": column.TextColumn("Quality", help="named quality warnings"),
+        "warnings": column.TextColumn("Quality", help=_QUALITY),
         "duration_sec": column.NumberColumn("Length, s", format="%.1f", width=70),
         "source": column.TextColumn("Source", width=80),
         "codes": None,
     }  # fmt: skip
+
+
+def quality_in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with their quality warnings for people; routine ones are left out."""
+    said = {
+        codes: ", ".join(
+            code.replace("_", " ") for code in codes.split(";") if code not in ROUTINE_WARNINGS
+        )
+        or "ok"
+        for codes in rows["warnings"].unique()
+    }
+    return rows.assign(warnings=rows["warnings"].map(said))
 
 
 def own_record_form() -> None:
@@ -456,11 +474,15 @@ def selection_panel(view: View, found: Predictions) -> None:
     sel = job.result.frame
     st.caption(
         f"{len(sel)} rows of {sel['target'].nunique()} diagnoses, as `ecgxai select` writes them. "
-        "Select a row to open the record with its diagnosis."
+        "Select a row to open the record with its diagnosis. Rank is the place in a draw among the "
+        f"records with the label and a probability of at least {params.min_prob:g}, not an order "
+        "of probability; where these are too few, less probable ones follow (relaxed), the most "
+        "probable first."
     )
     column = st.column_config
     row = frame.picked_row(
-        frame.in_words(sel, "meta_probability"), "selection", "sel_df.csv", whole=sel,
+        quality_in_words(frame.in_words(sel, "meta_probability")), "selection", "sel_df.csv",
+        whole=sel,
         column_order=(
             "target_name", "rank", "record", "meta_probability", "meta_probability_text", "status",
             "duration_sec", "synthetic", "warnings",
@@ -473,10 +495,10 @@ def selection_panel(view: View, found: Predictions) -> None:
                 "Probability", "meta_probability",
                 help="maximum over the codes scored as this diagnosis",
             ),
-            "status": column.TextColumn("Status"),
+            "status": column.TextColumn("Status", help=SEL_COLUMNS["status"]),
             "duration_sec": column.NumberColumn("Length, s", format="%.1f"),
             "synthetic": column.CheckboxColumn("Simulated"),
-            "warnings": column.TextColumn("Quality"),
+            "warnings": column.TextColumn("Quality", help=_QUALITY),
         },
     )  # fmt: skip
     if row is not None:

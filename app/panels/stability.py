@@ -19,7 +19,11 @@ from ecgxai_core.pipeline.extra_beat import (
     cached_extra_beat_test,
     prediction_stayed,
 )
-from ecgxai_core.pipeline.headlines import stability_details, stability_headline
+from ecgxai_core.pipeline.headlines import (
+    beats_compared,
+    stability_details,
+    stability_headline,
+)
 from ecgxai_core.plots.extra_beat import Side, extra_beat_figure
 from ecgxai_core.plots.paper import PaperStyle
 from ecgxai_core.plots.words import lead_ranking
@@ -111,8 +115,8 @@ _TITLES = {
 def _text(found: ExtraBeatTest, name: str, score: Score) -> str:
     """A score with two decimals; of the beats how many."""
     if score.metric == "regions_compared":
-        beats, n = found.compared(name)
-        return f"{len(beats)} of {n}"
+        fates = found.fates(name)
+        return f"{fates.count('compared')} of {len(fates)}"
     return f"{score.value:.2f}" if score.value == score.value else "–"
 
 
@@ -179,9 +183,6 @@ def answer(found: ExtraBeatTest, view: View, method: str) -> tuple[str, str]:
         [line["lead"] for line in lead_ranking(item)[: view.fusion.topk] if line["share"] > 0]
         for item in (one, other)
     )
-    beats, n = found.compared(method)
-    counted = f"{len(beats)} of {n} beats were compared"
-    if rest := n - len(beats):
-        counted += f"; the other{'s are' if rest > 1 else ' is'} hatched, 'not compared'"
     details = stability_details(row, (tops[0], tops[1]))
-    return stability_headline(record_maps.method_title(method), row), f"{details} {counted}."
+    counted = f"{beats_compared(found.fates(method))}."
+    return stability_headline(record_maps.method_title(method), row), f"{details} {counted}"

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from app.data import services, work
-from app.panels.fusion_lab import apply
+from app.panels.fusion_lab import apply_choice
 from app.shell import controls, frame, jobs
 from app.shell.frame import target_name
 from app.shell.state import View
 from ecgxai_core.diagnoses import aliases
 from ecgxai_core.params import FusionParams
+from ecgxai_core.pipeline.headlines import HARDLY
 from ecgxai_core.pipeline.sel_df import labels_can_name
 from ecgxai_core.pipeline.sweep import MEASURES, SWEPT, Sweep, default_axis
 from ecgxai_core.plots.maps import sweep_map
@@ -134,6 +136,18 @@ def _words(found: Sweep, measure: str) -> str:
     return said + (f"; chance {chance:.3g}" if chance == chance else "")
 
 
+def cautions(found: Sweep, measure: str) -> str:
+    """Why the best point of a sweep may mean little; empty where nothing speaks against it."""
+    values = found.grid(measure)
+    spread = float(np.nanmax(values) - np.nanmin(values))
+    parts = []
+    if spread < 2 * HARDLY:
+        parts.append(f"All settings lie within {spread:.3f} of each other: hardly a difference.")
+    if found.records == 1:
+        parts.append("This is one record: what is best for it need not be best for others.")
+    return " ".join(parts)
+
+
 def _take_best(view: View, found: Sweep) -> None:
     """Take the best grid point into the view, and show the run that uses it."""
     measures = found.measures()
@@ -143,8 +157,10 @@ def _take_best(view: View, found: Sweep) -> None:
         measure = st.selectbox("Best by", measures, key="sweep-best", width=260,
                                format_func=MEASURES.__getitem__)  # fmt: skip
         best = found.best(measure, view.fusion)
-        st.button("Take the best into the run", icon=":material/check:", on_click=apply,
+        st.button("Take the best into the run", icon=":material/check:", on_click=apply_choice,
                   args=(best,), disabled=best == view.fusion, key="sweep-take")  # fmt: skip
+    if said := cautions(found, measure):
+        st.markdown(f":orange[:material/warning: {said}]")
     if best == view.fusion:
         st.caption("These settings are in force. A run with them (put your own folders in):")
         st.code(_command(view), language="bash", wrap_lines=True)

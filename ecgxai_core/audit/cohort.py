@@ -232,7 +232,7 @@ def explain_members(
         progress=progress, shard=shard,
     )  # fmt: skip
     predictions = with_labels(predictions, labels)
-    inside = _members(predictions, classifier, target, request.who)
+    inside = members_of(predictions, classifier, target, request.who)
     records = predictions.records
     order = {i: content_seed("cohort", records[i].digest, request.profile.explain.seed)
              for i in inside}  # fmt: skip
@@ -327,7 +327,7 @@ def _may_belong(labels: tuple[str, ...] | None, known: set[str], who: Who) -> bo
     return known.isdisjoint(labels) == (who == "false-positive")
 
 
-def _members(
+def members_of(
     predictions: Predictions, classifier: LazyClassifier, target: str, who: Who
 ) -> list[int]:
     """Places of the records that belong to a cohort; a record without labels has no outcome."""

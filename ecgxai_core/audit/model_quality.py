@@ -100,7 +100,9 @@ def evaluate_quality(predictions: Predictions, manifest: Manifest) -> ModelQuali
 
 
 def class_table(quality: ModelQuality) -> pd.DataFrame:
-    """One row per class: number of positive records, what to note, and scores.
+    """One row per class: number of positive records and how many of them are found (called), what
+    to note, and scores; classes that are missed most come first, of those the ones with most
+    records.
 
     The interval of AUROC is NaN with fewer than :data:`~ecgxai_core.bootstrap.LEAST_RECORDS`
     positive or negative records (:func:`~ecgxai_core.training.scores.auroc_interval`).
@@ -115,6 +117,7 @@ def class_table(quality: ModelQuality) -> pd.DataFrame:
             "code": code,
             "class": term_of(code).name,
             "positive records": positives,
+            "found": row["true_positives"],
             "note": "; ".join(filter(None, (
                 NONE_CALLED if row["sensitivity"] == 0 else "", TOO_FEW if few else "",
             ))),
@@ -128,7 +131,8 @@ def class_table(quality: ModelQuality) -> pd.DataFrame:
             "F1": row["f1"],
             "calibration error": row["ece"],
         })  # fmt: skip
-    return pd.DataFrame(rows).sort_values("positive records", ascending=False, kind="stable")
+    order = ["sensitivity", "positive records"]
+    return pd.DataFrame(rows).sort_values(order, ascending=[True, False], ignore_index=True)
 
 
 def confusion_of(quality: ModelQuality, code: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from ecgxai_core.case import Case
 from ecgxai_core.errors import ExplanationError
 from ecgxai_core.metrics import GROUPS
 from ecgxai_core.metrics.base import Subject
-from ecgxai_core.metrics.stability import match
+from ecgxai_core.metrics.stability import beat_intervals, match
 from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.params import EvaluationParams, Profile, StabilityParams
 from ecgxai_core.pipeline.explain import (
@@ -29,6 +30,7 @@ from ecgxai_core.types import FloatArray, IntArray, Map, Score, content_seed
 
 __all__ = [
     "ExtraBeatTest",
+    "Fate",
     "cached_extra_beat_test",
     "extra_beat_if_possible",
     "extra_beat_test",
@@ -36,6 +38,12 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+Fate = Literal["compared", "not seen", "pushed out", "altered"]
+"""Of a beat: it was compared; the original explanation does not see it whole; the added beat moved
+it out of the model's input; its length differs after the change."""
+
+_SEEN_SEC = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,23 @@ class ExtraBeatTest:
         width = np.diff(found.beats, axis=1) / 2
         centre = self.augmented.time_map.forward(middle.reshape(-1)).reshape(-1, 1)
         return np.hstack((centre - width, centre + width)), found.n_beats
+
+    def fates(self, name: str) -> tuple[Fate, ...]:
+        """What became of every beat of the original where one map is compared."""
+        one, other, time_map = self.original[name], self.changed[name], self.augmented.time_map
+        peaks = self.peaks / self.augmented.record.fs
+        compared = match(one, other, peaks, time_map).beats
+        first, last = float(one.edges_sec[0]) - _SEEN_SEC, float(one.edges_sec[-1]) + _SEEN_SEC
+        found: list[Fate] = []
+        for start, stop in beat_intervals(peaks):
+            if np.any(np.abs(compared - (start, stop)).max(axis=1) < _SEEN_SEC):
+                found.append("compared")
+            elif start < first or stop > last:
+                found.append("not seen")
+            else:
+                moved = float(time_map.forward(stop, side="left")) > other.edges_sec[-1] + _SEEN_SEC
+                found.append("pushed out" if moved else "altered")
+        return tuple(found)
 
     def to_frame(self, params: StabilityParams | None = None) -> pd.DataFrame:
         """One row per map and metric: ``map``, ``metric``, ``value``, ``chance``, ``reachable``."""

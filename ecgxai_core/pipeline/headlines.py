@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDS_UP", "BETTER_BY", "FEW_SAME", "HARDLY", "MOST_SAME", "STABLE_ORDER",
+    "beats_compared",
     "evaluation_details", "evaluation_headline", "evaluation_in_brief", "run_headline",
     "stability_details", "stability_headline",
 ]  # fmt: skip
@@ -51,13 +52,22 @@ FEW_SAME = 1 / 3
 _SIGNAL = {"amplitude": "amplitude", "energy": "slope"}
 _RANDOM, _ALONE = "a random map", "the signal alone"
 _BOTH = f"{_RANDOM} and {_ALONE} (amplitude, slope)"
+_STILL = "A stable map can still be wrong."
+_LEFT_OUT = {
+    "not seen": "not wholly in the model's input",
+    "pushed out": "pushed out by the added beat",
+    "altered": "changed in length",
+}
 _EXPECTED = "attauc_strict"
+_SHUFFLED = "less close than with its leads shuffled"
 
 Row = Mapping[str, Any]
 
 
 def evaluation_headline(title: str, row: Row, singles: Mapping[str, Row] | None = None) -> str:
-    """The verdicts on the map of one record by deletion and insertion; plain text.
+    """The verdicts on the map of one record: by deletion and insertion, which ask what the model
+    uses, and by the expected evidence, which stands first where it speaks against the map; plain
+    text.
 
     Parameters
     ----------
@@ -70,6 +80,8 @@ def evaluation_headline(title: str, row: Row, singles: Mapping[str, Row] | None 
     """
     verdicts = (_against(row, ("random",), _RANDOM), _against(row, DRAWN_BESIDE, _ALONE))
     parts = [*verdicts, _best_single(row, singles or {})]
+    expected = _expected_verdict(row)
+    parts.insert(0 if "no closer" in expected or _SHUFFLED in expected else len(parts), expected)
     return f"{title} map: {'; '.join(part for part in parts if part)}."
 
 
@@ -119,11 +131,27 @@ def _stable_in_brief(row: Row) -> str:
 
 
 def stability_headline(title: str, row: Row) -> str:
-    """Whether the order, and whether the strongest regions survive one more beat; plain text.
+    """Whether the order, and whether the strongest regions survive one more beat, and that this is
+    not all that is asked of a map; plain text.
 
     ``row``: ``spearman``, ``jaccard_at_k``, each with ``_random``, and ``prediction_stayed``.
     """
-    return f"{title} map: {_stable(row)}."
+    return f"{title} map: {_stable(row)}.{f' {_STILL}' if _is_stable(row) else ''}"
+
+
+def beats_compared(fates: Sequence[str]) -> str:
+    """How many beats the test of stability compared, and why not the others; plain text.
+
+    ``fates``: those of :meth:`~ecgxai_core.pipeline.extra_beat.ExtraBeatTest.fates`.
+    """
+    n = len(fates)
+    parts = [f"{n} beats: {fates.count('compared')} compared"]
+    for fate, why in _LEFT_OUT.items():
+        places = {place for place, own in enumerate(fates) if own == fate}
+        ends = [name for place, name in ((0, "the first"), (n - 1, "the last")) if place in places]
+        if places:
+            parts.append(f"{_and(ends) if len(ends) == len(places) else len(places)} {why}")
+    return ", ".join(parts)
 
 
 def stability_details(row: Row, top_leads: tuple[Sequence[str], Sequence[str]]) -> str:
@@ -262,33 +290,52 @@ def _best_single(row: Row, singles: Mapping[str, Row]) -> str:
     return "; ".join(said)
 
 
-def _expected(row: Row, singles: Mapping[str, Row]) -> str:
-    """Whether the map lies where cardiology expects the evidence, better than chance and than the
-    signal alone; empty where that is not known."""
-    sides = ("random", *DRAWN_BESIDE)
-    ahead, _ = _ahead(row, _EXPECTED, sides)
-    if np.isnan(ahead):
+def _expected_verdict(row: Row) -> str:
+    """Whether the map lies where cardiology expects the evidence, closer than chance, than the
+    signal alone and than itself with its leads shuffled; empty where that is not known."""
+    chance, alone = (_ahead(row, _EXPECTED, sides)[0] for sides in (("random",), DRAWN_BESIDE))
+    if np.isnan(chance) or np.isnan(alone):
         return ""
-    how = "" if ahead >= HARDLY else "hardly " if ahead > 0 else "no "
+    first, second = (
+        "closer" if by >= HARDLY else "hardly closer" if by > 0 else "no closer"
+        for by in (chance, alone)
+    )
+    what = f"{first} to the expected evidence than chance"
+    join = "or" if first == "no closer" else "and"
+    said = f"{what} {join} {_ALONE}" if first == second else f"{what}, {second} than {_ALONE}"
+    return f"{said}, {_SHUFFLED}" if _shuffled_is_closer(row) else said
+
+
+def _shuffled_is_closer(row: Row) -> bool:
+    """Whether the map's leads given to others lie clearly closer to the expected evidence."""
+    return _by(row, _EXPECTED, _number(row, f"{_EXPECTED}_lead_shuffled")) <= -HARDLY
+
+
+def _expected(row: Row, singles: Mapping[str, Row]) -> str:
+    """The numbers of :func:`_expected_verdict`; empty where there is none."""
+    if not _expected_verdict(row):
+        return ""
     alone = max(DRAWN_BESIDE, key=lambda side: _number(row, f"{_EXPECTED}_{side}"))
     numbers = [
-        f"AttAUC {_number(row, _EXPECTED):.2f}",
         f"chance {_number(row, f'{_EXPECTED}_random'):.2f}",
         f"signal's {_SIGNAL[alone]} {_number(row, f'{_EXPECTED}_{alone}'):.2f}",
     ]
     if best := _better_single(row, singles, _EXPECTED):
         numbers.append(f"{best} alone {_number(singles[best], _EXPECTED):.2f}")
-    return f"{how}closer to the expected evidence than chance and {_ALONE} ({', '.join(numbers)})"
+    said = f"expected evidence: AttAUC {_number(row, _EXPECTED):.2f} ({', '.join(numbers)})"
+    if not _shuffled_is_closer(row):
+        return said
+    shuffled = _number(row, f"{_EXPECTED}_lead_shuffled")
+    return f"{said}; the same map with its leads shuffled lies closer ({shuffled:.2f})"
 
 
 def _adds_up(row: Row) -> str:
-    """What the percentages of the map are shares of."""
+    """Whether the weights sum to what the model makes of the record."""
     gap = _number(row, "map_gap")
     if np.isnan(gap):
         return "whether its weights sum to the model's output is not known"
-    if gap <= ADDS_UP:
-        return "its weights sum to the model's output"
-    return "percentages are shares of the map, not of the probability"
+    said = "its weights sum to the model's output"
+    return said if gap <= ADDS_UP else f"{said.replace('sum', 'do not sum')} ({gap:.0%} off)"
 
 
 def _stable(row: Row) -> str:

@@ -104,10 +104,13 @@ def _names(
             whole = len(own) == n_maps > 2
             rest = group[len(own) :]
             rest = (*rest[:1], *(name.removeprefix("signal's ") for name in rest[1:]))
-            groups[", ".join([*(["all maps"] if whole else own), *rest])] = group
-    points = {text: (share, lines[group[0]][0]) for text, group in groups.items()}
+            text = ", ".join([*(["all maps"] if whole else own), *rest])
+            everything = whole and len(group) == n_maps + len(signal) > n_maps + 1
+            groups["all maps and the signal alone" if everything else text] = group
+    first = {text: (share, lines[group[0]][0]) for text, group in groups.items()}
+    same = {text: [(share, lines[name][0]) for name in group[1:]] for text, group in groups.items()}
     notes = []
-    for text, (x, y) in label_places(points, frame).items():
+    for text, (x, y) in label_places(first, frame, same).items():
         look = lines[groups[text][0]][1]
         said = text.replace(shown, f"<b>{shown}</b>", 1) if groups[text][0] == shown else text
         font = {"size": 11, "color": look["line"]["color"]}

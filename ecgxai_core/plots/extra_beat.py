@@ -127,7 +127,8 @@ def extra_beat_figure(
         drawn += [{**trace, **paper} for trace in _bands(side, row, rows, style.theme, least)]
         drawn.append({**_trace(side, lead, rows, style.theme), **paper})
         drawn.append({**_strip(side, least), **strip})
-        unknown = (_unexplored(side), "not explored", "/")
+        room = inserted_sec if number == 0 else None
+        unknown = (_unexplored(side, room), "not explored", "/")
         rest = (_not_compared(side, compared_sec), "not compared", "\\")
         for boxes, name, slash in (unknown, rest):
             on_paper = [
@@ -142,6 +143,9 @@ def extra_beat_figure(
         named = _stretches(side, compared_sec, inserted_sec, shown[1], changed=number == 1)
         names = _named(side, number, named, px_per_sec, style.theme)
         layout["annotations"] = [*names, *layout["annotations"]]
+    layout["annotations"] = [
+        *_doubled(inserted_sec, shown, rows, style.theme), *layout["annotations"],
+    ]  # fmt: skip
     figure = go.Figure(drawn, layout)
     for number, side in enumerate(sides):
         if shown[1] - side.edges_sec[-1] > _LEAST_SEC:  # what the model does not get is faded
@@ -238,11 +242,16 @@ _Boxes = list[tuple[float, float, float, float]]
 """Left, right, low and high of boxes on the strip of all leads."""
 
 
-def _unexplored(side: Side) -> _Boxes:
+def _unexplored(side: Side, room: tuple[float, float] | None) -> _Boxes:
+    """All but the ``room`` for the added beat, where there is nothing to explore."""
     edges = [float(edge) for edge in side.edges_sec]
+    middles = (side.edges_sec[:-1] + side.edges_sec[1:]) / 2
+    none = np.zeros(len(middles), np.bool_)
+    if room is not None:
+        none = (middles > room[0]) & (middles < room[1]) & np.isnan(side.share).all(axis=0)
     return [
         (edges[begin], edges[end], row - 0.5, row + 0.5)
-        for row, line in enumerate(np.isnan(side.share))
+        for row, line in enumerate(np.isnan(side.share) & ~none)
         for begin, end in runs(line)
     ]
 
@@ -286,6 +295,20 @@ def _named(
             "borderpad": 1,
         })  # fmt: skip
     return notes
+
+
+def _doubled(
+    inserted: tuple[float, float], shown: tuple[float, float], rows: _Rows, theme: Theme
+) -> list[dict[str, Any]]:
+    """The name of the beat of which the added one, which follows it, is a copy."""
+    middle = inserted[0] - (inserted[1] - inserted[0]) / 2
+    if not shown[0] < middle < shown[1]:
+        return []
+    return [{
+        "x": middle, "y": rows.domains()[0][0], "xref": "x", "yref": "paper", "yanchor": "bottom",
+        "text": "doubled", "showarrow": False, "borderpad": 1, "bgcolor": theme.label_background,
+        "font": {"size": 10, "color": theme.disagreement},
+    }]  # fmt: skip
 
 
 def _stretches(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ _POINTS = 160
 _GAP_PX = 4
 _OVERLAP = 40.0
 """How much worse a name on a name is than a name on one of the sampled points of a line."""
+_ELSEWHERE = 40.0
+"""How much worse a name is that stands nearer to another line than to its own."""
 _CLEAR_PX = 80.0
 
 
@@ -41,7 +43,9 @@ class Frame:
 
 
 def label_places(
-    lines: Mapping[str, tuple[FloatArray, FloatArray]], frame: Frame
+    lines: Mapping[str, tuple[FloatArray, FloatArray]],
+    frame: Frame,
+    same: Mapping[str, Sequence[tuple[FloatArray, FloatArray]]] = {},
 ) -> dict[str, tuple[float, float]]:
     """Where the middle of each line's name stands.
 
@@ -52,24 +56,32 @@ def label_places(
         first.
     frame
         What the chart shows.
+    same
+        By name, further lines that it stands for (:func:`coinciding`).
 
     Returns
     -------
     ``(x, y)`` by name: beside a point of the line, where the name covers the fewest points of lines
-    and no other name; of such places the one where its line stands furthest from the others. A line
-    without points has none.
+    and no other name, and stands nearer to its own line than to others; of such places the one
+    furthest from the others. A line without points has none.
     """
-    drawn = {name: _drawn(*line, frame) for name, line in lines.items()}
-    summed = _summed(drawn.values(), frame)
+    drawn = {
+        name: [_drawn(*one, frame) for one in (line, *same.get(name, ()))]
+        for name, line in lines.items()
+    }
+    summed = _summed([line for own in drawn.values() for line in own], frame)
     boxes: list[FloatArray] = []
     found = {}
-    for name, (x, y) in drawn.items():
-        others = [line for other, line in drawn.items() if other != name]
-        choices = _choices(len(name) * _LETTER_PX, x, y, frame)
+    for name, own in drawn.items():
+        others = [line for other, some in drawn.items() if other != name for line in some]
+        wide = len(name) * _LETTER_PX
+        choices = np.concatenate([_choices(wide, *line, frame) for line in own])
         if not len(choices):
             continue
+        away = _away(choices, others)
         cost = _covered(choices, summed) + _OVERLAP * _overlaps(choices, boxes)
-        best = choices[int(np.argmin(cost - _clear(choices, others) / _CLEAR_PX))]
+        cost += _ELSEWHERE * (_away(choices, own) > away)
+        best = choices[int(np.argmin(cost - np.minimum(away, _CLEAR_PX) / _CLEAR_PX))]
         boxes.append(best)
         found[name] = frame.data(float(best[:2].mean()), float(best[2:].mean()))
     return found
@@ -163,15 +175,14 @@ def _overlaps(boxes: FloatArray, taken: list[FloatArray]) -> FloatArray:
     return count
 
 
-def _clear(boxes: FloatArray, lines: Iterable[tuple[FloatArray, FloatArray]]) -> FloatArray:
-    """Pixels from the middle of each box to the nearest of some lines, at most ``_CLEAR_PX``."""
+def _away(boxes: FloatArray, lines: Iterable[tuple[FloatArray, FloatArray]]) -> FloatArray:
+    """Pixels from the middle of each box to the nearest of some lines; infinite without lines."""
     from scipy.spatial import KDTree
 
     points = _points(lines)
     if not len(points):
-        return np.full(len(boxes), _CLEAR_PX)
-    away, _ = KDTree(points).query(_middles(boxes), distance_upper_bound=_CLEAR_PX)
-    return np.minimum(away, _CLEAR_PX)
+        return np.full(len(boxes), np.inf)
+    return np.asarray(KDTree(points).query(_middles(boxes))[0], np.float64)
 
 
 def _points(lines: Iterable[tuple[FloatArray, FloatArray]]) -> FloatArray:

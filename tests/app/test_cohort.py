@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -27,6 +28,20 @@ def page():
     assert not at.exception
     at.selectbox(key="cohort-method").set_value("input_x_gradient").run()
     return at
+
+
+def test_before_it_is_asked_for_the_page_says_how_many_and_what_it_costs(page):
+    """Once the data set has been read, as it has been wherever a record was looked at."""
+    assert "records are labelled with the target" not in texts(page), "not read for this alone"
+    opened("records")
+    at = opened("cohort", target=AF)
+    said = texts(at).replace("\\", "")
+    assert "atrial fibrillation (AF): 2 of 4 records are labelled with the target. " in said
+    assert re.search(r"Explaining them takes at most about [\d,]+ forward passes", said)
+    at.number_input(key="cohort-n").set_value(1).run()
+    assert "2 of 4 records are labelled with the target, of which 1 are drawn. " in texts(
+        at
+    ).replace("\\", "")
 
 
 def test_a_cohort_is_made_and_found_again(page):

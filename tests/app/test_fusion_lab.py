@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
+from app.panels import fusion_lab
+from app.panels.sweep import cautions
 from ecgxai_core.params import FusionParams
+from ecgxai_core.pipeline.sweep import Sweep, default_axis
 from ecgxai_core.simulation.demonstration import demonstration_folder
 from tests.app.evaluated import EXPLAINED, environment, opened, settled, texts
 from tests.small import AF, SINUS
@@ -18,6 +24,10 @@ def lab(**query: str):
     return opened("fusion_lab", **{"record": "T000", "target": AF, **query})
 
 
+def colour(card) -> str:
+    return card.proto.MetricColor.Name(card.proto.color)
+
+
 def test_every_parameter_has_a_widget_and_scores_stand_beside_chance():
     at = lab()
     for name in FusionParams.model_fields:
@@ -25,6 +35,7 @@ def test_every_parameter_has_a_widget_and_scores_stand_beside_chance():
         assert key in at.session_state, name
     assert len(at.metric) == 3
     assert all(card.delta.endswith(("vs chance", "same as chance")) for card in at.metric)
+    assert {colour(card) for card in at.metric} == {"GRAY"}, "how far chance reaches is not known"
 
 
 def test_the_answer_and_the_methods_stand_first():
@@ -99,10 +110,43 @@ def test_pin_a_change_b_and_see_the_difference():
     assert " 0% of the map changed" not in texts(at)
     assert all(card.delta.endswith((" vs A", "same as A")) for card in at.metric)
     assert any(card.delta.endswith(" vs A") for card in at.metric)
+    for card in at.metric:
+        far = 0.0 if card.delta == "same as A" else float(card.delta.split()[0])
+        assert (colour(card) == "GRAY") == (abs(far) < 0.02), card.delta
     next(b for b in at.button if b.label == "Back to A").click().run()
     assert at.session_state["view"].fusion == FusionParams()
     next(b for b in at.button if b.label == "Unpin A").click().run()
     assert "lab-pinned" not in at.session_state
+
+
+def test_the_page_follows_what_is_chosen_but_no_step_of_a_slider(monkeypatch):
+    """Its header names the settings that differ from the profile; drawing it takes long."""
+    usual = FusionParams()
+    now = SimpleNamespace(fusion=usual)
+    monkeypatch.setattr(fusion_lab.st, "session_state", {})
+    monkeypatch.setattr(fusion_lab.state, "current", lambda: now)
+    monkeypatch.setattr(fusion_lab.state, "update", lambda **_: None)
+    followed = {}
+    for changes in ({"beta": 0.5}, {"topk": 3}, {"agg": "max"}, {"beta": 0.0, "agg": "min"}):
+        fusion_lab.apply(usual.updated(**changes))
+        followed[tuple(changes)] = fusion_lab.page_is_due()
+    steps = {("beta",): False, ("topk",): False}
+    assert followed == {**steps, ("agg",): True, ("beta", "agg"): True}
+    fusion_lab.apply_choice(usual)
+    assert fusion_lab.page_is_due(), "a button"
+
+
+def test_a_sweep_says_when_its_best_means_little():
+    axes = default_axis("beta", 2), default_axis("agg", 2)
+
+    def found(values: list[float], records: int) -> Sweep:
+        rows = pd.DataFrame({"measure": "attauc_strict", "mean": values, "chance": 0.5})
+        return Sweep(axes[0], replace(axes[1], values=("min", "max")), rows, records)
+
+    said = cautions(found([0.518, 0.543, 0.52, 0.53], 1), "attauc_strict")
+    assert "within 0.025 of each other: hardly a difference" in said
+    assert "This is one record" in said
+    assert cautions(found([0.5, 0.7, 0.52, 0.53], 12), "attauc_strict") == ""
 
 
 @pytest.mark.parametrize("scope", ["This record", "All explained records of the class"])
@@ -115,6 +159,7 @@ def test_a_sweep_ends_in_settings_and_a_command(scope):
     settled(at)
     number = 1 if scope == "This record" else 2
     assert f"{number} record" in texts(at)
+    assert ("This is one record" in texts(at)) == (number == 1)
     job_measures = at.multiselect(key="sweep-measures").options
     assert "AttAUC (strict)" in job_measures
     assert "Stability: Spearman" in job_measures

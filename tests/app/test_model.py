@@ -23,6 +23,8 @@ def test_how_good_shows_every_class_and_four_charts(folders):
     assert "4 labelled records" in texts(app)
     classes = next(frame for frame in tables(app) if "AUROC" in frame.columns)
     assert set(classes["code"]) == {AF, SINUS}
+    assert classes["sensitivity"].is_monotonic_increasing, "what is missed stands first"
+    assert classes["found"].str.fullmatch(r"\d+ of 2").all()
     assert len(app.get("plotly_chart")) == 4
 
 

@@ -140,7 +140,9 @@ def test_examples_are_selected_only_where_that_part_is_open(
     assert "selection" in asked
     assert not app.exception
     assert "as `ecgxai select` writes them" in texts(app)
+    assert "not an order of probability" in texts(app)
     (rows,) = tables(app)
+    assert not rows["warnings"].str.contains("_|;|resampled").any(), "words, and nothing routine"
     assert set(rows["record"]) <= {"T000", "T001", "T002", "T003"}
     folders(models="empty")
     app = open_page("records", part="examples-of-each-diagnosis")
@@ -300,6 +302,23 @@ def test_what_the_model_says_stands_beside_the_labels(folders: Folders) -> None:
             assert [part.split(" ", 1)[1] for part in told] == [
                 word for word in [wanted.get((bool(called), labelled))] if word
             ], name
+
+
+def test_a_label_that_the_model_has_no_output_for_says_so(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders()
+    write_model(tmp_path / "models", classes=(AF,))
+    monkeypatch.setenv("ECGXAI_MODELS", str(tmp_path / "models"))
+    rows = tables(open_page("records", target=AF))[0]
+    strange = rows["codes"].map(lambda codes: SINUS in codes)
+    assert (rows["mismatch"].str.contains("NSR not a model class") == strange).all()
+
+
+def test_quality_is_said_in_words() -> None:
+    rows = pd.DataFrame({"warnings": ["", "implausible_rate;resampled", "resampled", "a_b;c"]})
+    said = list(records.quality_in_words(rows)["warnings"])
+    assert said == ["ok", "implausible rate", "ok", "a b, c"]
 
 
 def test_only_columns_that_say_something_are_shown(folders: Folders) -> None:

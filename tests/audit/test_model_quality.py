@@ -207,3 +207,21 @@ def test_few_records_and_a_class_that_is_never_called_are_said(manifest):
     assert np.isnan(few["AUROC low"])
     assert (many["note"], many["AUROC"], many["AUROC high"]) == ("", 1.0, 1.0)
     assert 0.85 < many["AUROC low"] < 0.99
+    assert (few["found"], few["positive records"]) == (0, 4)
+    assert (many["found"], many["positive records"]) == (12, 12)
+
+
+def test_classes_that_are_missed_most_come_first(manifest):
+    """Of five classes two are always found, one half the time and two never; classes that are found
+    alike stand by the number of their records."""
+    codes = (AF, SINUS, "270492004", "164909002", "713427006")
+    counts, found = (3, 5, 2, 4, 6), (3, 5, 1, 0, 0)
+    labels = [(code,) for code, n in zip(codes, counts, strict=True) for _ in range(n)]
+    p = np.full((len(labels), len(codes)), 0.1, np.float32)
+    start = 0
+    for column, (n, own) in enumerate(zip(counts, found, strict=True)):
+        p[start : start + own, column] = 0.9
+        start += n
+    table = class_table(evaluate_quality(predictions(p, labels, codes), manifest))
+    assert list(table["code"]) == ["713427006", "164909002", "270492004", SINUS, AF]
+    assert list(table["found"]) == [0, 0, 1, 5, 3]

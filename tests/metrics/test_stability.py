@@ -10,6 +10,7 @@ import pytest
 
 from ecgxai_core.metrics.stability import GROUP, beat_intervals, compare, match, stability
 from ecgxai_core.params import StabilityParams
+from ecgxai_core.pipeline.extra_beat import ExtraBeatTest
 from ecgxai_core.signal.extra_beat import extra_beat
 from ecgxai_core.types import STANDARD_LEADS, FloatArray, Record
 
@@ -94,6 +95,20 @@ def test_the_experiment_s_own_time_map_matches_all_beats(
     found = values(compare(regions, PARAMS, 0))
     assert found["spearman"] > 0.98  # a cut lies up to half a sample from the midpoint
     assert found["rbo_ext"] > 0.9
+
+
+def test_every_beat_of_the_original_has_its_fate(make_map: Any) -> None:
+    """A beat a second from 0.3 s on, 10 s seen: the first beat begins before the record, and the
+    last, from 8.8 s on, makes room for the added one."""
+    peaks = np.arange(10) * 100 + 30
+    signal = np.random.default_rng(0).normal(size=(12, 1000)).astype(np.float32)
+    changed = extra_beat(Record("r", signal, 100.0, STANDARD_LEADS), peaks, 0, 0.02, (0.0, 10.0))
+    item = make_map(np.ones((12, 20)), EDGES)
+    found = ExtraBeatTest(changed, peaks, {"lime": item}, {"lime": item})
+    fates = found.fates("lime")
+    assert fates == ("not seen", *["compared"] * 8, "pushed out")
+    beats, n = found.compared("lime")
+    assert (len(beats), n) == (8, 9), "one of ten was not seen whole"
 
 
 def test_beats_without_a_whole_image_are_left_out(make_map: Any) -> None:

@@ -11,6 +11,7 @@ from ecgxai_core.pipeline.headlines import (
     FEW_SAME,
     MOST_SAME,
     STABLE_ORDER,
+    beats_compared,
     evaluation_details,
     evaluation_headline,
     evaluation_in_brief,
@@ -114,41 +115,68 @@ def test_a_single_method_that_does_better_is_named(singles: dict[str, Any], says
     assert ("no single" in said) == ("no single" in says)
 
 
+def evidence(attauc: float, chance: float = 0.5, **more: float) -> dict[str, Any]:
+    """A row whose map is better by deletion and insertion; of the signal, amplitude is closer."""
+    found = {"attauc_strict": attauc, "attauc_strict_random": chance}
+    signal = {"attauc_strict_amplitude": 0.69, "attauc_strict_energy": 0.63}
+    return scores(0.3, 0.3, **found, **signal, **more)
+
+
+CLOSER = "loser to the expected evidence than chance"
+
+
 @pytest.mark.parametrize(
-    ("attauc", "says"),
-    [(0.9, "Closer"), (0.70, "Hardly closer"), (0.60, "No closer")],
+    ("attauc", "chance", "says"),
+    [
+        (0.90, 0.50, f"c{CLOSER} and the signal alone"),
+        (0.70, 0.50, f"c{CLOSER}, hardly closer than the signal alone"),
+        (0.70, 0.69, f"hardly c{CLOSER} and the signal alone"),
+        (0.60, 0.50, f"c{CLOSER}, no closer than the signal alone"),
+        (0.51, 0.50, f"hardly c{CLOSER}, no closer than the signal alone"),
+        (0.40, 0.50, f"no c{CLOSER} or the signal alone"),
+        (0.80, 0.85, f"no c{CLOSER}, closer than the signal alone"),
+    ],
 )
-def test_expected_evidence_stands_beside_chance_the_signal_and_the_best_single_map(
-    attauc: float, says: str
+def test_expected_evidence_is_a_verdict_and_leads_where_it_speaks_against_the_map(
+    attauc: float, chance: float, says: str
 ) -> None:
-    row = {"attauc_strict": attauc, "attauc_strict_random": 0.5, "attauc_strict_amplitude": 0.69,
-           "attauc_strict_energy": 0.63}  # fmt: skip
+    said = evaluation_headline("Fused", evidence(attauc, chance))
+    model = "better than the signal alone by deletion and insertion"
+    assert said.removesuffix(".").removeprefix("Fused map: ").split("; ").count(says) == 1
+    assert model in said
+    assert (said.index(says) < said.index(model)) == ("no closer" in says)
+    assert "expected evidence" not in evaluation_headline("Fused", scores(0.3, 0.3)), "not known"
+
+
+def test_a_map_that_is_better_with_its_leads_shuffled_says_so() -> None:
+    """The leads of such a map tell nothing right, whatever else it beats."""
+    row = evidence(0.9, attauc_strict_lead_shuffled=0.92)
+    said = evaluation_headline("Fused", row)
+    verdict = f"c{CLOSER} and the signal alone, less close than with its leads shuffled"
+    assert said.startswith(f"Fused map: {verdict}; better than a random map")
+    assert "; the same map with its leads shuffled lies closer (0.92)." in evaluation_details(row)
+    near = evidence(0.9, attauc_strict_lead_shuffled=0.91)
+    assert "shuffled" not in evaluation_headline("Fused", near) + evaluation_details(near)
+
+
+def test_the_numbers_of_the_expected_evidence_stand_below() -> None:
     singles = {"A": scores(0, 0, attauc_strict=0.95), "B": scores(0, 0, attauc_strict=0.92)}
-    start = f"{says} to the expected evidence than chance and the signal alone (AttAUC {attauc:.2f}"
-    said = evaluation_details(scores(0.3, 0.3, **row), None, singles)
-    assert said.startswith(f"{start}, chance 0.50, signal's amplitude 0.69, A alone 0.95). ")
-    alone = evaluation_details(scores(0.3, 0.3, **row))
-    assert alone.startswith(f"{start}, chance 0.50, signal's amplitude 0.69). ")
-    assert "expected evidence" not in evaluation_details(scores(0.3, 0.3)), "not known"
-
-
-def test_chance_counts_as_much_as_the_signal() -> None:
-    row = {"attauc_strict": 0.52, "attauc_strict_random": 0.55, "attauc_strict_amplitude": 0.4,
-           "attauc_strict_energy": 0.3}  # fmt: skip
-    assert evaluation_details(scores(0.3, 0.3, **row)).startswith("No closer to")
+    start = "Expected evidence: AttAUC 0.60 (chance 0.50, signal's amplitude 0.69"
+    said = evaluation_details(evidence(0.6), None, singles)
+    assert said.startswith(f"{start}, A alone 0.95). ")
+    assert evaluation_details(evidence(0.6)).startswith(f"{start}). ")
+    assert "xpected evidence" not in evaluation_details(scores(0.3, 0.3)), "not known"
 
 
 @pytest.mark.parametrize(
     ("gap", "says"),
     [
         (0.01, "Its weights sum to the model's output."),
-        (1.07, "Percentages are shares of the map, not of the probability."),
+        (0.23, "Its weights do not sum to the model's output (23% off)."),
         (None, "Whether its weights sum to the model's output is not known."),
     ],
 )
-def test_what_percentages_mean_is_said_where_weights_do_not_add_up(
-    gap: float | None, says: str
-) -> None:
+def test_whether_weights_add_up_is_said(gap: float | None, says: str) -> None:
     said = evaluation_details(scores(0.3, 0.3, map_gap=gap))
     assert said == f"{says} Stability not tested."
 
@@ -169,7 +197,8 @@ def test_order_and_strongest_regions_each_have_a_verdict(
 ) -> None:
     numbers = (f"rank agreement {order:.2f}, random 0.00", f"overlap {regions:.2f}, random 0.07")
     said = f"hen one beat is doubled, {says.format(*numbers)}."
-    assert stability_headline("LIME", shaken(order, regions)) == f"LIME map: w{said}"
+    still = " A stable map can still be wrong." if "order is stable" in says else ""
+    assert stability_headline("LIME", shaken(order, regions)) == f"LIME map: w{said}{still}"
     assert evaluation_details(scores(0.3, 0.3), shaken(order, regions)).endswith(f" W{said}")
 
 
@@ -192,7 +221,25 @@ def test_stability_is_said_only_where_the_prediction_stayed() -> None:
     assert "changed the prediction, so stability is not tested" in stability_headline("A", changed)
     assert "order" not in stability_headline("A", changed)
     assert stability_headline("A", shaken(None, None)) == "A map: stability not tested."
-    assert stability_headline("A", shaken(0.9, None)).endswith("random 0.00).")
+    assert "random 0.00)." in stability_headline("A", shaken(0.9, None))
+
+
+@pytest.mark.parametrize(
+    ("fates", "says"),
+    [
+        (["not seen", *["compared"] * 14, "pushed out"],
+         "16 beats: 14 compared, the first not wholly in the model's input, the last pushed out by "
+         "the added beat"),
+        (["not seen", "compared", "pushed out", "not seen"],
+         "4 beats: 1 compared, the first and the last not wholly in the model's input, 1 pushed "
+         "out by the added beat"),
+        (["compared"] * 3, "3 beats: 3 compared"),
+        ([*["compared"] * 3, "altered", *["not seen"] * 5],
+         "9 beats: 3 compared, 5 not wholly in the model's input, 1 changed in length"),
+    ],
+)  # fmt: skip
+def test_every_beat_that_was_not_compared_has_its_reason(fates: list[str], says: str) -> None:
+    assert beats_compared(fates) == says
 
 
 def test_what_became_of_the_top_leads_and_the_probability() -> None:

@@ -132,7 +132,26 @@ def test_the_signal_alone_shares_the_name_of_maps_that_it_coincides_with():
     curves = Curves(np.linspace(0, 1, 5), line, 1 - line, line**3, line**3, line**3, beside)
     figure = removal_curves(dict.fromkeys(("A", "B", "Fused"), curves), LIGHT, shown="Fused")
     names = {note.text for note in figure.layout.annotations[2:] if note.xref == "x2"}
-    assert names == {"all maps, signal's slope, amplitude", "random order"}
+    assert names == {"all maps and the signal alone", "random order"}
+
+
+def test_the_name_of_coinciding_curves_stands_at_them_and_on_none_of_them():
+    """They rise at once and stay high: beside the foot of that rise nothing is in the way, but
+    there the name would stand at the random order."""
+    share = np.linspace(0, 1, 11)
+    rise = np.array([0.06, *[0.998] * 9, 0.975])
+    random = np.array([0.06, 0.11, 0.34, 0.58, 0.79, 0.885, 0.93, 0.955, 0.965, 0.975, 0.975])
+    low = np.minimum(rise, 0.97)
+    beside = {"amplitude": (low[::-1], low), "energy": (low[::-1], low - 0.005)}
+    drop = np.array([0.975, 0.06, *[0.003] * 8, 0.06])
+    curves = Curves(share, drop, rise, random[::-1], random[::-1], random[::-1], beside)
+    figure = removal_curves(dict.fromkeys(("A", "B", "Fused"), curves), LIGHT, shown="Fused")
+    (note,) = (n for n in figure.layout.annotations[2:] if n.text.startswith("all maps and"))
+    at = np.linspace(note.x - 0.19, note.x + 0.19, 50)  # 29 letters are 0.4 of the width
+    lowest, half = np.interp(at, share, low - 0.005), 0.5 * 15 / 240
+    assert np.all(note.y + half < lowest + 0.005), "below the curves, covering none"
+    assert note.y > 0.85, "and near them"
+    assert np.all(note.y - half > np.interp(at, share, random)), "above the random order"
 
 
 def test_a_dose_chart_says_whose_threshold_it_is_and_what_its_upright_lines_are():

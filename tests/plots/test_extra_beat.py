@@ -60,9 +60,22 @@ def test_both_records_share_scale_lead_and_time() -> None:
 
 def test_what_was_not_compared_and_not_explored_is_hatched_once() -> None:
     drawn = figure()
-    assert spans(drawn, "not explored", "y2") == {(2.0, 3.0)}
+    assert not [t for t in drawn.data if t.name == "not explored" and t.yaxis in ("y", "y2")], (
+        "the room for the added beat is nothing that could have been explored"
+    )
+    assert spans(drawn, "not explored", "y4") == {(2.0, 3.0)}
     assert spans(drawn, "not compared", "y2") == {(0.0, 0.5), (4.0, 5.0)}
     assert spans(drawn, "not compared", "y") == {(0.0, 0.5), (4.0, 5.0)}, "on the paper too"
+
+
+def test_the_beat_that_was_doubled_is_named_on_the_original() -> None:
+    """The added beat, from 2 to 3 s, is a copy of the second before it."""
+    (note,) = (n for n in figure().layout.annotations if n.text == "doubled")
+    low, high = figure().layout.yaxis.domain
+    assert (note.x, note.xref) == (1.5, "x")
+    assert low <= note.y < high
+    cut = figure(span_sec=(1.8, 4.0)).layout.annotations
+    assert not [n for n in cut if n.text == "doubled"], "it is not in the picture"
 
 
 def test_a_narrow_screen_shows_a_part() -> None:

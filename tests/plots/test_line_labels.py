@@ -29,6 +29,14 @@ def test_each_name_stands_nearest_to_its_own_line() -> None:
         assert away[name] < 60
 
 
+def test_a_name_covers_no_line_that_it_stands_for() -> None:
+    """Without the second line the name would stand below the first, on the second."""
+    top, below = np.full(11, 0.98), np.full(11, 0.94)
+    (place,) = label_places({"both": (X, top)}, FRAME, {"both": [(X, below)]}).values()
+    assert 0.94 - place[1] >= 7.5 / 250
+    assert 0.94 - place[1] < 0.08
+
+
 def test_names_do_not_cover_each_other_and_stay_inside() -> None:
     lines = {f"method {n}": (X, np.linspace(1, 0, 11) ** (1 + 0.01 * n)) for n in range(5)}
     places = label_places(lines, FRAME)
