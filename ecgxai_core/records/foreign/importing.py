@@ -248,7 +248,9 @@ def _check_written(header: Path, record: Record) -> None:
             "report it, with the format of the file",
         )  # fmt: skip
     ages = [math.nan if age is None else age for age in (back.age, record.age)]
-    if back.sex != record.sex or not np.isclose(*ages, rtol=0, atol=1e-6, equal_nan=True):
+    if back.sex != record.sex or not np.isclose(
+        ages[0], ages[1], rtol=0, atol=1e-6, equal_nan=True
+    ):
         raise RecordError(
             header.name, "age and sex", "do not read back as they were imported",
             "report it, with the format of the file",
