@@ -72,7 +72,7 @@ def test_records_of_one_name_are_told_apart_by_their_files(tmp_path):
     write_data(tmp_path / "p2", 1, stem="Q")
     found = list_paths([tmp_path])
     apart = told_apart(found, tmp_path)
-    assert [info.name for info in apart.records] == ["Q000", "p1/T000.hea", "p2/T000.hea"]
+    assert [info.name for info in apart.records] == ["p1/T000.hea", "Q000", "p2/T000.hea"]
     assert [value.record for value in apart.values] == list(apart.places)
     assert [info.path for info in apart.records] == [info.path for info in found.records]
     assert told_apart(apart, tmp_path) is apart
