@@ -36,10 +36,10 @@ def live(view: View, record: Record) -> None:
     with chart:
         what_if.curve(view, found, size)
     if changed is not None:
-        what_if.whole_record(record, changed)
+        what_if.whole_record(record, changed, what_if.change_in_words(found, size, place))
 
 
 view = frame.page("What-if", compact=True, of_record=True)
 record = fusion_lab.needed_record(view, partial(explain.view_bar, segments=False))
-measurements.intervals_line(view, record)
+measurements.intervals_line(view, record, "Measured as recorded")
 live(view, record)

@@ -33,13 +33,15 @@ _TITLES = {"heart rate": "Rate", "QTc": f"QTc{QTC_FORMULA[0]}", "axis": "Axis"}
 _UNITS = {"1/min": "/min", "deg": "°"}
 
 
-def intervals_line(view: View, record: Record) -> None:
-    """Age, sex, and the intervals as a cardiograph prints them; what is uncertain says so."""
+def intervals_line(view: View, record: Record, measured: str = "Measured") -> None:
+    """Age, sex, and the intervals as a cardiograph prints them; what is uncertain says so.
+
+    ``measured`` says of what, where a changed ECG stands on the page too."""
     age = f"{record.age:.0f} years" if record.age is not None else "age unknown"
     who = escaped(f"{age}, {record.sex or 'sex unknown'}")
     said = [_said(item) for item in _intervals(view, record)]
     st.markdown(
-        f":material/straighten: {who} · Measured: " + " · ".join(said),
+        f":material/straighten: {who} · {measured}: " + " · ".join(said),
         help=(
             "Medians over the beats of the whole record, measured by this program; not inputs of "
             f"the model. QTcF: QTc by {QTC_FORMULA}. Arrow: above or below the normal range of "

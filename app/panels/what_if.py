@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -220,7 +221,7 @@ def answer(view: View, found: DoseResponse, size: float, least: tuple[float, ...
     return (
         f"**{escaped(name[:1].upper() + name[1:])}: probability {probability_text(before)} as "
         f"recorded, {probability_text(after)} with the change; {words} (threshold {limit:.2f})"
-        f"{escaped(_switched(here))}.** {escaped(_least(found, least))} "
+        f"{escaped(_switched(here))}.** {escaped(_least(found, least, code))} "
         f"{escaped(_elsewhere(found, beyond))}"
         "This shows what the model uses, not what the patient has."
     )
@@ -263,11 +264,12 @@ def _said(found: DoseResponse, size: float, digits: str = "g") -> str:
     return f"{_bare(found, size, digits)}{_spaced(found.unit)}"
 
 
-def _least(found: DoseResponse, least: tuple[float, ...]) -> str:
-    title = EDITS[found.edit].title
+def _least(found: DoseResponse, least: tuple[float, ...], code: str) -> str:
+    title, call = EDITS[found.edit].title, f"{short_name(code)} call"
     if not least:
-        return f"No size that was tried ({title} {_range(found)}) flips the call."
-    return f"The call flips at {title} {' or '.join(_said(found, size, '.2g') for size in least)}."
+        return f"No size that was tried ({title} {_range(found)}) flips the {call}."
+    sizes = " or ".join(_said(found, size, ".2g") for size in least)
+    return f"The {call} flips at {title} {sizes}."
 
 
 def notes(found: DoseResponse, size: float, place: Place) -> None:
@@ -361,8 +363,8 @@ def curve(view: View, found: DoseResponse, size: float) -> None:
     })  # fmt: skip
     frame.figure(
         dose_chart(dose, frame.colours(), width_px=240 if frame.on_phone() else 480), "dose",
-        f"Probabilities against {title}; solid where a class is called by its own threshold; grey: "
-        "outside the range of the training data.", rows,
+        f"Probabilities against {title}; solid where a class is called by its own threshold, "
+        "which is a tick at the right edge; grey: outside the range of the training data.", rows,
         file_name=f"{view.record}_{found.edit}",
     )  # fmt: skip
 
@@ -387,6 +389,20 @@ def _kept(name: str, record: Record, make: Callable[[Record], T]) -> T:
 
 def _waves(record: Record) -> Delineation:
     return delineate(record.signal, record.fs, record.leads)
+
+
+def change_in_words(found: DoseResponse, size: float, place: Place) -> str:
+    """What was done to the record, as people say it: what, how much, and where."""
+    title = EDITS[found.edit].title
+    if place.swap:
+        return f"{title} {place.swap}"
+    if found.edit in ("regular", "mask"):
+        much = "" if size == 1 else f" by {size:.0%}"
+    else:
+        much = f" {_said(found, size)}"
+    span = "" if place.span_sec is None else " from {:g} to {:g} s".format(*place.span_sec)
+    leads = f" in {listed(place.leads)}" if place.leads else ""
+    return f"{title}{much}{span}{leads}"
 
 
 def changed_record(record: Record, found: DoseResponse, size: float, place: Place) -> Record | None:
@@ -425,16 +441,16 @@ def _median(record: Record) -> tuple[FloatArray, FloatArray]:
     return median_trace(record, peaks, _BEAT_SEC, _BIN_SEC)
 
 
-def whole_record(record: Record, changed: Record | None) -> None:
-    """The ECG as recorded or with the change, in one viewer; as recorded while there is none."""
-    shown = record
+def whole_record(record: Record, changed: Record | None, what: str = "") -> None:
+    """The ECG as recorded or with the change, in one viewer; as recorded while there is none.
+
+    ``what`` is what was changed: the viewer says so on its paper, and in its text alternative.
+    """
+    shown, words = record, Words(sentence=f"{record.name}, as recorded", notes=("as recorded",))
     if changed is not None:
         picked = controls.pick("ECG", ("Changed", "As recorded"), "Changed", "what-if-ecg")
-        shown = changed if picked == "Changed" else record
-    note = shown.warnings[-1].message if shown is not record else "as recorded"
-    data: dict[str, Any] = payload(
-        shown,
-        words=Words(record=record.name, sentence=f"{record.name}, {note}", notes=(note,)),
-        start=Start(key="what-if"),
-    )
+        if picked == "Changed" and changed is not record:
+            shown, words = changed, Words(sentence=f"ECG of {record.name}", changed=what)
+    words = replace(words, record=record.name)
+    data: dict[str, Any] = payload(shown, words=words, start=Start(key="what-if"))
     ecg_viewer(data, "what-if-viewer")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ecgxai_core.plots.charts import styled
 from ecgxai_core.plots.line_labels import Frame, label_places
-from ecgxai_core.plots.theme import Theme, method_colour
+from ecgxai_core.plots.theme import METHOD_COLOURS, Theme
 from ecgxai_core.types import Float32Array, FloatArray
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ __all__ = ["Dose", "dose_chart"]
 
 _WIDE_PX, _HIGH_PX = 450, 280
 _Y = (-0.03, 1.05)
+_COLOURS = tuple(colour for colour in METHOD_COLOURS if colour != "#56b4e9")
+"""The target's blue first; without sky blue, which is taken for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Dose:
     curves
         Name of the class -> ``float32[n]`` probabilities, the target first; NaN = not possible.
     threshold
-        From which the target counts as called; it is no threshold of the other classes.
+        From which the target counts as called.
     chosen
         The size that is looked at.
     unusual
@@ -59,8 +61,8 @@ class Dose:
 
 def dose_chart(dose: Dose, theme: Theme, *, width_px: int = _WIDE_PX) -> go.Figure:
     """One line per class with its name beside it, the target's thick; solid with filled markers
-    where the class is called, dashed with open ones where not; grey where the record is no longer a
-    usual one.
+    where the class is called, dashed with open ones where not; each threshold a tick at the right
+    edge in the colour of its class; grey where the record is no longer a usual one.
 
     ``width_px`` is the expected width of the plot, by which names are placed.
     """
@@ -73,14 +75,14 @@ def dose_chart(dose: Dose, theme: Theme, *, width_px: int = _WIDE_PX) -> go.Figu
         for low, high in _stretches(dose.sizes, dose.unusual)
     ]  # fmt: skip
     uprights, sizes = _mark_sizes(dose, theme)
-    limit, names = _name_lines(dose, theme, width_px)
+    names = _names(dose, theme, width_px)
     title = {"text": f"{dose.title}<br>{_key(dose, theme, narrow)}"}
     # of one dictionary: each add_* of plotly looks at the whole figure again
     figure = go.Figure(
         [trace for number, (name, values) in enumerate(dose.curves.items())
          for trace in _line(dose, number, name, np.asarray(values, np.float64))],
         {
-            "shapes": [*grey, *uprights, limit],
+            "shapes": [*grey, *uprights, *_ticks(dose)],
             "annotations": [*sizes, *names],
             "xaxis": {"title": title, "range": list(_x(dose)), "zeroline": False},
             "yaxis": {"title": {"text": "probability"}, "range": list(_Y), "zeroline": False},
@@ -94,7 +96,7 @@ def dose_chart(dose: Dose, theme: Theme, *, width_px: int = _WIDE_PX) -> go.Figu
 def _line(dose: Dose, number: int, name: str, values: FloatArray) -> list[dict[str, Any]]:
     """Traces of a class: solid, dashed, and its markers."""
     limit, first = dose.limits.get(name, -np.inf), number == 0
-    colour, width = method_colour(number), 3.2 if first else 1.5
+    colour, width = _colour(number), 3.2 if first else 1.5
     x, solid, dashed = _parts(dose.sizes, values, limit)
     common = {"type": "scatter", "name": name, "showlegend": False}
     lines = [
@@ -134,7 +136,7 @@ def _key(dose: Dose, theme: Theme, narrow: bool) -> str:
     """What kinds of line and the grey mean."""
     said = []
     if dose.limits:
-        said = ["●━ called by its own threshold", "○┄ not called"]
+        said = ["●━ called by its own threshold (tick at right)", "○┄ not called"]
     if any(dose.unusual):
         said.append(f"<span style='color:{theme.unexplored}'>▉</span> rare in PTB-XL")
     text = ("<br>" if narrow else "  ·  ").join(said)
@@ -167,29 +169,39 @@ def _mark_sizes(dose: Dose, theme: Theme) -> tuple[list[dict[str, Any]], list[di
     return lines, notes
 
 
-def _name_lines(
-    dose: Dose, theme: Theme, width_px: int
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The line of the target's threshold; and the names of the classes and of that line."""
+def _ticks(dose: Dose) -> list[dict[str, Any]]:
+    """The threshold of each class: a tick right of all curves, so that none seems to cross it."""
+    limits = {**dose.limits, next(iter(dose.curves)): dose.threshold}
+    ticks = [
+        {"type": "line", "x0": float(dose.sizes[-1]), "x1": _x(dose)[1], "y0": limits[name],
+         "y1": limits[name], "line": {"color": _colour(number), "width": 2 if number else 4}}
+        for number, name in enumerate(dose.curves) if name in limits
+    ]  # fmt: skip
+    return ticks[::-1]  # the target's above the others
+
+
+def _names(dose: Dose, theme: Theme, width_px: int) -> list[dict[str, Any]]:
+    """The names of the classes, and of the target's threshold."""
     target = next(iter(dose.curves))
     limit = f"{target}: threshold {dose.threshold:.2f}"
     lines: dict[str, tuple[FloatArray, FloatArray]] = {
         name: (dose.sizes, np.asarray(values, np.float64)) for name, values in dose.curves.items()
     }
-    lines[limit] = (np.array(_x(dose)), np.full(2, dose.threshold))
+    tick = np.array([dose.sizes[-1], _x(dose)[1]], np.float64)
+    lines[limit] = (tick, np.full(2, dose.threshold))
     notes = []
     for name, (x, y) in label_places(lines, Frame(_x(dose), _Y, width_px, _HIGH_PX)).items():
         number = 0 if name == limit else list(dose.curves).index(name)
         notes.append({
             "x": x, "y": y, "text": f"<b>{name}</b>" if name == target else name,
-            "font": {"size": 11, "color": method_colour(number)}, "showarrow": False,
+            "font": {"size": 11, "color": _colour(number)}, "showarrow": False,
             "bgcolor": theme.label_background, "borderpad": 0,
         })  # fmt: skip
-    line = {
-        "type": "line", "y0": dose.threshold, "y1": dose.threshold, "xref": "x domain", "x0": 0,
-        "x1": 1, "line": {"color": method_colour(0), "dash": "dot", "width": 1},
-    }  # fmt: skip
-    return line, notes
+    return notes
+
+
+def _colour(number: int) -> str:
+    return _COLOURS[number % len(_COLOURS)]
 
 
 def _stretches(sizes: FloatArray, marked: Sequence[bool]) -> list[tuple[float, float]]:

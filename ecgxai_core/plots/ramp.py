@@ -16,12 +16,12 @@ __all__ = ["ENDS", "GAMMA", "HUES", "INKS", "ink", "oklch", "ramp_colour", "ramp
 HUES = {1: 52, -1: 298}
 """Hue of evidence for (1) and against (-1), degrees."""
 GAMMA = 0.6
-ENDS = {"light": (0.95, 0.66, 0.2), "dark": (0.33, 0.6, 0.19)}
-"""Lightness of no evidence and of the largest cell, and chroma of the largest, by theme."""
+ENDS = {"light": (0.95, 0.66, 0.05, 0.2), "dark": (0.46, 0.66, 0.09, 0.19)}
+"""Lightness of no evidence and of the largest cell, and chroma of both, by theme. On dark paper it
+begins so high that usual cells stand out, and ends so low that the white trace does."""
 INKS = {"light": {1: (0.64, 0.2, 48), -1: (0.52, 0.25, 296)},
         "dark": {1: (0.74, 0.2, 48), -1: (0.68, 0.25, 296)}}  # fmt: skip
 """Lightness, chroma and hue of thin lines, by theme and sign."""
-_LEAST_CHROMA = 0.05
 _STEPS = 20
 
 
@@ -51,9 +51,9 @@ def _gamma(part: float) -> float:
 
 def ramp_colour(share: float, theme: Theme) -> str:
     """Colour of a cell: ``share`` is its signed density over the largest, in [-1, 1]."""
-    first, last, most = ENDS[theme.name]
+    first, last, least, most = ENDS[theme.name]
     size = min(1.0, abs(share)) ** GAMMA
-    chroma = _LEAST_CHROMA + (most - _LEAST_CHROMA) * size
+    chroma = least + (most - least) * size
     rgb = oklch(first + (last - first) * size, chroma, HUES[1 if share > 0 else -1])
     return f"rgb({rgb[0]},{rgb[1]},{rgb[2]})"
 

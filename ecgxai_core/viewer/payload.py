@@ -25,6 +25,7 @@ base64.
 ``regions``          regions that were marked before: ``{lead, from_sec, to_sec}``
 ``sentence``         the answer in words: the text alternative of the picture
 ``filter_text``      what the display filter did, and what the model saw
+``changed``          what was done to the signal that was recorded; empty = nothing
 ``settings, notes``  what differs from the profile, and what else is shown under the paper
 ``lab``              how one map is fused from others, for previews: :class:`Lab`, or null
 ``position``         ``{index, count}`` among the records, or null where there is no other
@@ -130,6 +131,8 @@ class Words:
     ``record`` and ``target`` are titles (empty = the record's name, the target's id), ``maps`` the
     titles of maps by id, ``sentence`` the answer in words, which is the picture's text alternative,
     ``named`` the leads that it names, by map: those are marked until the reader chooses how many.
+    ``changed`` is what was done to the signal that was recorded: it stands beside the name, on the
+    paper and before the sentence.
     """
 
     record: str = ""
@@ -140,6 +143,7 @@ class Words:
     filter_text: str = "display unfiltered; model input as in its manifest"
     settings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    changed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +245,8 @@ def payload(
         "expected": _expected(known.expected),
         "derived": list(known.derived_leads),
         "regions": [{"lead": lead, "from_sec": a, "to_sec": b} for lead, a, b in begin.regions],
-        "sentence": said.sentence,
+        "sentence": f"Changed: {said.changed}. {said.sentence}" if said.changed else said.sentence,
+        "changed": said.changed,
         "filter_text": said.filter_text,
         "settings": list(said.settings),
         "notes": list(said.notes),

@@ -23,7 +23,8 @@ def page():
 def test_the_curve_is_drawn_and_a_size_chosen(page):
     assert not page.exception
     assert "as recorded" in texts(page)
-    assert "flips the call" in texts(page) or "The call flips at" in texts(page)
+    assert "flips the AF call" in texts(page) or "The AF call flips at" in texts(page)
+    assert "Measured as recorded: " in texts(page)
     page.selectbox(key="what-if-edit").set_value("st_level").run()
     settled(page)
     assert page.multiselect(key="what-if-leads-st_level").value == [
@@ -191,6 +192,36 @@ def test_a_wide_qrs_can_be_made_a_narrow_one():
     from app.panels.what_if import SIZES
 
     assert min(SIZES["qrs"]) <= 120 - 200
+
+
+def test_a_changed_ecg_says_so_itself_and_as_recorded_is_plain(page):
+    (shown,) = viewers(page)
+    assert shown["record"]["title"] == "T000"
+    assert shown["changed"].startswith("RR intervals evened out")
+    assert shown["sentence"] == f"Changed: {shown['changed']}. ECG of T000"
+    page.segmented_control(key="what-if-ecg").set_value("As recorded").run()
+    (plain,) = viewers(page)
+    assert (plain["changed"], plain["sentence"]) == ("", "T000, as recorded")
+
+
+def test_a_change_is_named_with_its_size_and_its_place():
+    from app.panels.what_if import change_in_words
+    from ecgxai_core.pipeline.what_if import DoseResponse
+    from ecgxai_core.simulation.edits import EDITS, Place
+
+    def said(edit, size, place=None):
+        sizes, measured = np.array([EDITS[edit].neutral, size]), np.array([80.0, 90.0])
+        by_lead = {"V1": measured} if edit == "st_level" else {}
+        found = DoseResponse(edit, EDITS[edit].unit, sizes, ("a",), np.zeros((2, 1), np.float32),
+                             measured, None, ("", ""), by_lead)  # fmt: skip
+        return change_in_words(found, size, place or Place())
+
+    assert said("regular", 1.0) == "RR intervals evened out"
+    assert said("regular", 0.75) == "RR intervals evened out by 75%"
+    assert said("st_level", 0.1, Place(("V1", "V2"))) == "ST level +0.1 mV in V1 and V2"
+    assert said("mask", 1.0, Place(("II",), (0.0, 1.5))) == "stretch masked from 0 to 1.5 s in II"
+    assert said("rate", 20.0) == "heart rate 100/min"
+    assert said("swap", 1.0, Place(swap="V1-V2")) == "electrodes exchanged V1-V2"
 
 
 def test_while_the_answer_is_computed_the_record_stands_there(monkeypatch):

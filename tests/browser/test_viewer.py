@@ -212,6 +212,12 @@ def inks(pixels: Any) -> int:
     return int(np.sum(found))
 
 
+def amber(pixels: Any) -> int:
+    """How many pixels have the colour of a changed signal."""
+    r, g, b = (pixels[..., i] for i in range(3))
+    return int(np.sum((r > 130) & (r < 185) & (g > 60) & (g < 115) & (b < 40)))
+
+
 def teal(pixels: Any) -> int:
     """How many pixels have the colour of the expected evidence."""
     r, g, b = (pixels[..., i] for i in range(3))
@@ -274,6 +280,78 @@ def test_the_trace_is_black_above_the_map(viewer):
     y = viewer.row("V4")
     dark = viewer.pixels("base", 150, y - 40, 500, 80)[..., :3].max(axis=2) < 150
     assert dark.any(axis=0).mean() > 0.95, "the trace runs through the row without a gap"
+
+
+def test_no_label_cuts_a_trace(viewer):
+    """The first beat of the last column stands where V4 and V5 have their names."""
+    viewer.show(data_of(maps_={}))
+    viewer.press("l")
+    x = viewer.x_of(7.6, viewer.row("II", x=200))
+    for lead in ("V4", "V5"):
+        rows = [y for y, name in enumerate(viewer.leads(x)) if name == lead]
+        beat = viewer.pixels("base", x - 3, rows[0], 7, rows[-1] - rows[0])[..., :3].max(axis=2)
+        drawn = np.flatnonzero((beat < 130).any(axis=1))
+        assert len(drawn) > 30
+        assert np.diff(drawn).max() == 1, f"{lead}: from its peak to its foot without a gap"
+
+
+def test_every_row_has_a_calibration_pulse(viewer):
+    viewer.show(data_of(maps_={}))
+    column = viewer.pixels("base", 56, 0, 22, viewer.box()["height"] - 17)[..., :3].max(axis=2)
+    names = viewer.leads()
+    high = {}
+    for lead in record().leads:
+        rows = [y for y, name in enumerate(names) if name == lead]
+        high[lead] = int((column[rows[0] : rows[-1] + 1] < 130).any(axis=1).sum())
+    assert min(high.values()) > 20
+    assert min(high.values()) > 0.75 * max(high.values()), "1 mV has one height"
+
+
+def test_a_changed_signal_is_marked_in_the_bar_on_the_paper_and_in_words(viewer):
+    area = (100, 0, 760, 540)
+    viewer.show(data_of(maps_={}))
+    assert amber(viewer.pixels("base", *area)) == 0
+    assert viewer.root.locator(".changed").is_hidden()
+    words = Words(sentence="ECG of R00.", changed=f"RR intervals evened out {NASTY}")
+    viewer.show(data_of(maps_={}, words=words))
+    assert amber(viewer.pixels("base", *area)) > 1000
+    said = viewer.root.locator(".changed").inner_text()
+    assert said == f"changed: RR intervals evened out {NASTY}"
+    picture = viewer.root.get_by_role("img", name="Changed: RR intervals evened out")
+    assert picture.count() == 1
+    viewer.tab.set_viewport_size({"width": 390, "height": 844})
+    viewer.wait()
+    assert viewer.root.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+
+
+def test_it_is_said_what_colours_and_bars_mean(viewer):
+    meaning = "colour: weight per second; bars: each lead's share of the total"
+    assert meaning in viewer.foot()
+    viewer.press("e")
+    assert "colour:" not in viewer.foot()
+
+
+def test_while_the_map_is_off_there_is_no_strip_and_the_paper_stays(viewer):
+    strip = viewer.root.locator("canvas.strip")
+    place = viewer.box()
+    viewer.press("e")
+    assert not strip.is_visible()
+    assert viewer.box() == place, "the paper does not jump when the map is switched"
+    viewer.press("e")
+    assert strip.is_visible()
+
+
+def test_a_link_without_the_map_leaves_no_room_for_the_strip(page, host):
+    page.goto(host)
+    page.wait_for_function("window.show !== undefined")
+    shown = Viewer(page, page.locator(ROOT)).show(data_of(view="overlay-0"))
+    strip, before = shown.root.locator("canvas.strip"), shown.box()
+    assert not strip.is_visible()
+    page.mouse.move(*shown.at(500, 250))
+    shown.press("e")
+    shown.wait()
+    assert strip.is_visible()
+    assert shown.box()["y"] > before["y"] + 40
 
 
 def test_the_sign_is_told_by_place(viewer):
@@ -645,6 +723,10 @@ def test_high_voltage_gets_half_gain_and_says_so(viewer):
     assert re.search(
         r"(5 mm/mV \(half|2.5 mm/mV \(quarter) gain, so that all leads fit", viewer.foot()
     )
+    control = viewer.root.get_by_label("Gain (+ −)")
+    said = control.evaluate("(e) => [e.selectedOptions[0].textContent, e.className]")
+    assert re.fullmatch(r"5 mm/mV \(half\)|2.5 mm/mV \(quarter\)", said[0])
+    assert said[1] == "unusual"
     viewer.row("V6")
 
 

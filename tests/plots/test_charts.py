@@ -172,6 +172,26 @@ def test_a_dose_chart_says_whose_threshold_it_is_and_what_its_upright_lines_are(
     assert "rare" not in still.layout.xaxis.title.text, "no grey, no key to it"
 
 
+def test_thresholds_are_ticks_that_no_curve_crosses_in_colours_that_differ():
+    sizes, names = np.array([0.0, 0.5, 1.0]), ("AF", "STTC", "NORM", "NSR", "TAb", "CD")
+    curves = {name: np.full(3, 0.1 * k) for k, name in enumerate(names, 1)}
+    limits = {name: 0.14 * k for k, name in enumerate(names, 1) if name != "CD"}
+    figure = dose_chart(
+        Dose("x", sizes, 0.0, curves, limits["AF"], 1.0, [False] * 3, limits), LIGHT
+    )
+    ticks = [one for one in figure.layout.shapes if one.type == "line" and one.y0 == one.y1][::-1]
+    assert [one.y0 for one in ticks] == [limits[name] for name in names[:-1]]
+    assert all(one.x0 == sizes[-1] < one.x1 for one in ticks), "right of all curves"
+    marks = {t.name: t.marker for t in figure.data if t.mode == "markers"}
+    assert [one.line.color for one in ticks] == [marks[name].color for name in names[:-1]]
+    assert ticks[0].line.width > max(one.line.width for one in ticks[1:]), "the target's"
+    assert marks["AF"].size > max(marks[name].size for name in names[1:])
+    assert len({mark.color for mark in marks.values()}) == len(names)
+    blue = [name for name, mark in marks.items() if int(mark.color[5:], 16) > 180
+            and int(mark.color[1:3], 16) < 120]  # fmt: skip
+    assert blue == ["AF"], "no other class has a blue"
+
+
 def test_a_class_is_drawn_solid_from_its_own_threshold_on():
     """A line from 0.2 at size 0 to 0.6 at size 4 crosses 0.3 at 1 and 0.5 at 3."""
     sizes, line = np.array([0.0, 4.0, 5.0, 6.0]), np.array([0.2, 0.6, np.nan, 0.6])

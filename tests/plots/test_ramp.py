@@ -44,6 +44,28 @@ def test_the_numbers_are_those_of_the_viewer() -> None:
         assert INKS["light"][sign] == (float(light), float(chroma), float(hue))
 
 
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Contrast ratio of two colours (WCAG 2.2)."""
+
+    def luminance(rgb: tuple[float, ...]) -> float:
+        line = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in rgb]
+        return 0.2126 * line[0] + 0.7152 * line[1] + 0.0722 * line[2]
+
+    low, high = sorted(luminance(tuple(x / 255 for x in rgb)) for rgb in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_on_dark_paper_usual_cells_stand_out_and_the_trace_more(sign: int) -> None:
+    """At the viewer's usual strength, 0.9; usual cells have a tenth to a third of the largest."""
+    paper, trace = (0x14, 0x17, 0x1B), (255, 255, 255)
+    for share, least in ((0.05, 2.3), (0.1, 2.5), (0.33, 3.0), (1.0, 4.0)):
+        full = [float(x) for x in re.findall(r"\d+", ramp_colour(sign * share, DARK))]
+        cell = tuple(0.9 * x + 0.1 * ground for x, ground in zip(full, paper, strict=True))
+        assert contrast(cell, paper) > least, share
+        assert contrast(trace, cell) > 3.5, share
+
+
 def test_the_scale_rises_and_tells_signs_apart() -> None:
     for theme in (LIGHT, DARK):
         scale = ramp_scale(theme)

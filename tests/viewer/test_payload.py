@@ -116,6 +116,14 @@ def test_context_and_words_stand_in_it():
     assert (data["sentence"], data["notes"]) == ("It rests on V1.", ["simulated"])
 
 
+def test_a_changed_signal_says_so_before_the_sentence():
+    words = Words(sentence="ECG of R00.", changed="RR intervals evened out")
+    data = payload(record(), words=words)
+    assert data["changed"] == "RR intervals evened out"
+    assert data["sentence"] == "Changed: RR intervals evened out. ECG of R00."
+    assert payload(record())["changed"] == ""
+
+
 def test_a_study_can_hide_every_name():
     given = replace(record(), name="PATIENT-7")
     maps = {"a": replace(attribution("PATIENT-7", "occlusion"), target="164889003")}

@@ -52,6 +52,7 @@ function buildBar(v) {
   els.fields = {};
   els.record = h("span", { className: "record" });
   els.before = button("‹", "previous record (←)", () => act(v, () => stepRecord(v, -1)), { "aria-label": "previous record" });
+  els.changed = h("span", { className: "changed", hidden: true });
   els.next = button("›", "next record (→)", () => act(v, () => stepRecord(v, 1)), { "aria-label": "next record" });
   els.maps = h("span", { className: "group" });
   els.sliders = h("span", { className: "group" },
@@ -72,7 +73,7 @@ function buildBar(v) {
     button("The numbers as a table", "every lead and cell of the map that is shown", () => showTable(v)));
   els.more = h("details", { className: "more" }, h("summary", { textContent: "View", title: "more of how it is drawn" }), els.panel);
   els.bar = h("div", { className: "bar", role: "toolbar", "aria-label": "ECG viewer" },
-    els.before, els.record, els.next, els.maps, els.sliders, h("span", { className: "gap" }),
+    els.before, els.record, els.changed, els.next, els.maps, els.sliders, h("span", { className: "gap" }),
     choice(v, "layout", "Layout (L)", LAYOUT_NAMES), els.gain,
     els.whole, els.caliper, els.region, els.more,
     button("?", "keys (?)", () => showHelp(v), { "aria-label": "list of keys" }));
@@ -107,11 +108,14 @@ function fillMaps(v) {
 function syncBar(v) {
   const { els, data } = v;
   for (const [name, { show }] of Object.entries(els.fields)) show(v.view[name]);
-  els.fields.gain.input.options[0].textContent = v.view.gain === "auto" ? `${v.gain} mm/mV` : "auto";
+  const own = v.gain < 10 ? `${v.gain} mm/mV (${reducedGain(v)})` : `${v.gain} mm/mV`;
+  els.fields.gain.input.options[0].textContent = v.view.gain === "auto" ? own : "auto";
   els.fields.gain.input.classList.toggle("unusual", v.gain !== 10);
   const position = data.position;
   els.record.textContent = data.record.title + (position ? ` · ${(v.asked ?? position.index) + 1}/${position.count}` : "");
   els.record.title = data.record.title;
+  els.changed.hidden = !data.changed;
+  els.changed.textContent = els.changed.title = data.changed ? `changed: ${data.changed}` : "";
   els.before.hidden = els.next.hidden = !position;
   if (position) {
     els.before.disabled = (v.asked ?? position.index) <= 0;
@@ -153,11 +157,13 @@ function enable(input, on, title, why) {
   input.title = input.parentNode.title = on ? title : why;
 }
 
+const reducedGain = ({ gain }) => (gain === 5 ? "half" : "quarter");
+
 /* Under the paper: scale, filter, what part is shown, what differs from the profile. */
 function footText(v) {
   const { data, view, geo } = v;
   const shown = Math.min(viewStop(v), geo.to) - v.t0;
-  const half = view.gain === "auto" && v.gain < 10 ? ` (${v.gain === 5 ? "half" : "quarter"} gain, so that all leads fit at this width)` : "";
+  const half = view.gain === "auto" && v.gain < 10 ? ` (${reducedGain(v)} gain, so that all leads fit at this width)` : "";
   const parts = [`${view.speed} mm/s, ${v.gain} mm/mV${half}; pulse 1 mV, 200 ms`, data.filter_text];
   if (shown < data.duration_sec - 0.02) parts.push(`${v.t0.toFixed(1)} to ${(v.t0 + shown).toFixed(1)} s of ${data.duration_sec.toFixed(1)} s`);
   else if (data.duration_sec < PAGE_SEC - 0.02) parts.push(`record of ${data.duration_sec.toFixed(1)} s, shorter than the page`);
@@ -166,7 +172,7 @@ function footText(v) {
   const most = Math.max(...wandering.map((lead) => lead.wander)).toFixed(1);
   if (wandering.length > 4) parts.push(`the baseline of ${wandering.length} leads wanders, by up to ${most} mV`);
   else if (wandering.length) parts.push(`baseline wanders: ${wandering.map((lead) => `${lead.name} ${lead.wander.toFixed(1)} mV`).join(", ")}`);
-  if (!geo.narrow && view.overlay && shownMap(v)) parts.push("bars: share of the evidence");
+  if (view.overlay && shownMap(v)) parts.push(`colour: weight per second; ${geo.narrow ? "%" : "bars"}: each lead's share of the total`);
   if (shownMap(v)?.preliminary) parts.unshift("PRELIMINARY MAP, not refined to the end");
   return [...parts, ...(data.settings || []), ...(data.notes || [])].join(" · ");
 }

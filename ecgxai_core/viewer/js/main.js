@@ -64,6 +64,8 @@ function drawAll(v) {
   drawMap(v, ctx);
   drawUnknown(v, ctx);
   drawExpected(v, ctx);
+  drawGrounds(v, ctx);
+  drawChanged(v, ctx);
   drawTraces(v, ctx);
   drawDisagreement(v, ctx);
   ctx.restore();
@@ -77,6 +79,10 @@ function drawAll(v) {
 /* Something about the view changed: bar, picture, memory and address follow. */
 function changed(v) {
   if (!v.data || !v.width) return;
+  if (!v.stripSeen && stripShown(v)) { // it takes its room when it is first shown, and keeps it
+    v.stripSeen = true;
+    return measure(v, true);
+  }
   v.geo = geometry(v);
   clampView(v);
   const map = shownMap(v);
@@ -151,7 +157,8 @@ function stepRecord(v, step) {
 function build(parent) {
   const v = { host: {}, els: {}, data: null, view: null, mode: "", zoom: 1, t0: null, y0: 0, page: 0,
               drag: null, hover: null, cell: null, chosen: null, moving: false, frame: 0, dirty: "",
-              asked: null, width: 0, most: 600, dpr: 1, pointed: false, given: null, pending: {}, touched: null };
+              asked: null, width: 0, most: 600, dpr: 1, pointed: false, given: null, pending: {}, touched: null,
+              stripSeen: false };
   const { els } = v;
   els.strip = h("canvas", { className: "strip", tabindex: "0", role: "application",
                             "aria-label": "All cells of the map: arrows go from cell to cell, Enter chooses" });
@@ -214,7 +221,7 @@ function measure(v, again = false) {
   if (known) return;
   const above = v.root.getBoundingClientRect().top;
   const room = window.innerHeight - Math.min(Math.max(0, above), 0.4 * window.innerHeight);
-  const rest = 44 + stripHeight(v) + (legendApart(v) && v.data.maps.length ? LEGEND_PX : 0) + 40;
+  const rest = 44 + (v.stripSeen ? stripHeight(v) : 0) + (legendApart(v) && v.data.maps.length ? LEGEND_PX : 0) + 40;
   v.most = v.data.height_px || Math.max(430, Math.min(1400, room - rest));
   changed(v);
 }
@@ -231,8 +238,12 @@ function readTheme(v) {
   v.colours.strip = dark ? "#23272d" : "#f1f2f4";
   if (v.dark !== dark) v.ramps = makeRamps(dark);
   v.dark = dark;
-  v.root.style.setProperty("--for", inkOf(v, 1));
-  v.root.style.setProperty("--against", inkOf(v, -1));
+  const ramp = (sign) => [0, 0.1, 0.3, 0.6, 1].map((share) => `${colourOf(v, sign * (share || 1e-6))} ${100 * share}%`);
+  for (const [name, sign] of [["for", 1], ["against", -1]]) {
+    v.root.style.setProperty(`--${name}`, inkOf(v, sign));
+    v.root.style.setProperty(`--${name}-ramp`, `linear-gradient(90deg, ${ramp(sign)})`);
+  }
+  v.root.style.setProperty("--hatch", v.colours.hatch);
 }
 
 /* Take a payload: decode it, and go on with the view that was there. */

@@ -29,10 +29,10 @@ function oklch(lightness, chroma, hue) {
 
 /* Ramps from nearly paper to full, by sign; `ink` is for thin lines and bars. */
 function makeRamps(dark) {
-  const [from, to, chroma] = dark ? [0.33, 0.6, 0.19] : [0.95, 0.66, 0.2];
+  const [from, to, least, chroma] = dark ? [0.46, 0.66, 0.09, 0.19] : [0.95, 0.66, 0.05, 0.2];
   const ramp = (hue) => Array.from({ length: STEPS + 1 }, (_, i) => {
     const share = i / STEPS;
-    return oklch(from + (to - from) * share, 0.05 + (chroma - 0.05) * share, hue);
+    return oklch(from + (to - from) * share, least + (chroma - least) * share, hue);
   });
   const ink = { 1: oklch(dark ? 0.74 : 0.64, 0.2, 48), "-1": oklch(dark ? 0.68 : 0.52, 0.25, 296) };
   return { 1: ramp(HUES[1]), "-1": ramp(HUES[-1]), ink };

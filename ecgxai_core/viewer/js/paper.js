@@ -10,15 +10,16 @@ const PAD_MM = 0.9;
 const LEAST_K = 2.7; // px per mm; below it P waves can hardly be seen, and less than 10 s are shown
 const MOST_ZOOM = 14;
 const AXIS_PX = 17;
+const CHANGED_PX = 20;
 const PHONE_ROW = 36; // px: room for a label and its share under it, also where the paper shrinks
 
 const COLOURS = {
   light: { paper: "#ffffff", trace: "#000000", small: "rgba(60,60,70,.05)", large: "rgba(60,60,70,.12)",
-           text: "#1b1f24", muted: "#5d6670", hatch: "rgba(70,75,85,.42)", expected: "#00786c",
-           accent: "#0b5d7a", warn: "#b3261e", chip: "rgba(255,255,255,.93)" },
+           text: "#1b1f24", muted: "#5d6670", hatch: "rgba(70,75,85,.6)", expected: "#00786c",
+           accent: "#0b5d7a", warn: "#b3261e", amber: "#9a5200", chip: "rgba(255,255,255,.93)" },
   dark: { paper: "#14171b", trace: "#ffffff", small: "rgba(210,220,235,.05)", large: "rgba(210,220,235,.12)",
-          text: "#e8eaed", muted: "#a0a7b0", hatch: "rgba(190,197,207,.4)", expected: "#4fd1c0",
-          accent: "#5fb4d4", warn: "#ff8a80", chip: "rgba(20,23,27,.93)" },
+          text: "#e8eaed", muted: "#a0a7b0", hatch: "rgba(190,197,207,.5)", expected: "#4fd1c0",
+          accent: "#5fb4d4", warn: "#ff8a80", amber: "#ffb454", chip: "rgba(20,23,27,.93)" },
 };
 
 /* Paper left of the record, mm: the calibration pulse of 200 ms with room around it. */
@@ -34,8 +35,9 @@ function leadOrder(data, cabrera) {
     .filter((place) => place.lead >= 0);
 }
 
-/* Rows of panels, in millimetres from the top of the sheet. A row is as high as its leads need; where
-columns share a row it is no higher than the room there is, and tall beats overlap, as in print. */
+/* Rows of panels, in millimetres from the top of the sheet. A row is as high as its leads and its
+calibration pulse need; where columns share a row it is no higher than the room there is, and tall
+beats overlap, as in print. */
 function rowsOf(v, k) {
   const { data, view, gain } = v;
   const order = leadOrder(data, view.cabrera);
@@ -58,7 +60,7 @@ function rowsOf(v, k) {
     });
     const low = Math.min(...reach.map((r) => r[0])), high = Math.max(...reach.map((r) => r[1]));
     const need = (high - low) * gain + 2 * PAD_MM;
-    const least = columns > 1 ? 12 : (v.width < 560 ? PHONE_ROW : 20) / k;
+    const least = Math.max(gain, columns > 1 ? 12 : (v.width < 560 ? PHONE_ROW : 20) / k);
     const room = (v.most - AXIS_PX) / k / rows.length;
     const most = columns > 1 ? Math.max(2.4, Math.min(room / gain, 3.4)) * gain : Infinity;
     const height = Math.ceil(Math.min(Math.max(need, least), Math.max(least, most)));
@@ -71,7 +73,8 @@ function rowsOf(v, k) {
     row.panels.forEach((panel) => { panel.row = row; });
     top += height;
   }
-  const above = Math.ceil(Math.max(0, ...rows.map((row) => row.high * gain - row.zero)));
+  const head = data.changed ? Math.ceil(CHANGED_PX / k) : 0; // room to say so over the first row
+  const above = head + Math.ceil(Math.max(0, ...rows.map((row) => row.high * gain - row.zero)));
   const below = Math.ceil(Math.max(0, ...rows.map((row) => row.zero - row.low * gain - top)));
   for (const row of rows) { // what overlaps at the edges of the sheet has room too
     row.top += above;
@@ -185,18 +188,19 @@ function drawGrid(v, ctx) {
   }
 }
 
-/* Left of the traces: the calibration pulse of 1 mV and 200 ms, label, rank mark, remarks. */
+/* Left of the traces: the calibration pulse of 1 mV and 200 ms, label, rank mark; and the labels of
+the leads further right. */
 function drawLabels(v, ctx) {
   const { geo, colours } = v;
   const map = v.view.overlay ? shownMap(v) : null;
   ctx.fillStyle = colours.page;
   ctx.fillRect(0, 0, geo.label, geo.sheet + AXIS_PX);
   ctx.textBaseline = "middle";
-  const fits = (row) => row.height >= v.gain; // where none does, the first row has it all the same
-  geo.rows.forEach((row, i) => {
-    if (fits(row) || (i === 0 && !geo.rows.some(fits))) drawPulse(v, ctx, row);
-    row.panels.forEach((panel, column) => drawLabel(v, ctx, map, panel, column ? xOf(v, panel.t0) : null));
-  });
+  for (const row of geo.rows) {
+    drawPulse(v, ctx, row);
+    drawFirstLabel(v, ctx, map, row.panels[0]);
+  }
+  for (const panel of innerPanels(v)) drawInnerLabel(v, ctx, panel);
 }
 
 function drawPulse(v, ctx, row) {
@@ -219,48 +223,90 @@ function pulseBase(v, row, high) {
   return Math.max(Math.min(yMv(v, panel, Math.abs(rest) < 0.3 ? 0 : rest), bottom), Math.min(bottom, top + high));
 }
 
-function drawLabel(v, ctx, map, panel, x) {
+const isDerived = (v, { label }) => (v.data.derived || []).includes(label.replace(/^-/, ""));
+const labelText = (v, panel) => panel.label.replace("-", "−") + (isDerived(v, panel) ? "†" : "");
+const labelFont = (v, marked) => `${marked || !v.view.overlay || !shownMap(v) ? 700 : 600} 13px ${v.font}`;
+const isNamed = (v, map, { lead }) => !!map?.leads[lead] && isMarked(v, map, lead);
+
+/* Beside the paper: the lead whose part of the row comes first. */
+function drawFirstLabel(v, ctx, map, panel) {
   const { geo, colours, data } = v;
-  const own = map?.leads[panel.lead];
-  const marked = !!own && isMarked(v, map, panel.lead);
+  const own = map?.leads[panel.lead], marked = isNamed(v, map, panel);
   const top = yOf(v, panel.row.top), high = panel.row.height * geo.k;
-  const derived = (data.derived || []).includes(panel.label.replace(/^-/, ""));
-  const first = x === null;
-  const left = first ? 8 : Math.max(geo.left, x) + (marked ? 10 : 5);
-  const below = first && geo.narrow && own && v.view.layout === "12x1" ? 13 : 0; // a phone has the share there
-  const middle = first ? Math.max(Math.min(yMv(v, panel, data.leads[panel.lead].rest), top + high - 9 - below), top + 9) : top + 9;
-  if (first && marked) {
+  const below = geo.narrow && own && v.view.layout === "12x1" ? 13 : 0; // a phone has the share there
+  const middle = Math.max(Math.min(yMv(v, panel, data.leads[panel.lead].rest), top + high - 9 - below), top + 9);
+  if (marked) {
     const up = (high - 4) * (own.up / (own.share || 1)); // for above against, as the cells
     ctx.fillStyle = inkOf(v, 1);
     ctx.fillRect(0, top + 2, 4, up);
     ctx.fillStyle = inkOf(v, -1);
     ctx.fillRect(0, top + 2 + up, 4, high - 4 - up);
   }
-  if (!first) {
-    ctx.strokeStyle = colours.muted; // where one lead ends and the next begins
-    ctx.beginPath();
-    ctx.moveTo(x, top + 2);
-    ctx.lineTo(x, top + Math.min(high - 2, 14));
-    ctx.stroke();
-  }
-  const text = panel.label.replace("-", "−") + (derived ? "†" : "");
-  ctx.font = `${marked || !map ? 700 : 600} 13px ${v.font}`;
-  if (!first) {
-    const mark = marked ? 6 : 0; // beside the label, on its own ground, as cells may have its colour
-    ctx.fillStyle = colours.chip;
-    ctx.fillRect(left - 2 - mark, middle - 8, ctx.measureText(text).width + 4 + mark, 16);
-    if (marked) {
-      ctx.fillStyle = inkOf(v, own.up >= own.down ? 1 : -1);
-      ctx.fillRect(left - mark, middle - 7, 4, 14);
-    }
-  }
+  ctx.font = labelFont(v, marked);
   ctx.fillStyle = colours.text;
-  ctx.fillText(text, left, middle);
+  ctx.fillText(labelText(v, panel), 8, middle);
   if (below) {
     ctx.font = `10.5px ${v.font}`;
     ctx.fillStyle = colours.muted;
-    ctx.fillText(percent(own.share), left, middle + below);
+    ctx.fillText(percent(own.share), 8, middle + below);
   }
+}
+
+/* Leads that come later in their row, where they are in view. */
+const innerPanels = (v) => v.geo.rows.flatMap((row) => row.panels.slice(1))
+  .filter(({ t0, t1 }) => t1 > v.t0 && t0 < viewStop(v));
+
+/* Where the label of such a lead stands, at the upper left of its part. */
+function innerLabel(v, panel) {
+  const marked = isNamed(v, v.view.overlay ? shownMap(v) : null, panel), x = xOf(v, panel.t0);
+  return { x, marked, left: Math.max(v.geo.left, x) + (marked ? 10 : 5), top: yOf(v, panel.row.top) };
+}
+
+/* Under the traces, which nothing may cut: the ground of such a label, as cells may have its colour;
+the mark of a lead that is named; and where the lead begins. */
+function drawGrounds(v, ctx) {
+  const { geo, colours } = v, map = v.view.overlay ? shownMap(v) : null;
+  for (const panel of innerPanels(v)) {
+    const { x, left, top, marked } = innerLabel(v, panel), mark = marked ? 6 : 0;
+    ctx.strokeStyle = colours.muted;
+    ctx.lineWidth = 1;
+    ctx.beginPath();
+    ctx.moveTo(x, top + 2);
+    ctx.lineTo(x, top + Math.min(panel.row.height * geo.k - 2, 14));
+    ctx.stroke();
+    ctx.font = labelFont(v, marked);
+    ctx.fillStyle = colours.chip;
+    ctx.fillRect(left - 2 - mark, top + 1, ctx.measureText(labelText(v, panel)).width + 4 + mark, 16);
+    if (!marked) continue;
+    const own = map.leads[panel.lead];
+    ctx.fillStyle = inkOf(v, own.up >= own.down ? 1 : -1);
+    ctx.fillRect(left - mark, top + 2, 4, 14);
+  }
+}
+
+function drawInnerLabel(v, ctx, panel) {
+  const { left, top, marked } = innerLabel(v, panel);
+  ctx.font = labelFont(v, marked);
+  ctx.fillStyle = v.colours.text;
+  ctx.fillText(labelText(v, panel), left, top + 9);
+}
+
+/* A signal that was changed says so on its paper: a frame, and above the first row what was done. */
+function drawChanged(v, ctx) {
+  const { geo, colours } = v;
+  if (!v.data.changed) return;
+  ctx.strokeStyle = colours.amber;
+  ctx.lineWidth = 3;
+  ctx.strokeRect(geo.left + 1.5, 1.5, geo.right - geo.left - 3, geo.sheet - 3);
+  ctx.font = `700 13px ${v.font}`;
+  ctx.textBaseline = "middle";
+  const whole = `CHANGED: ${v.data.changed}`, room = geo.right - geo.left - 20;
+  const text = ctx.measureText(whole).width < room ? whole : "CHANGED";
+  const left = geo.right - ctx.measureText(text).width - 8;
+  ctx.fillStyle = colours.chip;
+  ctx.fillRect(left - 4, 3, geo.right - left + 1, 17);
+  ctx.fillStyle = colours.amber;
+  ctx.fillText(text, left, 12);
 }
 
 /* A thumb at the right edge says that there is more above or below. */

@@ -7,7 +7,7 @@ part lies, and a click on it asks for another part. */
 const STRIP_ROW = 4;
 const OVERVIEW_PX = 18;
 const LEGEND = [[1, "for, from above"], [-1, "against, from below"], [0, "not explored"]];
-const LEGEND_PX = 20;
+const LEGEND_PX = 20, SWATCH_PX = 28;
 
 /* Where the lead shares leave no room for the legend it is a line above the strip. */
 const legendApart = (v) => v.width < 900;
@@ -15,6 +15,10 @@ const legendApart = (v) => v.width < 900;
 /* Without a map and with all of the record loaded there is nothing to go to. */
 const stripHeight = (v) => !v.data.maps.length && !v.data.overview ? 0
   : STRIP_ROW * Math.max(12, v.data.leads.length) + (v.data.overview ? OVERVIEW_PX : 0);
+
+/* While the map is off the strip is left out; one that was seen keeps its room, so that the paper
+stays in its place when the map is switched off and on. */
+const stripShown = (v) => stripHeight(v) > 0 && (!!v.data.overview || (v.view.overlay && !!shownMap(v)));
 
 /* Where a time stands on the strip, and the inverse. */
 function stripScale(v) {
@@ -25,8 +29,9 @@ function stripScale(v) {
 
 function drawStrip(v) {
   const { geo, colours, data } = v;
-  v.els.strip.hidden = !stripHeight(v);
+  v.els.strip.hidden = !stripHeight(v) || !v.stripSeen;
   if (v.els.strip.hidden) return;
+  v.els.strip.style.visibility = stripShown(v) ? "" : "hidden";
   const ctx = fit(v, v.els.strip, v.width, stripHeight(v), densityOf(v));
   const map = v.view.overlay ? shownMap(v) : null;
   const order = leadOrder(data, v.view.cabrera), scale = stripScale(v);
@@ -95,18 +100,22 @@ function drawStripFrame(v, ctx, scale, high) {
 
 /* Over the lead shares: what colours and places mean. */
 function drawLegend(v, ctx) {
-  const x = v.geo.right + 12, wide = 20;
+  const x = v.geo.right + 12, wide = SWATCH_PX;
   ctx.font = `11.5px ${v.font}`;
   ctx.textBaseline = "middle";
   LEGEND.forEach(([sign, words], row) => {
     const y = 2 + 16 * row;
+    ctx.fillStyle = v.colours.paper; // as on the paper, from the weakest cell to the strongest
+    ctx.fillRect(x, y, wide, 12);
+    ctx.globalAlpha = v.view.strength;
     for (let i = 0; sign && i < wide; i++) {
       ctx.fillStyle = colourOf(v, (sign * (i + 0.5)) / wide);
       ctx.fillRect(x + i, y, 1, 12);
     }
+    ctx.globalAlpha = 1;
     if (sign) {
       ctx.fillStyle = inkOf(v, sign);
-      ctx.fillRect(x, sign > 0 ? y : y + 9, wide, 3);
+      ctx.fillRect(x, sign > 0 ? y : y + 10, wide, 2);
     } else hatch(v, ctx, [[x, y, wide, 12]], 4);
     ctx.fillStyle = v.colours.text;
     ctx.fillText(words, x + wide + 6, y + 6);
