@@ -31,6 +31,7 @@ from ecgxai_core.models.manifest import manifest_path
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.pipeline.cost import OPTIMISTIC_FIELD, explain_cost, unit_cost
 from ecgxai_core.pipeline.explain import cached_attributions, cached_previews
+from ecgxai_core.pipeline.file_index import file_facts
 from ecgxai_core.pipeline.fitting_edit import cached_quote
 from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from ecgxai_core.plots.words import listed
@@ -389,7 +390,7 @@ def record(view: View) -> Record:
     Raises
     ------
     RecordError
-        It is not in the data set, or is refused.
+        It is not in the data set, is refused, or is not the one that was predicted any more.
     RunError
         That it is opened cannot be noted in the audit log.
     """
@@ -397,11 +398,23 @@ def record(view: View) -> Record:
     path = known.path if known is not None else _path_of(view)
     if known is not None and _own(view) is not None:
         read = read_record(path)  # never in a cache that other sessions share
+        _same(read, known)
         users.record_opened(view.data, "", read.digest)  # a name of theirs may be a patient's
         return read
-    read = _record(str(path), *stamps(path, path.with_suffix(".mat")))
+    read = _record(str(path), *(part for file in file_facts(path) for part in file))
+    if known is not None:
+        _same(read, known)
     users.record_opened(view.data, read.name, read.digest)
     return read
+
+
+def _same(read: Record, known: RecordInfo) -> None:
+    """Refuse a record whose files were replaced: its probabilities are of what they held before."""
+    if read.digest != known.digest:
+        raise RecordError(
+            read.file or read.name, "file", "has changed since its folder was read",
+            "press 'Read the folder again' on the Records page",
+        )  # fmt: skip
 
 
 def _path_of(view: View) -> Path:
@@ -414,7 +427,7 @@ def _path_of(view: View) -> Path:
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _record(path: str, *_stamps: int) -> Record:
+def _record(path: str, *_facts: str | int) -> Record:
     return read_record(path)
 
 
