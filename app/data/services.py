@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -385,7 +385,7 @@ def _value(found: Predictions | None, name: str) -> Prediction | None:
 
 
 def record(view: View) -> Record:
-    """The view's record.
+    """The view's record, with the labels that its predictions have.
 
     Raises
     ------
@@ -394,18 +394,26 @@ def record(view: View) -> Record:
     RunError
         That it is opened cannot be noted in the audit log.
     """
+    read = unopened_record(view)
+    own = _own(view) is not None  # a name of theirs may be a patient's
+    users.record_opened(view.data, "" if own else read.name, read.digest)
+    return read
+
+
+def unopened_record(view: View) -> Record:
+    """The view's record for a question about it that shows nothing of it: the audit log has no
+    line. Raises as :func:`record` does."""
     known = info(view)
     path = known.path if known is not None else _path_of(view)
-    if known is not None and _own(view) is not None:
+    if _own(view) is not None:
         read = read_record(path)  # never in a cache that other sessions share
-        _same(read, known)
-        users.record_opened(view.data, "", read.digest)  # a name of theirs may be a patient's
+    else:
+        read = _record(str(path), *(part for file in file_facts(path) for part in file))
+    if known is None:
         return read
-    read = _record(str(path), *(part for file in file_facts(path) for part in file))
-    if known is not None:
-        _same(read, known)
-    users.record_opened(view.data, read.name, read.digest)
-    return read
+    _same(read, known)
+    # PTB-XL and LUDB have labels in a table, not in headers
+    return read if read.labels == known.labels else replace(read, labels=known.labels)
 
 
 def _same(read: Record, known: RecordInfo) -> None:
