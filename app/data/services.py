@@ -479,6 +479,19 @@ def job_key(kind: str, view: View, read: Record, *more: object) -> str:
     return f"{kind}:" + ":".join(map(str, parts))
 
 
+def data_key(kind: str, view: View, found: Predictions | None, *more: object) -> str:
+    """Key of a job about the records of the view's data set: the folder (that of own records is one
+    session's), the names, contents and labels of the records, the model, and ``more``.
+
+    ``found`` are the predictions; they keep their digest, so that a page need not look at a hundred
+    thousand records.
+    """
+    data = data_set(view)
+    parts = (data.path if data is not None else "", found.records_digest if found else "-",
+             classifier(view).digest if model(view) is not None else "-", *more)  # fmt: skip
+    return f"{kind}:" + ":".join(map(str, parts))
+
+
 def field_sec(view: View) -> float:
     """Receptive field assumed for a cost, s; only a worker knows whether the network is local."""
     manifest = classifier(view).manifest
