@@ -123,6 +123,7 @@ def data_of(
     )
     tau, shown = _view_of(view, maps)
     start = Start(
+        record_key=record.digest,  # an uploaded record may have the name of one that was forgotten
         target_id=code,
         first=view.method if view.method in maps else "",
         part_sec=st.session_state.get(f"part-{record.digest[:12]}"),

@@ -6,7 +6,8 @@ base64.
 ===================  ===============================================================================
 ``schema, version``  ``"ecgxai-viewer"``, 1
 ``key``              viewers with one key share their view, across reruns and pages
-``record, target``   ``{id, title}``: the id is opaque (it is ``data-record``), the title text
+``record, target``   ``{id, title}``: the id is opaque (it is ``data-record``), the title text; a
+                     record's ``key`` stands for its content: marks and zoom are kept by it
 ``duration_sec``     of the whole record
 ``signal``           ``{fs, start_sec, samples, leads, scale, counts*}``: ``int16[lead, sample]``,
                      mV = count x ``scale[lead]``, count -32768 = no sample; the part that is loaded
@@ -152,6 +153,9 @@ class Start:
         Viewers with one key share their view; give the two sides of a comparison two.
     record_id, target_id
         Opaque names for tests and studies; empty = the record's name, no target.
+    record_key
+        By what the browser keeps marks and zoom, and tells of marks; empty = ``record_id``. Give
+        the record's digest where two records can have one name.
     first
         Id of the map that is shown first; empty = the first.
     part_sec
@@ -174,6 +178,7 @@ class Start:
 
     key: str = "viewer"
     record_id: str = ""
+    record_key: str = ""
     target_id: str = ""
     first: str = ""
     part_sec: tuple[float, float] | None = None
@@ -228,7 +233,11 @@ def payload(
         "schema": SCHEMA,
         "version": VERSION,
         "key": begin.key,
-        "record": {"id": begin.record_id or record.name, "title": said.record or record.name},
+        "record": {
+            "id": begin.record_id or record.name,
+            "key": begin.record_key or begin.record_id or record.name,
+            "title": said.record or record.name,
+        },
         "target": {"id": begin.target_id, "title": said.target or begin.target_id},
         "duration_sec": _sec(record.duration),
         "signal": _signal(record, low, high),

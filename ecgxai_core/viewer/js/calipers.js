@@ -180,7 +180,7 @@ function removeMark(v) {
 function tellRegions(v) {
   const regions = v.kept.regions.map(({ lead, from_sec, to_sec }) => ({
     lead: v.data.leads[lead].name, from_sec: +from_sec.toFixed(4), to_sec: +to_sec.toFixed(4) }));
-  emit(v, "marked", { record: v.data.record.id, regions });
+  emit(v, "marked", { record: v.data.record.key, regions });
 }
 
 /* Without a pointer: a caliper or region over the chosen cell. */
