@@ -13,11 +13,11 @@ base64.
                      mV = count x ``scale[lead]``, count -32768 = no sample; the part that is loaded
 ``overview``         of a longer record: ``{low, high}`` of one lead over all of it, in [-1, 1]
 ``maps``             list of ``{id, title, kind, leads, edges_sec, weights*, agreement*, ranking,
-                     named, full, preliminary}``: ``float32[lead, segment]``, NaN = not explored;
+                     named, full, preliminary, private}``: ``float32[lead, segment]``, NaN = not explored;
                      ``int8`` as in :class:`~ecgxai_core.types.FusedMap` or null; leads by rank, or
                      null; leads that the sentence names, or null; density at which the colour is
                      full, or null for the map's own largest;
-                     whether it is not refined to the end
+                     whether it is not refined to the end; whether the address never names it
 ``first``            id of the map that is shown first
 ``seen_sec``         the part that the model sees, or null
 ``beats_sec, waves`` R peaks, and ``{edges_sec, labels}``; null where not known
@@ -170,6 +170,8 @@ class Start:
     view, address
         The view as it stood in the address, and the name of that query parameter; empty = the
         address is left alone.
+    private
+        Ids of maps that never stand in the address, as they may be the names of patients' files.
     full
         Density (weight per second) at which the colour is full; give one to maps that are compared.
     height_px
@@ -187,6 +189,7 @@ class Start:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     view: str = ""
     address: str = ""
+    private: Sequence[str] = ()
     full: float | None = None
     height_px: int | None = None
 
@@ -242,7 +245,7 @@ def payload(
         "duration_sec": _sec(record.duration),
         "signal": _signal(record, low, high),
         "overview": _overview(record) if high - low < record.n_samples else None,
-        "maps": [_map(name, item, record, said, begin.full) for name, item in given.items()],
+        "maps": [_map(name, item, record, said, begin) for name, item in given.items()],
         "first": first,
         "seen_sec": None if known.seen_sec is None else [_sec(t) for t in known.seen_sec],
         "beats_sec": [_sec(t) for t in known.r_peaks_sec] or None,
@@ -324,7 +327,7 @@ def _overview(record: Record) -> dict[str, Any]:
     }
 
 
-def _map(name: str, item: Map, record: Record, words: Words, full: float | None) -> dict[str, Any]:
+def _map(name: str, item: Map, record: Record, words: Words, begin: Start) -> dict[str, Any]:
     edges = np.asarray(item.edges_sec, dtype=np.float64)
     missing = [lead for lead in item.leads if lead not in record.leads]
     if missing:
@@ -347,8 +350,9 @@ def _map(name: str, item: Map, record: Record, words: Words, full: float | None)
         "agreement": None if agreement is None else _base64(agreement, "i1"),
         "ranking": list(ranking) if ranking else None,
         "named": list(words.named[name]) if name in words.named else None,
-        "full": full,
+        "full": begin.full,
         "preliminary": is_preview(item),
+        "private": name in begin.private,
     }
 
 
