@@ -88,6 +88,7 @@ def _explained(view: View) -> bool:
     """Whether the cache has every map that is fused."""
     methods = view.parameters.methods
     try:
-        return len(services.attributions(view, services.record(view), methods)) == len(methods)
+        record = services.unopened_record(view)  # it is only looked up, not shown
+        return len(services.attributions(view, record, methods)) == len(methods)
     except EcgXaiError:
         return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,7 @@ from ecgxai_core.models.manifest import manifest_path
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.pipeline.cost import OPTIMISTIC_FIELD, explain_cost, unit_cost
 from ecgxai_core.pipeline.explain import cached_attributions, cached_previews
+from ecgxai_core.pipeline.file_index import file_facts
 from ecgxai_core.pipeline.fitting_edit import cached_quote
 from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from ecgxai_core.plots.words import listed
@@ -384,24 +385,44 @@ def _value(found: Predictions | None, name: str) -> Prediction | None:
 
 
 def record(view: View) -> Record:
-    """The view's record.
+    """The view's record, with the labels that its predictions have.
 
     Raises
     ------
     RecordError
-        It is not in the data set, or is refused.
+        It is not in the data set, is refused, or is not the one that was predicted any more.
     RunError
         That it is opened cannot be noted in the audit log.
     """
+    read = unopened_record(view)
+    own = _own(view) is not None  # a name of theirs may be a patient's
+    users.record_opened(view.data, "" if own else read.name, read.digest)
+    return read
+
+
+def unopened_record(view: View) -> Record:
+    """The view's record for a question about it that shows nothing of it: the audit log has no
+    line. Raises as :func:`record` does."""
     known = info(view)
     path = known.path if known is not None else _path_of(view)
-    if known is not None and _own(view) is not None:
+    if _own(view) is not None:
         read = read_record(path)  # never in a cache that other sessions share
-        users.record_opened(view.data, "", read.digest)  # a name of theirs may be a patient's
+    else:
+        read = _record(str(path), *(part for file in file_facts(path) for part in file))
+    if known is None:
         return read
-    read = _record(str(path), *stamps(path, path.with_suffix(".mat")))
-    users.record_opened(view.data, read.name, read.digest)
-    return read
+    _same(read, known)
+    # PTB-XL and LUDB have labels in a table, not in headers
+    return read if read.labels == known.labels else replace(read, labels=known.labels)
+
+
+def _same(read: Record, known: RecordInfo) -> None:
+    """Refuse a record whose files were replaced: its probabilities are of what they held before."""
+    if read.digest != known.digest:
+        raise RecordError(
+            read.file or read.name, "file", "has changed since its folder was read",
+            "press 'Read the folder again' on the Records page",
+        )  # fmt: skip
 
 
 def _path_of(view: View) -> Path:
@@ -418,7 +439,7 @@ def _path_of(view: View) -> Path:
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _record(path: str, *_stamps: int) -> Record:
+def _record(path: str, *_facts: str | int) -> Record:
     return read_record(path)
 
 
@@ -459,6 +480,19 @@ def job_key(kind: str, view: View, read: Record, *more: object) -> str:
     own = _own(view)
     parts = (own.folder if own is not None else "", read.digest, classifier(view).digest,
              target(view), view.start, *more)  # fmt: skip
+    return f"{kind}:" + ":".join(map(str, parts))
+
+
+def data_key(kind: str, view: View, found: Predictions | None, *more: object) -> str:
+    """Key of a job about the records of the view's data set: the folder (that of own records is one
+    session's), the names, contents and labels of the records, the model, and ``more``.
+
+    ``found`` are the predictions; they keep their digest, so that a page need not look at a hundred
+    thousand records.
+    """
+    data = data_set(view)
+    parts = (data.path if data is not None else "", found.records_digest if found else "-",
+             classifier(view).digest if model(view) is not None else "-", *more)  # fmt: skip
     return f"{kind}:" + ":".join(map(str, parts))
 
 

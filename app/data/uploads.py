@@ -21,7 +21,7 @@ from typing import Protocol
 
 import streamlit as st
 
-from app.shell import sessions, users
+from app.shell import jobs, sessions, users
 from ecgxai_core.case import find_target
 from ecgxai_core.errors import ParameterError, RecordError
 from ecgxai_core.foreign_maps import read_map
@@ -88,7 +88,8 @@ class OwnRecords:
         return sum(path.stat().st_size for path in self.files)
 
     def close(self) -> None:
-        """Delete everything."""
+        """Delete everything, and what was computed from it."""
+        jobs.end_about(str(self.folder))
         self.store.close()
         self._folder.cleanup()
 

@@ -70,7 +70,7 @@ def cohort_page(view: View) -> None:
         profile_with(view.parameters, ["segments=wave"]), n=_USUAL_MOST,
     )  # fmt: skip
     requests = _asked(view, usual)
-    key = f"cohort:{services.predictions_key(view)}:{requests}"
+    key = _key(view, requests)
     job = jobs.get(key)
     if data.synthetic and requests == (usual,) and (job is None or jobs.cancelled_elsewhere(job)):
         _start(view, requests, key)  # a few records, and `make demo` has explained them
@@ -86,6 +86,19 @@ def cohort_page(view: View) -> None:
     reading = jobs.get(services.predictions_key(view))  # where the view has a record, it is read
     if job is None and reading is not None and reading.active:
         jobs.show_aside(reading, "Reading the data set, to say how many records belong to it.")
+
+
+def _key(view: View, requests: Sequence[CohortRequest]) -> str:
+    """Of the job: what is asked for, and the records and models of each side as they are now; the
+    page waits until it knows them."""
+    sets = {item.path: item.name for item in services.data_sets()}
+    models = {item.path: item.name for item in services.models()}
+    sides = []
+    for one in requests:
+        found = frame.wait_for_predictions(replace(view, data=sets[one.data]))
+        side = replace(view, data=sets[one.data], model=models[one.model])
+        sides.append(services.data_key("side", side, found))
+    return f"cohort:{sides}:{requests}"
 
 
 def _asked(view: View, usual: CohortRequest) -> tuple[CohortRequest, ...]:

@@ -15,6 +15,7 @@ from app.shell import controls, state
 from app.shell.frame import target_name
 from app.shell.state import View
 from app.viewer import Reader, ecg_viewer, expected_evidence, read
+from ecgxai_core.explainers import METHODS
 from ecgxai_core.fusion import view as fusion_view
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.pipeline.evaluation import Beats, beats_of
@@ -123,12 +124,14 @@ def data_of(
     )
     tau, shown = _view_of(view, maps)
     start = Start(
+        record_key=record.digest,  # an uploaded record may have the name of one that was forgotten
         target_id=code,
         first=view.method if view.method in maps else "",
         part_sec=st.session_state.get(f"part-{record.digest[:12]}"),
         position=(among.index(record.name), len(among)) if record.name in among else None,
         defaults={"tau": tau, "topk": view.fusion.topk},
         address=state.PICTURE,
+        private=[name for name in maps if name != state.FUSED and name not in METHODS],
     )
     drawn = displayed(record, chosen)
     return payload(drawn, shown, context=context, words=words, start=start, lab=lab)

@@ -22,7 +22,7 @@ from ecgxai_core.models.manifest import Manifest
 from ecgxai_core.models.preprocess import prepare
 from ecgxai_core.params import ExplainParams
 from ecgxai_core.pipeline.criteria import unseen_in_words
-from ecgxai_core.pipeline.predict import Predictions
+from ecgxai_core.pipeline.predict import Predictions, RecordInfo
 from ecgxai_core.pipeline.sel_df import labels_can_name
 from ecgxai_core.plots.words import answer_in_words, listed
 from ecgxai_core.records.catalogues.ptbxl import clinical_classes
@@ -62,20 +62,26 @@ def verdict(view: View) -> str:
     if not code or value is None or known is None:
         return ""
     p, limit = value.probability(code), services.threshold(view, code)
-    labels = set(known.labels or ())
-    label = "labelled" if labels & {code, *aliases(code)} else "not labelled"
-    found = services.predictions(view)
-    every = [tuple(found.labelled)] if found is not None else [known.labels]
-    if known.labels is None:
-        label = "no labels"
-    elif not labels_can_name(code, every):
-        label = "the labels of this data cannot say"
+    has = _labelled(view, known, code)
+    label = "labelled" if has else "not labelled"
+    if has is None:
+        label = "no labels" if known.labels is None else "the labels of this data cannot say"
     called = "present" if p >= limit else "absent"
     name, (said, limit_said) = target_name(code), told_apart(p, limit)
     return (
         f"**{escaped(name[:1].upper() + name[1:])}**: probability **{said}**, called {called} "
         f"(threshold {limit_said}), {label}{escaped(_also_called(view, code, value))}"
     )
+
+
+def _labelled(view: View, known: RecordInfo, code: str) -> bool | None:
+    """Whether a record is labelled with a class, by whatever name; ``None`` where its labels cannot
+    say."""
+    found = services.predictions(view)
+    every = [tuple(found.labelled)] if found is not None else [known.labels]
+    if known.labels is None or not labels_can_name(code, every):
+        return None
+    return not {code, *aliases(code)}.isdisjoint(known.labels)
 
 
 def _also_called(view: View, code: str, value: Prediction) -> str:
@@ -412,7 +418,7 @@ def probabilities(view: View, record: str) -> None:
         "probability": found,
         "threshold": limits,
         "present": [p >= limit for p, limit in zip(found, limits, strict=True)],
-        "labelled": [code in (known.labels or ()) for code in codes],
+        "labelled": pd.array([_labelled(view, known, code) for code in codes], dtype="boolean"),
         "code": codes,
     })  # fmt: skip
     column = st.column_config
@@ -433,7 +439,9 @@ def probabilities(view: View, record: str) -> None:
             "present": column.CheckboxColumn(
                 "Present", width=62, help="probability at or above the threshold"
             ),
-            "labelled": column.CheckboxColumn("Labelled", width=65),
+            "labelled": column.CheckboxColumn(
+                "Labelled", width=65, help="by whatever name; empty where labels cannot say"
+            ),
             "code": column.TextColumn("Code"),
         },
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import streamlit as st
 from app.data import services, uploads
 from app.panels import ecg, record_maps
 from app.shell import controls, frame
-from app.shell.state import FUSED, View
+from app.shell.state import View
 from ecgxai_core.errors import EcgXaiError
 from ecgxai_core.plots.paper import PaperStyle
 from ecgxai_core.plots.pdf import ecg_pdf, ecg_png, ecg_svg
@@ -76,19 +77,25 @@ def _shown_maps(view: View, record: Record) -> dict[str, Map]:
     }
 
 
+def _shown_name(view: View, maps: Mapping[str, Map]) -> str:
+    """The map that the page shows: the chosen one, else the first; empty where there is none."""
+    return view.method if view.method in maps else next(iter(maps), "")
+
+
 def _viewer_page(view: View, facts: RecordFacts) -> bytes:
     """The ECG viewer with the record and all its maps, in one file; what stands on a printed page
     stands above it."""
     maps = record_maps.maps_of(view, facts.record)
-    overlay = maps.get(view.method, next(iter(maps.values()), None))
-    shown = f"{record_maps.method_title(view.method if view.method in maps else FUSED)} map"
-    words = " ".join(f"{line.rstrip('.')}." for line in caption_of(facts, overlay, shown).lines)
+    name = _shown_name(view, maps)
+    shown = f"{record_maps.method_title(name)} map"
+    caption = caption_of(facts, maps.get(name), shown)
+    words = " ".join(f"{line.rstrip('.')}." for line in caption.lines)
     title = f"Record {facts.record.name}: {frame.target_name(facts.target)}"
     return html({**ecg.data_of(view, facts.record, maps, words), "address": ""}, title).encode()
 
 
 def _page(view: View, facts: RecordFacts, kind: str) -> bytes:
-    name = view.method if view.method in facts.maps else FUSED
+    name = _shown_name(view, facts.maps)
     item = facts.maps.get(name)
     what: dict[str, Any] = {"overlay": item}
     if item is not None:

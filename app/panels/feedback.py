@@ -161,7 +161,7 @@ def _thanks(given: dict[str, Any]) -> None:
 def _marked(record: Record, reader: Reader) -> tuple[Region, ...]:
     """Regions as they stand: the viewer tells them once, when they change."""
     kept: dict[str, tuple[Region, ...]] = st.session_state.setdefault(_REGIONS, {})
-    if reader.regions is not None and reader.marked_record == record.name:
+    if reader.regions is not None and reader.marked_record == record.digest:
         kept[record.digest] = reader.regions
     return kept.get(record.digest, ())
 

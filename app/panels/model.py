@@ -78,9 +78,8 @@ def quality(view: View, found: Predictions) -> ModelQuality:
     """The evaluated model; until the job has ended the page shows its progress and ends."""
     choice = services.model(view)
     assert choice is not None
-    digest = hash((tuple(info.digest for info in found.records), found.classes))
     job = jobs.start(
-        f"model-quality:{view.data}:{services.classifier(view).digest}:{digest}",
+        services.data_key("model-quality", view, found),
         "Evaluating the model", work.model_quality,
         jobs.Earlier(services.predictions_key(view)), choice.path, again=False,
     )  # fmt: skip

@@ -315,10 +315,8 @@ def _second_model(view: View) -> str:
 def _doubts(view: View, found: Predictions) -> list[Doubts | None] | None:
     """What the maps of all records say; offered, as every record is explained for it."""
     files, methods = services.case_files(view, found), view.parameters.methods
-    digest = hash(tuple(file.digest for file in files))
-    code, number, where = services.target(view), len(files), services.place(view).folder
-    model = services.classifier(view)
-    key = f"doubts:{where}:{model.digest}:{code}:{digest}:{view.parameters.model_dump_json()}"
+    code, number, model = services.target(view), len(files), services.classifier(view)
+    key = services.data_key("doubts", view, found, code, view.parameters.model_dump_json())
     params, field = services.explain_params(view, methods), services.field_sec(view)
     cost = explain_cost(params, model.manifest, code, field)
 
@@ -353,9 +351,9 @@ def _reasons(queue: pd.DataFrame, by: str) -> list[str]:
 def thumbnails(view: View, found: Predictions) -> jobs.Job:
     """The job that draws lead II of each record (or its first lead) as a few points."""
     data, infos = services.data_set(view), found.records[:_MOST_THUMBNAILS]
-    digest = hash(tuple(info.digest for info in infos))
+    folder = data.path if data is not None else ""
     return jobs.start(
-        f"thumbnails:{data.path if data is not None else ''}:{digest}", "Drawing thumbnails",
+        f"thumbnails:{folder}:{found.records_digest}", "Drawing thumbnails",
         work.thumbnails, {info.name: info.path for info in infos}, short=True, again=False,
     )  # fmt: skip
 
@@ -462,9 +460,8 @@ def selection_panel(view: View, found: Predictions) -> None:
                 "seed": "Seed",
             },
         )
-    digest = hash(tuple(info.digest for info in found.records))
     job = jobs.start(
-        f"selection:{view.data}:{view.model}:{digest}:{params.model_dump_json()}",
+        services.data_key("selection", view, found, params.model_dump_json()),
         "Building the selection", work.selection, jobs.Earlier(services.predictions_key(view)),
         params, again=False,
     )  # fmt: skip

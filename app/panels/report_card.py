@@ -92,11 +92,10 @@ def _asked(view: View) -> CardRequest | None:
 
 
 def _key(view: View, request: CardRequest) -> str:
-    """Of the job: the folder, the records in it, and everything else that decides the card."""
+    """Of the job: the records, and everything else that decides the card."""
     described = request.describe(services.classifier(view).digest)
-    found = services.predictions(view)
-    records = hash(tuple(info.digest for info in found.records)) if found is not None else 0
-    return f"card:{request.data}:{records}:{json.dumps(described, sort_keys=True, default=str)}"
+    asked = json.dumps(described, sort_keys=True, default=str)
+    return services.data_key("card", view, services.predictions(view), asked)
 
 
 def _start(view: View, request: CardRequest, key: str) -> None:

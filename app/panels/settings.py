@@ -148,10 +148,6 @@ def own_panel() -> None:
     n = len(find_records([own.folder]))
     st.markdown(f"**{n} record(s) of your own**, kept for this session only.")
     if st.button("Forget them now", icon=":material/delete_forever:", key="forget-own"):
-        folder = str(own.folder)
-        for kind in ("predict", "explain", "one", "unit", "extra-beat", "sweep", "card",
-                     "what-if", "doubts"):  # fmt: skip
-            jobs.forget(f"{kind}:{folder}")
         uploads.forget_own()
         for key in [k for k in st.session_state if str(k).startswith("checklist-")]:
             del st.session_state[key]

@@ -26,7 +26,7 @@ from ecgxai_core.study.answers import STAGES, Answers, Mark, Step, ratings, read
 from ecgxai_core.study.feedback import Rater
 from ecgxai_core.study.frozen import Exhibit, Study, open_study, studies
 from ecgxai_core.study.protocol import StudyError
-from ecgxai_core.types import probability_text
+from ecgxai_core.types import told_apart
 from ecgxai_core.viewer import Start, Words, payload
 
 _WHO, _PAUSED, _SINCE = "study-rater", "study-paused", "study-since"
@@ -271,9 +271,10 @@ def _since(here: Here, step: Step) -> float:
 def _model_says(study: Study, step: Step) -> str:
     case = study.cases[step.showing.case]
     name, called = study.diagnoses[case.target], "called" if case.called else "not called"
+    said, limit = told_apart(case.probability, case.threshold)
     return (
         f"The model: **{escaped(name)}** is **{called}**, probability "
-        f"{probability_text(case.probability)} (threshold {case.threshold:.2f})."
+        f"{said} (threshold {limit})."
     )
 
 

@@ -87,20 +87,21 @@ def _ask() -> dict[str, Any]:
 def _job(view: View, form: Mapping[str, Any], *, begin: bool) -> jobs.Job | None:
     """The job of a sweep; started only if ``begin``."""
     record, code = services.record(view), services.target(view)
-    params, data = view.parameters, services.data_set(view)
+    params = view.parameters
     axes = default_axis(form["x"]), default_axis(form["y"])
-    scope = f"{data.path if data else ''}" if form["whole"] else f"{record.digest}:{view.start}"
     kept = params.fusion.model_dump(exclude={form["x"], form["y"]})
     settings = [params.updated(fusion=FusionParams()).model_dump_json(), sorted(kept.items())]
-    digest = services.classifier(view).digest
-    key = f"sweep:{scope}:{digest}:{code}:{sorted(form.items())}:{settings}"
+    found = services.predictions(view) if form["whole"] else None
+    if form["whole"]:
+        key = services.data_key("sweep", view, found, code, sorted(form.items()), settings)
+    else:
+        key = services.job_key("sweep", view, record, sorted(form.items()), settings)
     if not begin:
         return jobs.get(key)
     if (old := jobs.get(key)) is not None and not old.active:
         jobs.forget(key)  # more records may have been explained since
     others = None
     if form["whole"]:
-        found = services.predictions(view)
         infos = found.records if found is not None else ()
         can_name = labels_can_name(code, (info.labels for info in infos))
         others = [

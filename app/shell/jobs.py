@@ -138,6 +138,16 @@ def forget(prefix: str) -> None:
                 del registry.jobs[key]
 
 
+def end_about(folder: str) -> None:
+    """End and drop every job whose key names a folder that is deleted: uploaded records, which are
+    one session's alone. Callable from any thread; starts nothing."""
+    if _last is None:
+        return
+    with _last.lock:
+        for key in [key for key in _last.jobs if folder in key]:
+            pool().end(_last.jobs.pop(key))
+
+
 def _nobody_is_here() -> None:
     """Give the memory back that workers hold for readers who have left."""
     pool().renew()

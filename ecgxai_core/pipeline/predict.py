@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,6 +122,13 @@ class Predictions:
         for label, own in places.items():
             found[label][own] = True
         return found
+
+    @cached_property
+    def records_digest(self) -> str:
+        """SHA-256 of what the records are: names, contents, labels, warnings; not of where files
+        are, nor of the model."""
+        rows = [(i.name, i.digest, i.labels, i.synthetic, i.warnings) for i in self.records]
+        return hashlib.sha256(repr((rows, self.labels_complete)).encode()).hexdigest()
 
     def frame(self) -> pd.DataFrame:
         """Columns ``record`` and ``warnings`` (codes separated by ``;``), then one ``float32``

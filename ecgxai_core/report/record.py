@@ -36,7 +36,7 @@ from ecgxai_core.types import (
     Prediction,
     Record,
     Segmentation,
-    probability_text,
+    told_apart,
 )
 from ecgxai_core.version import library_versions
 
@@ -177,8 +177,8 @@ def verdict_in_words(facts: RecordFacts) -> str:
     """``left bundle branch block (164909002): probability > 0.99, called present ...``."""
     p, least = facts.prediction.probability(facts.target), _threshold(facts, facts.target)
     called = "present" if p >= least else "absent"
-    said = f"{class_name(facts.target)}: probability {probability_text(p)}"
-    return f"{said}, called {called} (threshold {least:.2f})"
+    said, limit = told_apart(p, least)
+    return f"{class_name(facts.target)}: probability {said}, called {called} (threshold {limit})"
 
 
 def person(record: Record) -> str:
@@ -232,10 +232,11 @@ def _prediction(facts: RecordFacts) -> list[html.Html]:
         p, least = facts.prediction.probability(code), _threshold(facts, code)
         given = "–" if labels is None else _yes(not set(labels).isdisjoint(aliases(code)))
         mark = "explained below" if code == facts.target else ""
-        rows.append((class_name(code), probability_text(p), least, _yes(p >= least), given, mark))
+        said, limit = told_apart(p, least)
+        rows.append((class_name(code), said, limit, _yes(p >= least), given, mark))
     columns = ("class", "probability", "threshold", "predicted", "labelled", "")
     note = (
-        "Thresholds are from the model's manifest, or 0.500 if it has none. The probability is an "
+        "Thresholds are from the model's manifest, or 0.50 if it has none. The probability is an "
         "output of the model, not the patient's risk."
     )
     return [html.table(columns, rows), html.paragraph(note, "note")]

@@ -6,17 +6,18 @@ base64.
 ===================  ===============================================================================
 ``schema, version``  ``"ecgxai-viewer"``, 1
 ``key``              viewers with one key share their view, across reruns and pages
-``record, target``   ``{id, title}``: the id is opaque (it is ``data-record``), the title text
+``record, target``   ``{id, title}``: the id is opaque (it is ``data-record``), the title text; a
+                     record's ``key`` stands for its content: marks and zoom are kept by it
 ``duration_sec``     of the whole record
 ``signal``           ``{fs, start_sec, samples, leads, scale, counts*}``: ``int16[lead, sample]``,
                      mV = count x ``scale[lead]``, count -32768 = no sample; the part that is loaded
 ``overview``         of a longer record: ``{low, high}`` of one lead over all of it, in [-1, 1]
 ``maps``             list of ``{id, title, kind, leads, edges_sec, weights*, agreement*, ranking,
-                     named, full, preliminary}``: ``float32[lead, segment]``, NaN = not explored;
+                     named, full, preliminary, private}``: ``float32[lead, segment]``, NaN = not explored;
                      ``int8`` as in :class:`~ecgxai_core.types.FusedMap` or null; leads by rank, or
                      null; leads that the sentence names, or null; density at which the colour is
                      full, or null for the map's own largest;
-                     whether it is not refined to the end
+                     whether it is not refined to the end; whether the address never names it
 ``first``            id of the map that is shown first
 ``seen_sec``         the part that the model sees, or null
 ``beats_sec, waves`` R peaks, and ``{edges_sec, labels}``; null where not known
@@ -156,6 +157,9 @@ class Start:
         Viewers with one key share their view; give the two sides of a comparison two.
     record_id, target_id
         Opaque names for tests and studies; empty = the record's name, no target.
+    record_key
+        By what the browser keeps marks and zoom, and tells of marks; empty = ``record_id``. Give
+        the record's digest where two records can have one name.
     first
         Id of the map that is shown first; empty = the first.
     part_sec
@@ -170,6 +174,8 @@ class Start:
     view, address
         The view as it stood in the address, and the name of that query parameter; empty = the
         address is left alone.
+    private
+        Ids of maps that never stand in the address, as they may be the names of patients' files.
     full
         Density (weight per second) at which the colour is full; give one to maps that are compared.
     height_px
@@ -178,6 +184,7 @@ class Start:
 
     key: str = "viewer"
     record_id: str = ""
+    record_key: str = ""
     target_id: str = ""
     first: str = ""
     part_sec: tuple[float, float] | None = None
@@ -186,6 +193,7 @@ class Start:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     view: str = ""
     address: str = ""
+    private: Sequence[str] = ()
     full: float | None = None
     height_px: int | None = None
 
@@ -232,12 +240,16 @@ def payload(
         "schema": SCHEMA,
         "version": VERSION,
         "key": begin.key,
-        "record": {"id": begin.record_id or record.name, "title": said.record or record.name},
+        "record": {
+            "id": begin.record_id or record.name,
+            "key": begin.record_key or begin.record_id or record.name,
+            "title": said.record or record.name,
+        },
         "target": {"id": begin.target_id, "title": said.target or begin.target_id},
         "duration_sec": _sec(record.duration),
         "signal": _signal(record, low, high),
         "overview": _overview(record) if high - low < record.n_samples else None,
-        "maps": [_map(name, item, record, said, begin.full) for name, item in given.items()],
+        "maps": [_map(name, item, record, said, begin) for name, item in given.items()],
         "first": first,
         "seen_sec": None if known.seen_sec is None else [_sec(t) for t in known.seen_sec],
         "beats_sec": [_sec(t) for t in known.r_peaks_sec] or None,
@@ -320,7 +332,7 @@ def _overview(record: Record) -> dict[str, Any]:
     }
 
 
-def _map(name: str, item: Map, record: Record, words: Words, full: float | None) -> dict[str, Any]:
+def _map(name: str, item: Map, record: Record, words: Words, begin: Start) -> dict[str, Any]:
     edges = np.asarray(item.edges_sec, dtype=np.float64)
     missing = [lead for lead in item.leads if lead not in record.leads]
     if missing:
@@ -343,8 +355,9 @@ def _map(name: str, item: Map, record: Record, words: Words, full: float | None)
         "agreement": None if agreement is None else _base64(agreement, "i1"),
         "ranking": list(ranking) if ranking else None,
         "named": list(words.named[name]) if name in words.named else None,
-        "full": full,
+        "full": begin.full,
         "preliminary": is_preview(item),
+        "private": name in begin.private,
     }
 
 

@@ -3,15 +3,18 @@ marked regions, which the host is told of. A mark belongs to a lead and is kept 
 
 const NEAR_PX = 6;
 
+/* How the layout draws a lead: its label, and -1 where it is turned round (-aVR). */
+const drawnAs = (v, lead) => v.geo.rows.flatMap((row) => row.panels).find((panel) => panel.lead === lead);
+
 const marksOf = (v, kind) => (kind === "caliper" ? v.kept.calipers : v.kept.regions);
 
-/* "342 ms · 175 /min · −0.42 mV" */
-function measured({ t1, t2, v1, v2 }) {
+/* "342 ms · 175 /min · −0.42 mV": up is positive as drawn; no mV where there is no sample. */
+function measured(v, { lead, t1, t2, v1, v2 }) {
   const ms = Math.abs(t2 - t1) * 1000;
   const parts = [`${Math.round(ms)} ms`];
   if (ms >= 1) parts.push(`${Math.round(60000 / ms)} /min`);
-  const mv = t2 >= t1 ? v2 - v1 : v1 - v2;
-  parts.push(`${mv < 0 ? "−" : ""}${Math.abs(mv).toFixed(2)} mV`);
+  const mv = (t2 >= t1 ? v2 - v1 : v1 - v2) * drawnAs(v, lead).flip;
+  if (!Number.isNaN(mv)) parts.push(`${mv < 0 ? "−" : ""}${Math.abs(mv).toFixed(2)} mV`);
   return parts.join(" · ");
 }
 
@@ -90,7 +93,7 @@ function drawCaliper(v, ctx, caliper, i) {
   if (march) lines(marched(v, caliper).map((x) => [x, 0, x, geo.sheet]), 0.75, [5, 4]);
   ctx.setLineDash([]);
   ctx.globalAlpha = 1;
-  const text = measured(caliper);
+  const text = measured(v, caliper);
   const wide = ctx.measureText(text).width;
   const left = Math.max(geo.label + 4, Math.min((x1 + x2 - wide) / 2, geo.right - wide - 6));
   chip(v, ctx, text, left, top > 14 ? top - 1 : bottom + 2, colours.accent);
@@ -162,7 +165,7 @@ function endMark(v) {
     if (to - from < 0.008) return removeMark(v);
     tellRegions(v);
   } else if (Math.abs(mark.t2 - mark.t1) < 0.002 && Math.abs(mark.v2 - mark.v1) < 0.01) removeMark(v);
-  else say(v, `Caliper in ${v.data.leads[mark.lead].name}: ${measured(mark)}`);
+  else say(v, `Caliper in ${drawnAs(v, mark.lead).label}: ${measured(v, mark)}`);
 }
 
 function removeMark(v) {
@@ -177,25 +180,28 @@ function removeMark(v) {
 function tellRegions(v) {
   const regions = v.kept.regions.map(({ lead, from_sec, to_sec }) => ({
     lead: v.data.leads[lead].name, from_sec: +from_sec.toFixed(4), to_sec: +to_sec.toFixed(4) }));
-  emit(v, "marked", { record: v.data.record.id, regions });
+  emit(v, "marked", { record: v.data.record.key, regions });
 }
 
 /* Without a pointer: a caliper or region over the chosen cell. */
 function markCell(v, kind) {
   const map = shownMap(v), { lead, segment } = v.cell;
   const from = map.edges[segment], to = map.edges[segment + 1];
-  const at = (t) => mvAt(v.data, lead, t) || 0;
+  const at = (t) => mvAtEnd(v, lead, t);
   marksOf(v, kind).push(kind === "caliper" ? { lead, t1: from, t2: to, v1: at(from), v2: at(to), march: false }
                                            : { lead, from_sec: from, to_sec: to });
   v.chosen = { kind, index: marksOf(v, kind).length - 1 };
   endMark(v);
 }
 
+/* The sample at the end of a caliper: the last one where the record, or what is loaded, ends there. */
+const mvAtEnd = ({ data }, lead, t) => mvAt(data, lead, Math.min(t, data.start + (data.samples - 1) / data.fs));
+
 /* Move the end of the chosen caliper by samples. */
 function nudge(v, samples) {
   const caliper = v.chosen?.kind === "caliper" && v.kept.calipers[v.chosen.index];
   if (!caliper) return;
   caliper.t2 = Math.max(v.data.start, Math.min(caliper.t2 + samples / v.data.fs, v.data.stop));
-  caliper.v2 = mvAt(v.data, caliper.lead, caliper.t2) || caliper.v2;
-  say(v, measured(caliper));
+  caliper.v2 = mvAtEnd(v, caliper.lead, caliper.t2);
+  say(v, measured(v, caliper));
 }

@@ -250,7 +250,7 @@ function readTheme(v) {
 function show(v, payload) {
   v.given = decode(payload);
   const data = labShown(v);
-  const other = v.data?.record.id !== data.record.id || v.data?.start !== data.start;
+  const other = v.data?.record.key !== data.record.key || v.data?.start !== data.start;
   v.memory = remembered(payload.key || "viewer");
   const linked = v.memory.view ? { view: {}, zoom: null } : viewFrom(payload.view);
   v.data = data;
@@ -260,7 +260,7 @@ function show(v, payload) {
   }
   v.memory.given = payload.first;
   const index = (name) => data.leads.findIndex((lead) => lead.name === name);
-  v.kept = rememberedRecord(v.memory, data.record.id);
+  v.kept = rememberedRecord(v.memory, data.record.key);
   v.kept.regions ??= (data.regions || []).map((r) => ({ ...r, lead: index(r.lead) })).filter((r) => r.lead >= 0);
   if (other) Object.assign(v, { zoom: v.kept.zoom, t0: v.kept.t0 ?? homeSec(data), y0: v.kept.y0, cell: null,
                                 chosen: null, drag: null, hover: null, page: homeSec(data) });

@@ -48,7 +48,7 @@ const usualView = (data) => ({
 function viewText(v) {
   const usual = usualView(v.data);
   const parts = Object.entries(FIELDS)
-    .filter(([name]) => v.view[name] !== usual[name] && !(name === "map" && v.view.map === v.data.first))
+    .filter(([name]) => v.view[name] !== usual[name] && !(name === "map" && (v.view.map === v.data.first || shownMap(v)?.private)))
     .map(([name, field]) => `${name}-${field.text(v.view[name])}`);
   if (v.zoom > 1.001 || Math.abs(v.t0 - homeSec(v.data)) > 0.05) parts.push(`zoom-${v.t0.toFixed(2)}-${viewStop(v).toFixed(2)}`);
   return parts.join("*");
