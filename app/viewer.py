@@ -50,8 +50,8 @@ class Reader:
     """What the reader did since the last run of the script; ``None`` where nothing.
 
     ``regions`` are all regions of ``marked_record`` (``Start.record_key``) as they stand now, also
-    when the last one was removed. ``step`` is the index of the record that was asked for, ``wanted_sec`` the part of a
-    long record that should be loaded.
+    when the last one was removed. ``step`` is the index of the record that was asked for,
+    ``wanted_sec`` the part of a long record that should be loaded.
     """
 
     selected: Selected | None = None

@@ -273,8 +273,7 @@ def _model_says(study: Study, step: Step) -> str:
     name, called = study.diagnoses[case.target], "called" if case.called else "not called"
     said, limit = told_apart(case.probability, case.threshold)
     return (
-        f"The model: **{escaped(name)}** is **{called}**, probability "
-        f"{said} (threshold {limit})."
+        f"The model: **{escaped(name)}** is **{called}**, probability {said} (threshold {limit})."
     )
 
 

@@ -298,6 +298,17 @@ def test_forgetting_drops_what_is_done_and_leaves_what_others_wait_for(
     assert others.active
 
 
+def test_jobs_about_a_deleted_folder_end_and_are_dropped(ask: Asks, tmp_path: Path) -> None:
+    done = ended(ask("one", "given:/own/x:1", slow_work.echo))
+    busy = running(ask("one", "cohort:['/own/x']", slow_work.steps, tmp_path / "a", 60.0))
+    ended(ask("two", "given:/own/y:1", slow_work.echo))
+    jobs.end_about("/own/x")
+    assert jobs.get(done.key) is None
+    assert jobs.get(busy.key) is None
+    assert busy.state == "cancelled"
+    assert jobs.get("given:/own/y:1") is not None
+
+
 PAGE = """
 import streamlit as st
 from app.shell import jobs

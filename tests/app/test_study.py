@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app.panels import study as panel
 from ecgxai_core.diagnoses import aliases, code_of
 from ecgxai_core.records.read import read_record
 from ecgxai_core.settings import assets_dir, settings
@@ -23,6 +25,16 @@ from tests.app.conftest import REPO, texts
 from tests.small import AF
 from tests.study.frozen_study import ARMS, copied
 from tests.study.test_study import answer
+
+
+def test_what_the_model_says_is_on_one_side_of_its_threshold():
+    case = SimpleNamespace(target=AF, called=False, probability=0.4996, threshold=0.5)
+    study, step = (
+        SimpleNamespace(diagnoses={AF: "AF"}, cases=[case]),
+        SimpleNamespace(showing=SimpleNamespace(case=0)),
+    )
+    said = panel._model_says(study, step)
+    assert "probability 0.4996 (threshold 0.5000)" in said
 
 
 @pytest.fixture

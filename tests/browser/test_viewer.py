@@ -573,6 +573,81 @@ def test_a_caliper_by_two_clicks_marches_out_stays_and_goes(viewer):
     assert lines(viewer) <= 3
 
 
+def test_marks_go_by_what_the_record_is_not_by_its_name(viewer):
+    """Two uploads may be called record-1, one after the other."""
+    y = viewer.row("V4")
+    viewer.show(data_of(record_key="one"))
+    viewer.press("c")
+    viewer.drag((300, y), (360, y))
+    viewer.press("Escape", "r")
+    viewer.drag((400, y), (450, y))
+    assert viewer.told("marked")[-1]["record"] == "one"
+    viewer.press("Escape")
+    before = lines(viewer)
+    viewer.show(data_of(record_key="other"))
+    assert viewer.attribute("record") == "R00"
+    assert lines(viewer) < before
+    viewer.press("r")
+    viewer.drag((420, y), (480, y))
+    told = viewer.told("marked")[-1]
+    assert told["record"] == "other"
+    assert len(told["regions"]) == 1
+
+
+def with_v1(values: Any) -> Record:
+    """Record R00 with other samples in V1, mV."""
+    usual = record()
+    signal = np.array(usual.signal)
+    signal[usual.leads.index("V1")] = values
+    return Record(usual.name, signal, usual.fs, usual.leads)
+
+
+def test_a_caliper_over_the_last_cell_ends_at_the_last_sample(viewer):
+    viewer.show(data_of(given=with_v1(1.5)))
+    viewer.press("s", *["ArrowDown"] * 7, *["ArrowRight"] * 19, "c")
+    assert "Caliper in V1: 500 ms · 120 /min · 0.00 mV" in viewer.announced()
+
+
+def test_the_end_of_a_caliper_takes_a_sample_of_zero(viewer):
+    values = np.ones(5000)
+    values[2500:] = 0.0
+    viewer.show(data_of(given=with_v1(values)))
+    viewer.press("s", *["ArrowDown"] * 7, *["ArrowRight"] * 9, "c")
+    assert "500 ms · 120 /min · −1.00 mV" in viewer.announced()
+    viewer.press(",")
+    assert "498 ms · 120 /min · 0.00 mV" in viewer.announced()
+    viewer.press(".")
+    assert "500 ms · 120 /min · −1.00 mV" in viewer.announced()
+    values[2500:] = np.nan
+    viewer.show(data_of(given=with_v1(values), record_key="gap"))
+    viewer.press("s", *["ArrowDown"] * 7, *["ArrowRight"] * 9, "c")
+    assert viewer.announced().endswith("500 ms · 120 /min"), "no sample, no amplitude"
+
+
+def test_a_caliper_in_a_lead_that_is_turned_round_has_the_sign_that_is_drawn(viewer):
+    viewer.show(data_of(defaults={"cabrera": True}))
+    y = viewer.row("-aVR")
+    viewer.press("c")
+    viewer.drag((300, y + 20), (400, y - 10))
+    said = viewer.announced()
+    assert "Caliper in -aVR" in said
+    assert float(re.search(r"(\S+) mV", said).group(1)) > 0
+
+
+def test_the_address_names_no_private_map(viewer):
+    given = {"occlusion": attribution("R00", "occlusion"), "Doe": attribution("R00", "Doe"),
+             "timeshap": attribution("R00", "timeshap")}  # fmt: skip
+    viewer.show(data_of(maps_=given, private=["Doe"], address="view"))
+    found = []
+    for _ in given:
+        viewer.press("m")
+        viewer.tab.wait_for_timeout(400)
+        found.append((viewer.attribute("map"), viewer.tab.evaluate("() => location.search")))
+    assert {name for name, _ in found} == set(given)
+    assert all("Doe" not in address for _, address in found)
+    assert any("timeshap" in address for _, address in found)
+
+
 def test_a_caliper_edge_can_be_moved(viewer):
     y = viewer.row("V4")
     viewer.press("c")

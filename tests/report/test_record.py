@@ -10,6 +10,7 @@ from ecgxai_core.params import profile_with
 from ecgxai_core.report import Checklist, record_report
 from ecgxai_core.report.checklist import CHECKLIST
 from ecgxai_core.report.record import caption_of
+from ecgxai_core.types import told_apart
 
 
 class Tags(HTMLParser):
@@ -86,6 +87,19 @@ def test_predictions_use_the_threshold_of_the_manifest(facts):
     rows = [next(r for r in t.split("<tr>") if "explained below" in r) for t in (before, after)]
     assert ">yes</td>" in rows[0]
     assert "<td>no</td><td>yes</td>" in rows[1]
+
+
+def test_a_probability_just_below_its_threshold_is_not_written_as_equal(facts):
+    p = facts.prediction.probability(facts.target)
+    manifest = facts.manifest.updated(thresholds={facts.target: p + 0.0004})
+    known = replace(facts, manifest=manifest)
+    said, limit = told_apart(p, p + 0.0004)
+    assert said != limit
+    text = record_report(known)
+    assert f"probability {said}, called absent (threshold {limit})" in text
+    row = next(r for r in text.split("<tr>") if "explained below" in r)
+    assert f">{said}</td>" in row
+    assert f">{limit}</td>" in row
 
 
 def test_the_same_facts_give_the_same_bytes(facts):

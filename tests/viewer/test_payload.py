@@ -135,6 +135,19 @@ def test_a_study_can_hide_every_name():
     assert "occlusion" not in text
 
 
+def test_a_record_has_a_key_of_its_own_where_names_may_repeat():
+    assert payload(record())["record"]["key"] == "R00"
+    assert payload(record(), start=Start(record_id="token"))["record"]["key"] == "token"
+    told = payload(record(), start=Start(record_key="d" * 64))["record"]
+    assert (told["id"], told["key"]) == ("R00", "d" * 64)
+
+
+def test_a_private_map_says_so():
+    given = {"occlusion": attribution("R00", "occlusion"), "Doe": attribution("R00", "Doe")}
+    made = payload(record(), given, start=Start(private=["Doe"]))["maps"]
+    assert [one["private"] for one in made] == [False, True]
+
+
 def test_a_long_record_is_loaded_from_where_the_model_looks():
     long = record(seconds=60.0)
     data = payload(long, context=Context(seen_sec=(30.0, 40.0)))
