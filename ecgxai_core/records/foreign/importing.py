@@ -7,7 +7,6 @@ stay behind unless the caller wants them; where a record came from is said in it
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -247,10 +246,9 @@ def _check_written(header: Path, record: Record) -> None:
             header.name, "samples", "do not read back as they were imported",
             "report it, with the format of the file",
         )  # fmt: skip
-    ages = [math.nan if age is None else age for age in (back.age, record.age)]
-    if back.sex != record.sex or not np.isclose(
-        ages[0], ages[1], rtol=0, atol=1e-6, equal_nan=True
-    ):
+    old, new = record.age, back.age
+    same_age = old == new if old is None or new is None else abs(old - new) <= 1e-6
+    if back.sex != record.sex or not same_age:
         raise RecordError(
             header.name, "age and sex", "do not read back as they were imported",
             "report it, with the format of the file",
