@@ -16,7 +16,8 @@ base64.
                      named, full, preliminary, private}``: ``float32[lead, segment]``, NaN = not
                      explored; ``int8`` as in :class:`~ecgxai_core.types.FusedMap` or null; leads by
                      rank, or null; leads that the sentence names, or null; density at which the
-                     colour is full, or null for the map's own largest; whether it is not refined to the end; whether the address never names it
+                     colour is full, or null for the map's own largest; whether it is not refined to
+                     the end; whether the address never names it
 ``first``            id of the map that is shown first
 ``seen_sec``         the part that the model sees, or null
 ``beats_sec, waves`` R peaks, and ``{edges_sec, labels}``; null where not known
