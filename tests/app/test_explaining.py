@@ -150,5 +150,5 @@ def test_the_example_of_the_demonstration_is_explained_without_a_click(monkeypat
     opened("explain", record=shown.record, **settings)
     opened("stability", **settings)
     assert len(asked) == 1, "a record that somebody chose, and a page without maps"
-    opened("explain", method="gradcam")
-    assert asked[1].method == "gradcam", "what the page shows"
+    opened("explain", method="grad_cam")
+    assert asked[1].method == "grad_cam", "what the page shows"
