@@ -222,7 +222,7 @@ def test_cache_info_and_clear(cli, tiny_data, tiny_model, tmp_path):
         (["search", "{train}", "--data", "nowhere", "--out", "r", "--n", "2", "--choice",
           "optimiser.learning_rate=a..b"], "no number"),
         (["search", "{train}", "--data", "nowhere", "--out", "r", "--choice",
-          "optimiser.learning_rate=1e-4..1e-2"], "with --n"),
+          "schedule.learning_rate=1e-4..1e-2"], "with --n"),
         (["model", "check", "{data}/T000.mat"], "T000"),
         (["train", "{train}", "--data", "nowhere", "--out", "r", "--labels", "l.csv"], "--init"),
         (["train", "{train}", "--data", "nowhere", "--out", "r", "--init", "{model}", "--labels",
