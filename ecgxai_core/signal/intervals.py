@@ -57,7 +57,8 @@ _NAN = float("nan")
 _STEADY = 0.25  # of the value: half the beats further from the median than this: no confidence
 _STEADY_DEG, _STEADY_MV = 20.0, 0.05  # the same for the axis, and the least for amplitudes
 _LEAST_WAVE_MV = 0.025  # a quarter of a small box: what is lower is no Q, R or S wave
-_FIRST_R_MV = 0.05  # half a small box: what rises so high before a trough makes it an S wave
+_FIRST_R_MV = 0.1  # a small box: what rises so high before a trough makes it an S wave. Ripples of
+# 0.05 to 0.09 mV before the Q waves of LUDB's records would make them S waves in every other beat.
 _LEVEL_SEC = (0.03, 0.01)  # before the QRS onset: the level that amplitudes are measured from
 _MEAN_SEC = 0.02  # P, ST and T are means over so long, which takes muscle noise out
 
@@ -126,8 +127,9 @@ class Measured:
     leads
         By lead and :data:`LEAD_WAVES`: amplitudes in mV over the level before the QRS complex. P
         and T have the sign of their larger deflection; Q and S are negative. Q lies before the
-        first positive wave of the complex, S after it, R is the highest (R' of an rSR'). A wave
-        that is not there is 0. A complex without R (QS) is an S wave. ST is the level at J + 60 ms.
+        first positive wave (0.1 mV) of the complex, S after it, R is the highest (R' of rSR'). A
+        wave that is not there is 0. A complex without R (QS) is an S wave. ST is the level at
+        J + 60 ms.
     """
 
     heart_rate: Measurement

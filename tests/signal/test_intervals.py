@@ -154,7 +154,7 @@ def test_the_trough_after_a_first_r_is_an_s_wave():
 def test_a_ripple_before_a_q_wave_is_no_r_wave():
     waves, signal, fs = by_hand()
     for start in range(0, signal.shape[1], fs):
-        signal[0, start + 400 : start + 403] = signal[0, start + 399] + 0.04
+        signal[0, start + 400 : start + 403] = signal[0, start + 399] + 0.08
     found = measure(waves, signal, fs, ("III",)).leads["III"]
     assert found["Q"].value == pytest.approx(-0.2, abs=0.03)
     assert found["S"].value == pytest.approx(-0.45, abs=0.03)
