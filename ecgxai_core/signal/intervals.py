@@ -128,8 +128,8 @@ class Measured:
         By lead and :data:`LEAD_WAVES`: amplitudes in mV over the level before the QRS complex. P
         and T have the sign of their larger deflection; Q and S are negative. Q lies before the
         first positive wave (0.1 mV) of the complex, S after it, R is the highest (R' of rSR'). A
-        wave that is not there is 0. A complex without R (QS) is an S wave. ST is the level at J
-        + 60 ms.
+        wave that is not there is 0. A complex without R (QS) is an S wave. ST is the level at
+        J + 60 ms.
     """
 
     heart_rate: Measurement
