@@ -65,7 +65,8 @@ def test_random_and_the_signal_alone_are_two_verdicts(
     [
         (0.3, 0.3, "better than random; better than the signal alone"),
         (0.3, 0.1, "better than random; partly better than the signal alone"),
-        (0.1, 0.21, "better than random; not better than the signal alone"),
+        (0.1, 0.21, "better than random; hardly better than the signal alone"),
+        (0.1, 0.2, "better than random; not better than the signal alone"),
         (0.01, 0.0, "hardly better than random; not better than the signal alone"),
         (0.0, -0.1, "not better than random; not better than the signal alone"),
         (None, None, ""),
