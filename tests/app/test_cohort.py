@@ -31,10 +31,8 @@ def page():
 
 
 def test_before_it_is_asked_for_the_page_says_how_many_and_what_it_costs(page):
-    """Once the data set has been read, as it has been wherever a record was looked at."""
-    assert "records are labelled with the target" not in texts(page), "not read for this alone"
-    opened("records")
-    at = opened("cohort", target=AF)
+    """The data set is read by then: a cohort is told from another by what its records are."""
+    at = page
     said = texts(at).replace("\\", "")
     assert "atrial fibrillation (AF): 2 of 4 records are labelled with the target. " in said
     assert re.search(r"Explaining them takes at most about [\d,]+ forward passes", said)

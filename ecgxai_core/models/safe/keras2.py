@@ -94,6 +94,10 @@ def as_keras_3(config: dict[str, Any], name: str) -> dict[str, Any]:
     return dict(_converted(config, name, 0))
 
 
+_THREE_OR_LATER = re.compile(r"[3-9]|[1-9][0-9]")
+"""How a version of Keras 3 or later begins."""
+
+
 def refuse_old_hard_sigmoid(value: Any, version: str, name: str, where: str = "model") -> None:
     """Refuse ``hard_sigmoid`` in a file from before Keras 3, which computes it otherwise.
 
@@ -114,7 +118,7 @@ def refuse_old_hard_sigmoid(value: Any, version: str, name: str, where: str = "m
     ModelError
         A layer with this activation; the error names it.
     """
-    if re.match(r"[3-9]|[1-9][0-9]", version):
+    if _THREE_OR_LATER.match(version):
         return
     if isinstance(value, list):
         for part in value:
