@@ -83,7 +83,7 @@ def test_a_change_of_the_prediction_is_said_by_the_threshold_of_the_class(monkey
     found = SimpleNamespace(
         original={"lime": one}, changed={"lime": other},
         scores=lambda params: {"lime": [Score("spearman", 0.9, 0.0), Score("jaccard_at_k", 0.9)]},
-        compared=lambda method: (np.zeros((2, 2)), 2),
+        fates=lambda method: ("compared", "compared"),
     )  # fmt: skip
     view = SimpleNamespace(parameters=profile("default"), fusion=SimpleNamespace(topk=2))
     changed = "the extra beat changed the prediction"
